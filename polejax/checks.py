@@ -1,0 +1,96 @@
+"""Checks of what users pass: each raises a ValueError that names the argument, its value and the remedy."""
+
+import math
+from typing import Any
+
+import jax
+import numpy as np
+
+Array = Any  # a NumPy array, a JAX array or a tracer: what a record's field may hold
+
+
+def is_traced(value: Any) -> bool:
+    """Say whether a value is known only inside a transformation, where it can no longer be checked."""
+    return isinstance(value, jax.core.Tracer)
+
+
+def real(
+    name: str,
+    value: Any,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+    ndim: int | None = None,
+    infinite: bool = False,
+) -> Array:
+    """Return a finite float32 array within `low <= value <= high` and `above < value < below`.
+
+    `ndim` fixes the number of axes (None: any, so that a swept field may carry leading axes); `infinite` admits inf.
+    A tracer passes unchecked.
+
+    Raises:
+      ValueError: not numbers, NaN, outside the bounds, or of another number of axes.
+    """
+    if is_traced(value):
+        return value
+    try:
+        array = np.asarray(value, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number or an array of numbers, got {value!r}") from None
+    if ndim is not None and array.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} axes, got shape {array.shape}: reshape it")
+    outside = np.isnan(array) | (array < low) | (array > high) | (array <= above) | (array >= below)
+    if math.isinf(below) and infinite:
+        outside = np.isnan(array) | (array < low) | (array <= above)
+    elif not infinite:
+        outside = outside | ~np.isfinite(array)
+    if outside.any():
+        index = tuple(int(i) for i in np.argwhere(outside)[0])
+        where = f" at index {index[0] if len(index) == 1 else index}" if index else ""
+        raise ValueError(f"{name} must be {_bounds(low, high, above, below)}, got {array[index]:g}{where}")
+    return array
+
+
+def _bounds(low: float, high: float, above: float, below: float) -> str:
+    parts = []
+    if math.isfinite(above):
+        parts.append(f"above {above:g}")
+    if math.isfinite(low):
+        parts.append(f"at least {low:g}")
+    if math.isfinite(below):
+        parts.append(f"below {below:g}")
+    if math.isfinite(high):
+        parts.append(f"at most {high:g}")
+    return " and ".join(parts) or "a finite number"
+
+
+def whole(name: str, value: Any, *, low: int = 0, high: int | None = None) -> int:
+    """Return a Python integer within `low <= value <= high`.
+
+    Raises:
+      ValueError: not a whole number, or outside the bounds.
+    """
+    try:
+        number = int(value)
+        same = number == value
+    except (TypeError, ValueError, OverflowError):
+        same, number = False, 0
+    if not same or isinstance(value, bool):
+        raise ValueError(f"{name} must be a whole number, got {value!r}")
+    if number < low or (high is not None and number > high):
+        bounds = f"at least {low}" + ("" if high is None else f" and at most {high}")
+        raise ValueError(f"{name} must be {bounds}, got {number}")
+    return number
+
+
+def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """Return a word that is among the choices.
+
+    Raises:
+      ValueError: it is not.
+    """
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+    return value

@@ -1,0 +1,60 @@
+"""Records: frozen dataclasses that are JAX pytrees and check what a user gives them, once."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeVar, dataclass_transform
+
+import jax
+
+_Class = TypeVar("_Class", bound=type)
+
+
+def static(**options: Any) -> Any:
+    """Declare a record's field that changes shapes or code: part of the compiled program, never swept or traced."""
+    return dataclasses.field(metadata={"static": True}, **options)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
+def record(cls: _Class) -> _Class:
+    """Make a class a frozen dataclass and a pytree whose leaves are all fields not declared `static`.
+
+    A record's `__post_init__` may check and convert what the *user* passed. Unflattening a pytree does not run it, so
+    tracers, `vmap` axis markers and stacked sweeps pass through unchecked (flax's and chex's records re-run theirs).
+    """
+    cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    names = [field.name for field in dataclasses.fields(cls)]
+    statics = [field.name for field in dataclasses.fields(cls) if field.metadata.get("static")]
+    leaves = [name for name in names if name not in statics]
+    keys = [jax.tree_util.GetAttrKey(name) for name in leaves]
+
+    def flatten(value: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        return tuple(getattr(value, name) for name in leaves), tuple(getattr(value, name) for name in statics)
+
+    def flatten_with_keys(value: Any) -> tuple[tuple[tuple[Any, Any], ...], tuple[Any, ...]]:
+        children, meta = flatten(value)
+        return tuple(zip(keys, children, strict=True)), meta
+
+    def unflatten(meta: tuple[Any, ...], children: Any) -> Any:
+        value = object.__new__(cls)
+        for name, field in (*zip(leaves, children, strict=True), *zip(statics, meta, strict=True)):
+            object.__setattr__(value, name, field)
+        return value
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    return cls
+
+
+def replace(value: Any, **changes: Any) -> Any:
+    """Copy a record with some fields changed, as they are: unlike `dataclasses.replace`, nothing is checked again."""
+    copy = object.__new__(type(value))
+    for field in dataclasses.fields(value):
+        object.__setattr__(copy, field.name, changes.pop(field.name, getattr(value, field.name)))
+    if changes:
+        raise ValueError(f"{type(value).__name__} has no field {sorted(changes)[0]!r}: {[f.name for f in dataclasses.fields(value)]}")
+    return copy
+
+
+def convert(value: Any, **conversions: Callable[[Any], Any]) -> None:
+    """Check and convert fields of a record under construction in place; for use in `__post_init__` only."""
+    for name, conversion in conversions.items():
+        object.__setattr__(value, name, conversion(getattr(value, name)))
