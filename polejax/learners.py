@@ -1,0 +1,179 @@
+"""Learners: the networks that nodes train, and what is measured of them: loss, accuracy, size, arithmetic."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax  # type: ignore[import-untyped]
+from flax import linen as nn
+
+from polejax.checks import whole
+
+
+class MultilayerPerceptron(nn.Module):
+    """A network of dense layers: inputs f32[..., D] to logits f32[..., C].
+
+    Args:
+      hidden: units of each hidden layer; () makes it multinomial logistic regression.
+      num_classes: C.
+      activation: between the layers.
+    """
+
+    hidden: tuple[int, ...] = (32,)
+    num_classes: int = 10
+    activation: Callable[[jax.Array], jax.Array] = nn.relu
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        """Return logits f32[..., C]."""
+        for units in self.hidden:
+            inputs = self.activation(nn.Dense(units)(inputs))
+        return nn.Dense(self.num_classes)(inputs)
+
+
+class ConvolutionalNetwork(nn.Module):
+    """A small image network: flat inputs f32[..., D] to logits f32[..., C].
+
+    Each stage is a 3 x 3 convolution, ReLU and 2 x 2 maximum pooling; one dense layer reads out.
+
+    Args:
+      shape: the image behind the flat features, (height, width) or (height, width, channels), as
+        `Task.shape`.
+      channels: of each stage.
+      num_classes: C.
+
+    Raises:
+      ValueError: on the first call, when `shape` is no image or does not hold D features.
+    """
+
+    shape: tuple[int, ...]
+    channels: tuple[int, ...] = (8, 16)
+    num_classes: int = 10
+
+    @nn.compact
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        """Return logits f32[..., C]."""
+        if len(self.shape) not in (2, 3) or inputs.shape[-1] != math.prod(self.shape):
+            raise ValueError(
+                f"shape must be (height, width[, channels]) of {inputs.shape[-1]} features, "
+                f"got {tuple(self.shape)}: give task.shape, or use MultilayerPerceptron"
+            )
+        leading = inputs.shape[:-1]
+        image = inputs.reshape(*leading, *self.shape[:2], -1)
+        for features in self.channels:
+            image = nn.relu(nn.Conv(features, (3, 3))(image))
+            image = nn.max_pool(image, (2, 2), strides=(2, 2), padding="SAME")
+        return nn.Dense(self.num_classes)(image.reshape(*leading, -1))
+
+
+def logits(module: nn.Module, variables: Any, inputs: jax.Array) -> jax.Array:
+    """Return the network's answers f32[M, C] to inputs f32[M, D].
+
+    Args:
+      module: a Flax Linen module.
+      variables: what `module.init` returned: `params` and any other collection.
+      inputs: f32[M, D].
+    """
+    return jnp.asarray(module.apply(variables, inputs), jnp.float32)
+
+
+def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Return the mean cross-entropy f32[] (nats per sample) of logits f32[M, C] against labels i32[M].
+
+    Raises:
+      ValueError: the shapes do not match, or M is 0.
+    """
+    _check_answers(logits, labels)
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+
+def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """Return the fraction f32[] of samples answered rightly: logits f32[M, C] against labels i32[M].
+
+    A sample with any logit that is not finite counts as wrong, so a diverged network scores 0 and never NaN.
+    Among equal logits the lowest class is the answer.
+
+    Raises:
+      ValueError: the shapes do not match, or M is 0.
+    """
+    _check_answers(logits, labels)
+    right = (jnp.argmax(logits, axis=-1).astype(labels.dtype) == labels) & jnp.isfinite(logits).all(axis=-1)
+    return right.astype(jnp.float32).mean()
+
+
+def _check_answers(logits: jax.Array, labels: jax.Array) -> None:
+    if logits.ndim != 2 or logits.shape[:1] != labels.shape or not logits.size:
+        raise ValueError(
+            f"logits must be [samples, classes] and labels [samples], got {logits.shape} and "
+            f"{labels.shape}: give each sample one label"
+        )
+
+
+def num_parameters(module: nn.Module, num_features: int) -> int:
+    """Return how many trainable numbers (the `params` collection alone) a network of D features has."""
+    params = _abstract_variables(module, num_features).get("params", {})
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+
+
+def step_flops(module: nn.Module, num_features: int, batch_size: int) -> int:
+    """Return the floating-point operations of one training step: forward and backward pass over one batch.
+
+    Counted: two for each multiply-add of the matrix products and convolutions in the gradient's own jaxpr,
+    which is
+    exact for any Linen module, frozen layers included, and the same on every backend. XLA's `cost_analysis`
+    is not used: it differs between backends and jax versions, and some backends answer nothing. Left out, as
+    is customary:
+    activations, biases, the loss and the optimiser's update.
+
+    Args:
+      module: a Flax Linen module from f32[M, D] to f32[M, C].
+      num_features: D.
+      batch_size: M, samples per step.
+
+    Raises:
+      ValueError: a size below 1.
+    """
+    batch_size = whole("batch_size", batch_size, low=1)
+    variables = dict(_abstract_variables(module, num_features))
+    params = variables.pop("params", {})
+    inputs = jax.ShapeDtypeStruct((batch_size, num_features), jnp.float32)
+    labels = jax.ShapeDtypeStruct((batch_size,), jnp.int32)
+
+    def loss(params: Any, frozen: Any, inputs: jax.Array, labels: jax.Array) -> jax.Array:
+        return cross_entropy(logits(module, {"params": params, **frozen}, inputs), labels)
+
+    return _product_flops(jax.make_jaxpr(jax.value_and_grad(loss))(params, variables, inputs, labels).jaxpr)
+
+
+def _abstract_variables(module: nn.Module, num_features: int) -> Any:
+    inputs = jax.ShapeDtypeStruct((1, whole("num_features", num_features, low=1)), jnp.float32)
+    return jax.eval_shape(module.init, jax.random.key(0), inputs)
+
+
+def _product_flops(jaxpr: Any) -> int:
+    """Sum two operations per multiply-add over a jaxpr's products and those of the jaxprs inside it."""
+    total = 0
+    for equation in jaxpr.eqns:
+        params = equation.params
+        if equation.primitive.name == "dot_general":
+            (contracted, _), _ = params["dimension_numbers"]
+            left, out = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
+            total += 2 * math.prod(out) * math.prod(left[axis] for axis in contracted)
+        elif equation.primitive.name == "conv_general_dilated":
+            kernel, out = equation.invars[1].aval.shape, equation.outvars[0].aval.shape
+            outputs = kernel[params["dimension_numbers"].rhs_spec[0]]
+            total += 2 * math.prod(out) * math.prod(kernel) // outputs
+        else:
+            repeats = params.get("length", 1) if equation.primitive.name == "scan" else 1
+            total += repeats * sum(_product_flops(inner) for inner in _inner_jaxprs(params))
+    return total
+
+
+def _inner_jaxprs(params: dict[str, Any]) -> Iterator[Any]:
+    for value in params.values():
+        for item in value if isinstance(value, tuple | list) else (value,):
+            item = getattr(item, "jaxpr", item)  # a closed jaxpr holds its jaxpr
+            if hasattr(item, "eqns"):
+                yield item
