@@ -15,13 +15,13 @@ def static(**options: Any) -> Any:
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
-def record(cls: _Class) -> _Class:
+def record(kind: _Class) -> _Class:
     """Make a class a frozen dataclass and a pytree whose leaves are all fields not declared `static`.
 
     A record's `__post_init__` may check and convert what the *user* passed. Unflattening a pytree does not run it, so
     tracers, `vmap` axis markers and stacked sweeps pass through unchecked (flax's and chex's records re-run theirs).
     """
-    cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
+    cls: Any = dataclasses.dataclass(frozen=True, eq=False)(kind)
     names = [field.name for field in dataclasses.fields(cls)]
     statics = [field.name for field in dataclasses.fields(cls) if field.metadata.get("static")]
     leaves = [name for name in names if name not in statics]
@@ -35,7 +35,7 @@ def record(cls: _Class) -> _Class:
         return tuple(zip(keys, children, strict=True)), meta
 
     def unflatten(meta: tuple[Any, ...], children: Any) -> Any:
-        value = object.__new__(cls)
+        value: Any = object.__new__(cls)
         for name, field in (*zip(leaves, children, strict=True), *zip(statics, meta, strict=True)):
             object.__setattr__(value, name, field)
         return value
@@ -50,7 +50,9 @@ def replace(value: Any, **changes: Any) -> Any:
     for field in dataclasses.fields(value):
         object.__setattr__(copy, field.name, changes.pop(field.name, getattr(value, field.name)))
     if changes:
-        raise ValueError(f"{type(value).__name__} has no field {sorted(changes)[0]!r}: {[f.name for f in dataclasses.fields(value)]}")
+        raise ValueError(
+            f"{type(value).__name__} has no field {sorted(changes)[0]!r}: {[f.name for f in dataclasses.fields(value)]}"
+        )
     return copy
 
 

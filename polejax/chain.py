@@ -1,0 +1,137 @@
+"""The chain: rounds that extend every node's view, and the walk back that finds the canonical blocks.
+
+A round is a min-plus product. Let node i hear of height h - 1 at `start[i]` and need `work[i]` for height h:
+
+    publish[j] = start[j] + work[j] / power[j]
+    arrival[i] = min_j (publish[j] + D[j, i]),   source[i] = the j of that minimum
+    node i publishes a block at height h   <=>   source[i] == i
+    start'     = arrival,   view'[i] = view[source[i]] extended by block (h, source[i])
+
+It is exact for delays D >= 0 that obey the triangle inequality: a node that stopped at hearing k's block is first
+nowhere, as publish[k] + D[k, i] <= publish[k] + D[k, j] + D[j, i] <= publish[j] + D[j, i], so the minimum over all
+nodes is the one over publishers; and nobody hears of height h + 1 before height h, so heights follow one another even when
+delays exceed block intervals (ours; tests/event_simulator.py is the independent check).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from polejax import header
+from polejax.checks import Array
+from polejax.mechanism import Claims, Learning, Views
+from polejax.record import record
+from polejax.scenario import Scenario
+
+
+@record
+class Blocks:
+    """The blocks that nodes would publish at one height, leading axis N; only those with `source[i] == i` exist."""
+
+    interval: Array  # f32[N], s since the parent was published
+    score: Array  # f32[N]
+    difficulty: Array  # f32[N]
+    tip: Array | None  # u32[N, 8]
+    learning: Learning | None
+
+
+@record
+class Round:
+    """What one height leaves behind."""
+
+    source: Array  # i32[N]: whose block each node took for this height
+    blocks: Blocks
+    fallback: Array  # bool[]: nobody finished before the deadline
+    useful: Array | None  # f32[]: work that nodes did before they finished or heard, of all nodes
+    computed: Array | None  # f32[]: work that the program did for it
+
+
+def genesis(scenario: Scenario) -> Views:
+    """Views of all nodes at genesis, which everyone knows from time 0 on."""
+    zeros = jnp.zeros_like(scenario.nodes.power)
+    controller = scenario.difficulty.start(jnp.broadcast_to(scenario.mechanism.initial_difficulty, zeros.shape))
+    tip = jnp.broadcast_to(jnp.asarray(header.GENESIS), (*zeros.shape, 8)) if scenario.mechanism.hashes_tips else None
+    return Views(jnp.int32(1), zeros, zeros, tip, scenario.difficulty.level(controller), controller)
+
+
+def play_round(key: Array, scenario: Scenario, views: Views) -> tuple[Views, Round]:
+    """Race for one height and spread its blocks.
+
+    Args:
+      key: of the whole chain; the height is folded in here.
+      scenario: with arrays of N nodes.
+      views: of all nodes, before.
+
+    Returns:
+      The views after, their times moved to the new origin, and the `Round`.
+    """
+    nodes, network = scenario.nodes, scenario.network
+    claims = scenario.mechanism.race(jax.random.fold_in(key, views.height), views, nodes, network)
+    publish = jnp.where(claims.valid, views.start + claims.work / nodes.power, jnp.inf)
+    arrival, source = scenario.election.elect(publish, claims, network)
+    origin = arrival.min()
+    blocks, controller = _blocks(scenario, views, claims, publish - views.stamp)
+    extended = (blocks.tip, controller)
+    tip, controller = jax.tree.map(lambda leaf: leaf[source], extended)
+    after = Views(
+        views.height + 1,
+        arrival - origin,
+        publish[source] - origin,
+        tip,
+        scenario.difficulty.level(controller),
+        controller,
+    )
+    useful = computed = None
+    if claims.computed is not None:
+        done = jnp.minimum(claims.work, (arrival - views.start) * nodes.power)
+        useful, computed = done.sum(), claims.computed.sum()
+    fallback = jnp.bool_(False) if claims.fallback is None else claims.fallback
+    return after, Round(source, blocks, fallback, useful, computed)
+
+
+def _blocks(scenario: Scenario, views: Views, claims: Claims, interval: Array) -> tuple[Blocks, Any]:
+    """The block every node would publish, and the difficulty controller's state behind it."""
+    tip = None
+    if scenario.mechanism.hashes_tips:
+        tip = header.tip(views.height, views.tip, scenario.nodes.address, claims.commitment, interval)
+    controller = scenario.difficulty.extend(views.controller, interval, views.height)
+    return Blocks(interval, claims.score, views.difficulty, tip, claims.learning), controller
+
+
+def advance(key: Array, scenario: Scenario, views: Views, num_blocks: int) -> tuple[Views, Round]:
+    """Play `num_blocks` rounds on from `views`: the views after, and the rounds with a leading axis of heights."""
+    return jax.lax.scan(lambda views, _: play_round(key, scenario, views), views, length=num_blocks)
+
+
+@record
+class Canonical:
+    """What the walk back finds at each height; leading axis of heights."""
+
+    producer: Array  # i32[H]: who produced the canonical block
+    blocks: Blocks  # of the canonical blocks, each leaf [H, ...]
+    settled: Array  # bool[H]: every node's branch has this block, so that no later block can change it
+    published: Array  # bool[H, N]: who published a block at the height
+
+
+def settle(rounds: Round, holders: Array) -> tuple[Array, Canonical]:
+    """Walk back from the nodes' tips along parents.
+
+    Args:
+      rounds: H rounds, leading axis of heights.
+      holders: i32[N], for each node's branch the node whose *view* after the last of these rounds it descends from;
+        `arange(N)` at the end of a chain.
+
+    Returns:
+      The same map before the first of these rounds, i32[N], and `Canonical`: canonical[h - 1] = source[h - 1,
+      canonical[h]]. The canonical branch is that of node 0's tip; where `settled`, it is everyone's.
+    """
+    nodes = jnp.arange(rounds.source.shape[-1], dtype=rounds.source.dtype)
+
+    def back(holders: Array, height: Round) -> tuple[Array, Canonical]:
+        holders = height.source[holders]
+        producer = holders[0]
+        blocks = jax.tree.map(lambda leaf: leaf[producer], height.blocks)
+        return holders, Canonical(producer, blocks, (holders == producer).all(), height.source == nodes)
+
+    return jax.lax.scan(back, holders, rounds, reverse=True)

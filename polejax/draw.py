@@ -1,0 +1,34 @@
+"""Random numbers that belong to an identity: a draw depends on the key and a node's address, never on its position."""
+
+import jax
+import jax.numpy as jnp
+
+from polejax.checks import Array
+
+
+def bits(key: Array, address: Array) -> Array:
+    """32 random bits per address, u32[N]: one threefry call each, keyed by `key`, counting `address` u32[N].
+
+    The key that `fold_in` makes *is* threefry's output, so a node that needs a single number needs no second call.
+    """
+    folded = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, address)
+    return jax.random.key_data(folded)[..., 0]
+
+
+def uniform(key: Array, address: Array) -> Array:
+    """One number per address, f32[N], uniform on (0, 1), in steps of 2^-32 near 0 and never above 1 - 2^-24."""
+    fraction = (bits(key, address).astype(jnp.float32) + 0.5) * jnp.float32(2.0**-32)
+    return jnp.minimum(fraction, jnp.float32(1.0 - 2.0**-24))
+
+
+def exponential(key: Array, address: Array) -> Array:
+    """One number per address, f32[N], from the exponential law of mean 1.
+
+    The fine steps of `uniform` near 0 are where the winner of a race among thousands of nodes is decided.
+    """
+    return -jnp.log1p(-uniform(key, address))
+
+
+def normal(key: Array, address: Array) -> Array:
+    """One number per address, f32[N], from the standard normal law."""
+    return jax.scipy.special.ndtri(uniform(key, address))

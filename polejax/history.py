@@ -1,0 +1,68 @@
+"""History: what is kept of a chain."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from polejax.chain import Canonical, Round
+from polejax.checks import Array
+from polejax.mechanism import Learning
+from polejax.record import record
+
+
+@record
+class History:
+    """The canonical chain above genesis, and what was published beside it. `S` seeds may lead every axis.
+
+    Heights that are not `settled` (the last few: some node may still follow another branch) count in no statistic.
+    """
+
+    interval: Array  # f32[H], s from the parent's publishing to the block's
+    producer: Array  # i32[H], index of the node that produced the block
+    score: Array  # f32[H], of the block's claim (PoLe: verified test accuracy; PoW: 1)
+    difficulty: Array  # f32[H], that the block met (PoW: expected hashes; PoLe: accuracy threshold)
+    tip: Array | None  # u32[H, 8], the block's SHA-256 hash; None where the mechanism needs no hashes
+    settled: Array  # bool[H], every node's branch holds the block
+    published: Array  # i32[H], blocks published at the height, the canonical one included
+    published_by: Array  # i32[N], blocks each node published at settled heights
+    fallback: Array  # bool[H], nobody finished: the deadline's rule made the block
+    useful: Array | None  # f32[H], work of all nodes until they finished or heard; only of mechanisms that compute it
+    computed: Array | None  # f32[H], work the program did for that
+    learning: Learning | None  # of the canonical blocks that carry a model, each leaf [H, ...]
+    rounds: Round | None = None  # [H, N] records of every node, only when asked for
+
+    @property
+    def num_blocks(self) -> int:
+        """Number of heights H, unsettled ones included."""
+        return self.interval.shape[-1]
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of nodes N."""
+        return self.published_by.shape[-1]
+
+
+def from_chain(canonical: Canonical, rounds: Round, keep_rounds: bool = False) -> History:
+    """History of one chain's H heights from the walk back along its rounds; `keep_rounds` keeps the [H, N] records."""
+    blocks = canonical.blocks
+    return History(
+        interval=blocks.interval,
+        producer=canonical.producer,
+        score=blocks.score,
+        difficulty=blocks.difficulty,
+        tip=blocks.tip,
+        settled=canonical.settled,
+        published=canonical.published.sum(axis=-1, dtype=jnp.int32),
+        published_by=(canonical.published & canonical.settled[:, None]).sum(axis=0, dtype=jnp.int32),
+        fallback=rounds.fallback,
+        useful=rounds.useful,
+        computed=rounds.computed,
+        learning=blocks.learning,
+        rounds=rounds if keep_rounds else None,
+    )
+
+
+def as_arrays(tree: Any) -> Any:
+    """The same pytree with every leaf a JAX array, so that traced indices work on what a user passed as NumPy."""
+    return jax.tree.map(jnp.asarray, tree)

@@ -1,0 +1,114 @@
+"""Learning: many nodes train their own networks on a task, each behind its own Secure Mapping Layer."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from polejax import learners
+from polejax.checks import Array
+from polejax.record import record
+
+
+@record
+class Material:
+    """What nodes see of a task in one round, behind their own layers. B batches of `batch` samples make an epoch."""
+
+    layer: Any  # the Secure Mapping Layer's variables, leading axis N
+    inputs: Array  # f32[B, N, batch, F], shuffled and mapped
+    labels: Array  # i32[B, N, batch]
+    validation_inputs: Array  # f32[N, M, F], mapped
+
+
+@record
+class Training:
+    """Networks under training, leading axis N."""
+
+    params: Any
+    optimiser: Any
+    batch: Array  # i32[], batches taken
+
+
+def prepare(mechanism: Any, keys: Array, tips: Array, addresses: Array) -> Material:
+    """Derive every node's layer, shuffle the training data for it, and map the data once for the whole round.
+
+    A node never learns more of a sample than its image under the layer, so mapping ahead is what PoLe's nodes do; that
+    it also takes the frozen product out of every training step is why it is done here (ours).
+
+    Args:
+      mechanism: a `PoLe`.
+      keys: typed keys [N], one per node and round.
+      tips: u32[N, 8], hash of the block each node builds on.
+      addresses: u32[N].
+    """
+    task, batch = mechanism.task, mechanism.batch_size
+    samples = task.train_inputs.shape[0]
+    batches = samples // batch
+
+    def one(key: Array, tip: Array, address: Array) -> tuple[Any, Array, Array, Array]:
+        layer = mechanism.layer_variables(tip, address)
+        order = jax.random.permutation(key, samples)[: batches * batch]
+        mapped = mechanism.map_inputs(layer, task.train_inputs)[order].reshape(batches, batch, -1)
+        labels = task.train_labels[order].reshape(batches, batch)
+        return layer, mapped, labels, mechanism.map_inputs(layer, task.validation_inputs)
+
+    # Batches lead, so that a step reads one contiguous block.
+    return Material(*jax.vmap(one, out_axes=(0, 1, 1, 0))(keys, tips, addresses))
+
+
+def begin(mechanism: Any, keys: Array, material: Material) -> Training:
+    """Initialise every node's network and optimiser from its key [N]."""
+    sample = material.validation_inputs[0, :1]
+    params = jax.vmap(lambda key: mechanism.learner.init(key, sample)["params"])(keys)
+    optimiser = mechanism.make_optimiser(mechanism.learning_rate)
+    return Training(params, jax.vmap(optimiser.init)(params), jnp.int32(0))
+
+
+def train(mechanism: Any, material: Material, training: Training, steps: int) -> Training:
+    """Train every node's network for `steps` steps of mini-batch descent through its shuffled data, round and round."""
+    optimiser = mechanism.make_optimiser(mechanism.learning_rate)
+    batches = material.inputs.shape[0]
+
+    def loss(params: Any, inputs: Array, labels: Array) -> Array:
+        return learners.cross_entropy(mechanism.learner.apply({"params": params}, inputs), labels)
+
+    def update(params: Any, state: Any, inputs: Array, labels: Array) -> tuple[Any, Any]:
+        updates, state = optimiser.update(jax.grad(loss)(params, inputs, labels), state, params)
+        return jax.tree.map(jnp.add, params, updates), state
+
+    def step(training: Training, _: None) -> tuple[Training, None]:
+        index = training.batch % batches
+        params, state = jax.vmap(update)(
+            training.params, training.optimiser, material.inputs[index], material.labels[index]
+        )
+        return Training(params, state, training.batch + 1), None
+
+    return jax.lax.scan(step, training, length=steps)[0]
+
+
+def validate(mechanism: Any, material: Material, params: Any) -> Array:
+    """Accuracy f32[N] of every node's network on the validation data, as the node itself measures it."""
+    return _accuracies(mechanism, params, material.validation_inputs, mechanism.task.validation_labels)
+
+
+def verify(mechanism: Any, layer: Any, params: Any) -> Array:
+    """Accuracy f32[N] of every node's network on the test data, as every hearing node measures it.
+
+    `layer` is re-derived from the claim's header by the verifier; at highest precision, so that all agree.
+    """
+    with jax.default_matmul_precision("highest"):
+        mapped = jax.vmap(lambda layer: mechanism.map_inputs(layer, mechanism.task.test_inputs))(layer)
+        return _accuracies(mechanism, params, mapped, mechanism.task.test_labels)
+
+
+def diverged(params: Any) -> Array:
+    """bool[N]: whether a node's network holds a parameter that is not finite."""
+    finite = jax.tree.map(lambda leaf: jnp.isfinite(leaf).reshape(leaf.shape[0], -1).all(axis=1), params)
+    return ~jnp.stack(jax.tree.leaves(finite)).all(axis=0)
+
+
+def _accuracies(mechanism: Any, params: Any, inputs: Array, labels: Array) -> Array:
+    def one(params: Any, inputs: Array) -> Array:
+        return learners.accuracy(mechanism.learner.apply({"params": params}, inputs), labels)
+
+    return jax.vmap(one)(params, inputs)

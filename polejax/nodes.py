@@ -1,0 +1,110 @@
+"""Nodes: who takes part, under which address, with how much power."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from polejax import checks
+from polejax.checks import Array
+from polejax.record import convert, record
+
+
+@record
+class Nodes:
+    """Consensus nodes: their computing power and their identities.
+
+    Args:
+      power: f32[N], work units (hashes or training steps) per second, positive; one unit a second in total by default.
+      address: u32[N], each node's identity, all different. Random numbers, Secure Mapping Layers and headers depend on
+        the address, never on the position in this array.
+
+    Raises:
+      ValueError: no nodes, power that is not positive and finite, or an address given twice.
+    """
+
+    power: Array
+    address: Array
+
+    def __post_init__(self) -> None:
+        convert(self, power=_checked_power, address=np.asarray)
+        if checks.is_traced(self.power) or checks.is_traced(self.address):
+            return
+        count = self.power.shape[-1]
+        if self.address.shape != (count,):
+            raise ValueError(f"address must have one entry per node ({count}), got shape {self.address.shape}")
+        addresses, times = np.unique(self.address, return_counts=True)
+        if addresses.size != count:
+            raise ValueError(f"address {addresses[times > 1][0]} is given twice: every node needs its own")
+        convert(self, address=lambda address: _as_uint32(address))
+
+    @property
+    def count(self) -> int:
+        """Number of nodes N."""
+        return self.power.shape[-1]
+
+
+def _checked_power(power: Array) -> Array:
+    power = checks.real("power", power, above=0.0)
+    if np.ndim(power) == 0 or np.shape(power)[-1] == 0:
+        raise ValueError(f"power must list at least one node, got shape {np.shape(power)}")
+    return power
+
+
+def _as_uint32(address: Array) -> Array:
+    if not np.issubdtype(address.dtype, np.integer) or (address < 0).any() or (address > 0xFFFFFFFF).any():
+        raise ValueError(f"address must be whole numbers from 0 to 2^32 - 1, got {address!r}")
+    return address.astype(np.uint32)
+
+
+def from_shares(shares: Sequence[float] | np.ndarray, total: float = 1.0) -> Nodes:
+    """Nodes whose powers are in the ratio of the given shares.
+
+    Args:
+      shares: N positive weights (percent, fractions or counts: only their ratios matter).
+      total: power of all nodes together, work units per second.
+
+    Returns:
+      `Nodes` with addresses 0 .. N-1 in the order given.
+
+    Raises:
+      ValueError: a share or the total is not positive, or there are no shares.
+    """
+    weights = np.asarray(checks.real("shares", shares, low=0.0, ndim=1), dtype=np.float64)
+    if weights.size == 0 or weights.sum() <= 0:
+        raise ValueError(f"shares must have a positive sum, got {list(shares)}: give some node power")
+    if (weights == 0).any():
+        raise ValueError(f"shares must be positive, got 0 at node {int(np.argmin(weights))}: leave that node out")
+    total = float(checks.real("total", total, above=0.0, ndim=0))
+    return Nodes((total * weights / weights.sum()).astype(np.float32), np.arange(weights.size, dtype=np.uint32))
+
+
+def equal(count: int, total: float = 1.0) -> Nodes:
+    """`count` nodes of equal power, `total` work units per second together; raises ValueError unless count >= 1."""
+    return from_shares(np.ones(checks.whole("count", count, low=1)), total)
+
+
+def zipf(count: int, exponent: float = 1.0, total: float = 1.0) -> Nodes:
+    """Nodes whose power falls with rank r as r^-exponent, `total` work units per second together.
+
+    Raises:
+      ValueError: count below 1, or a negative exponent.
+    """
+    ranks = np.arange(1, checks.whole("count", count, low=1) + 1, dtype=np.float64)
+    return from_shares(ranks ** -float(checks.real("exponent", exponent, low=0.0, ndim=0)), total)
+
+
+def lognormal(count: int, sigma: float = 1.0, total: float = 1.0, seed: int = 0) -> Nodes:
+    """Nodes whose powers are drawn from a log-normal law and scaled to `total` work units per second.
+
+    Args:
+      count: number of nodes.
+      sigma: standard deviation of the power's logarithm, >= 0.
+      total: power of all nodes together, work units per second.
+      seed: of the draw (NumPy's PCG64).
+
+    Raises:
+      ValueError: count below 1, or a negative sigma.
+    """
+    sigma = float(checks.real("sigma", sigma, low=0.0, ndim=0))
+    normal = np.random.default_rng(seed).standard_normal(checks.whole("count", count, low=1))
+    return from_shares(np.exp(sigma * normal), total)

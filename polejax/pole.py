@@ -1,0 +1,269 @@
+"""Proof of Learning: every node really trains, and the first valid model wins."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import linen as nn
+
+from polejax import checks, draw, header, learners, learning
+from polejax.checks import Array
+from polejax.mechanism import Claims, Learning, Views
+from polejax.nodes import Nodes
+from polejax.record import convert, record, replace, static
+from polejax.sml import SecureMappingLayer
+from polejax.tasks import Task
+
+FALLBACKS = ("best", "empty")
+
+
+@record
+class PoLe:
+    """Proof of Learning: the work to a block is the training steps to an accuracy, really taken.
+
+    Every node trains its own network behind its own Secure Mapping Layer, keyed by the tip of its own view and its
+    address, from its own initialisation and shuffle. Every `evaluate_every` steps it measures its validation accuracy;
+    at or above the threshold it claims. Every node verifies a claim on test data that no trainer sees: accuracy at or
+    above `accept` makes it a block. A claim turned down costs every racing node one verification time, charged at the
+    evaluation at which it was made (ours), and the claimant trains on. A node gives up at the deadline or at its
+    `max_steps`; when all have, the `fallback` makes the block. Training stops as soon as every node has heard a valid
+    block or can no longer be first.
+
+    Args:
+      task: `Task`, a data set with its three splits.
+      threshold: f32[], validation accuracy that a claim needs, in [0, 1]; the difficulty that a controller moves.
+      accept: f32[], test accuracy that verifiers ask for; None: the threshold less `margin`.
+      margin: f32[], allowance for the difference of two finite samples; 0.05 is two standard errors on the digits.
+      deadline: f32[], seconds from a node's start after which it gives up; inf: when `max_steps` are done.
+      jitter: f32[], sigma of the log-normal factor, drawn per node and round, on the time of a step. Whole steps would
+        make equal nodes tie exactly and fake forks (0.02, ours).
+      verification: f32[], seconds that verifying one rejected claim costs (an accepted one's are part of the delay).
+      learning_rate: f32[], of the optimiser.
+      learner: Flax Linen module, features f32[M, F] to logits f32[M, C]; None: one hidden layer of 32 units.
+      sml: `SecureMappingLayer`, or None for none.
+      make_optimiser: from a learning rate to an optax optimiser; static, so pass a function that has a name.
+      batch_size: samples per step.
+      evaluate_every: steps between evaluations.
+      max_steps: steps after which a node gives up.
+      fallback: what ends a round that nobody finished. "best": the node with the best validation accuracy publishes
+        its model; "empty": the first to give up publishes a block without a model. Both ours: sources differ.
+      curve_points: evaluations K of each node to keep in the record.
+
+    Raises:
+      ValueError: a number out of range, an unknown fallback, a learner that does not fit the task, or one with state
+        beyond `params`.
+
+    Source: Lan, Liu, Li 2020 (arXiv 2007.15145): the protocol; each reading that they leave open is an argument here.
+    """
+
+    task: Task
+    threshold: Array = 0.9
+    accept: Array | None = None
+    margin: Array = 0.05
+    deadline: Array = float("inf")
+    jitter: Array = 0.02
+    verification: Array = 0.0
+    learning_rate: Array = 0.2
+    learner: nn.Module = static(default=None)
+    sml: SecureMappingLayer | None = static(default=SecureMappingLayer())
+    make_optimiser: Callable[[Array], optax.GradientTransformation] = static(default=optax.sgd)
+    batch_size: int = static(default=32)
+    evaluate_every: int = static(default=5)
+    max_steps: int = static(default=2_000)
+    fallback: str = static(default="best")
+    curve_points: int = static(default=0)
+
+    hashes_tips: ClassVar[bool] = True
+    segment: ClassVar[int] = 8
+    cached_lanes: ClassVar[int] = 16
+
+    def __post_init__(self) -> None:
+        convert(
+            self,
+            threshold=lambda value: checks.real("threshold", value, low=0.0, high=1.0),
+            accept=lambda value: value if value is None else checks.real("accept", value, low=0.0, high=1.0),
+            margin=lambda value: checks.real("margin", value, low=0.0, high=1.0),
+            deadline=lambda value: checks.real("deadline", value, above=0.0, infinite=True),
+            jitter=lambda value: checks.real("jitter", value, low=0.0),
+            verification=lambda value: checks.real("verification", value, low=0.0),
+            learning_rate=lambda value: checks.real("learning_rate", value, above=0.0),
+            learner=lambda value: value or learners.MultilayerPerceptron(num_classes=self.task.num_classes),
+            batch_size=lambda value: checks.whole("batch_size", value, low=1, high=self.task.train_inputs.shape[-2]),
+            evaluate_every=lambda value: checks.whole("evaluate_every", value, low=1),
+            max_steps=lambda value: checks.whole("max_steps", value, low=self.evaluate_every),
+            fallback=lambda value: checks.one_of("fallback", value, FALLBACKS),
+            curve_points=lambda value: checks.whole("curve_points", value, low=0),
+        )
+        _check_learner(self)
+
+    @property
+    def initial_difficulty(self) -> Array:
+        """f32[], the accuracy threshold of the first block."""
+        return self.threshold
+
+    def layer_variables(self, tip: Array, address: Array) -> Any:
+        """Variables of the Secure Mapping Layer for one tip u32[8] and address u32[]; empty without a layer."""
+        return self.sml.derive(tip, address, self.task.num_features) if self.sml else {}
+
+    def map_inputs(self, layer: Any, inputs: Array) -> Array:
+        """Images f32[M, F] of samples f32[M, D] under a layer with the given variables."""
+        return self.sml.apply(layer, inputs) if self.sml else inputs
+
+    def accepts(self, accuracy: Array, difficulty: Array) -> Array:
+        """Whether verifiers accept test accuracies f32[...] on branches whose threshold is `difficulty`."""
+        return accuracy >= (difficulty - self.margin if self.accept is None else self.accept)
+
+    def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
+        """Claims of nodes that really trained, work f32[N] in steps; see `Mechanism.race`."""
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, nodes.address)
+        order_keys, begin_keys = jax.vmap(lambda key: tuple(jax.random.split(key)))(keys)
+        material = learning.prepare(self, order_keys, views.tip, nodes.address)
+        slowness = jnp.exp(self.jitter * draw.normal(jax.random.fold_in(key, 1), nodes.address))
+        chunk = self.evaluate_every * slowness / nodes.power  # s between a node's evaluations
+        race = _Race.begin(self, learning.begin(self, begin_keys, material), nodes.count)
+
+        def undecided(race: _Race) -> Array:
+            publish = jnp.where(race.finished, views.start + race.elapsed, jnp.inf)
+            arrival = publish if network is None else network.hear(publish)[0]
+            return (~race.out & (views.start + race.elapsed < arrival)).any()
+
+        def play(race: _Race) -> _Race:
+            trained = learning.train(self, material, race.training, self.evaluate_every)
+            return race.evaluated(self, material, views, trained, chunk)
+
+        race = jax.lax.while_loop(undecided, play, race)
+        return race.claims(self, material, views, nodes)
+
+
+@record
+class _Race:
+    """A round under way, leading axis N; a node that is out keeps its network and its clock."""
+
+    training: learning.Training
+    finished: Array  # bool[N]: holds a valid claim
+    out: Array  # bool[N]: holds a valid claim or has given up
+    elapsed: Array  # f32[N], s since the node's start
+    accuracy: Array  # f32[N], validation accuracy at its last evaluation
+    score: Array  # f32[N], test accuracy of its last claim
+    rejected: Array  # i32[N]
+    evaluations: Array  # i32[], made so far
+    curve: Array  # f32[N, K]
+
+    @staticmethod
+    def begin(mechanism: PoLe, training: learning.Training, count: int) -> "_Race":
+        no, zero = jnp.zeros(count, bool), jnp.zeros(count)
+        curve = jnp.zeros((count, mechanism.curve_points))
+        rejected = jnp.zeros(count, jnp.int32)
+        return _Race(training, no, no, zero, zero, zero, rejected, jnp.int32(0), curve)
+
+    def evaluated(
+        self,
+        mechanism: PoLe,
+        material: learning.Material,
+        views: Views,
+        trained: learning.Training,
+        chunk: Array,
+    ) -> "_Race":
+        """The race after one more stretch of training, `chunk` f32[N] seconds long, and its evaluation."""
+        racing = ~self.out
+        params = jax.tree.map(
+            lambda new, old: jnp.where(_expand(racing, new), new, old), trained.params, self.training.params
+        )
+        elapsed = jnp.where(racing, self.elapsed + chunk, self.elapsed)
+        accuracy = jnp.where(racing, learning.validate(mechanism, material, params), self.accuracy)
+        claims = racing & (accuracy >= views.difficulty)
+        # Under vmap `cond` computes both sides; a single chain verifies only when somebody claims.
+        score = jax.lax.cond(
+            claims.any(),
+            lambda: jnp.where(claims, learning.verify(mechanism, material.layer, params), self.score),
+            lambda: self.score,
+        )
+        valid = claims & mechanism.accepts(score, views.difficulty)
+        rejected = claims & ~valid
+        finished = self.finished | valid
+        lost = mechanism.verification * rejected.sum().astype(jnp.float32)
+        elapsed = jnp.where(racing & ~valid, elapsed + lost, elapsed)
+        evaluations = self.evaluations + 1
+        spent = (evaluations + 1) * mechanism.evaluate_every > mechanism.max_steps
+        here = jnp.arange(mechanism.curve_points) == self.evaluations
+        curve = jnp.where(here[None] & racing[:, None], accuracy[:, None], self.curve)
+        return _Race(
+            replace(trained, params=params),
+            finished,
+            finished | self.out | spent | (elapsed + chunk > mechanism.deadline),
+            elapsed,
+            accuracy,
+            score,
+            self.rejected + rejected.astype(jnp.int32),
+            evaluations,
+            curve,
+        )
+
+    def claims(self, mechanism: PoLe, material: learning.Material, views: Views, nodes: Nodes) -> Claims:
+        """What the nodes claim when the race has ended."""
+        params = self.training.params
+        fallback = ~self.finished.any()
+        chosen, ends = fall_back(mechanism, views.start, self.elapsed, self.accuracy, nodes.address)
+        commitment = header.commit(params)
+        score = self.score
+        if mechanism.fallback == "best":
+            score = jax.lax.cond(fallback, lambda: learning.verify(mechanism, material.layer, params), lambda: score)
+        else:
+            commitment = jnp.where(fallback, jnp.uint32(0), commitment)
+            score = jnp.where(fallback, 0.0, score)
+        return Claims(
+            work=jnp.where(fallback, ends, self.elapsed) * nodes.power,
+            score=score,
+            valid=jnp.where(fallback, chosen, self.finished),
+            commitment=commitment,
+            computed=jnp.full(nodes.count, self.evaluations * mechanism.evaluate_every).astype(jnp.float32),
+            fallback=fallback,
+            learning=Learning(self.accuracy, self.rejected, learning.diverged(params), self.curve),
+        )
+
+
+def fall_back(mechanism: Any, start: Array, elapsed: Array, accuracy: Array, address: Array) -> tuple[Array, Array]:
+    """Who makes the block of a round that nobody finished, and when.
+
+    Args:
+      mechanism: with `fallback` and `deadline`.
+      start: f32[N], s, when each node began.
+      elapsed: f32[N], s that each node spent before it gave up.
+      accuracy: f32[N], each node's last validation accuracy.
+      address: u32[N]; the lowest wins a tie.
+
+    Returns:
+      bool[N], true for one node; f32[N], s from the node's start to its publishing: the deadline, or, where that is
+      infinite, when it gave up.
+    """
+    ends = jnp.where(jnp.isinf(mechanism.deadline), elapsed, mechanism.deadline)
+    merit = accuracy if mechanism.fallback == "best" else -(start + ends)
+    tied = merit == merit.max()
+    chosen = tied & (address == jnp.where(tied, address, jnp.uint32(0xFFFFFFFF)).min())
+    return chosen, ends
+
+
+def _expand(mask: Array, leaf: Array) -> Array:
+    """A mask [N] with as many axes as the leaf [N, ...]."""
+    return mask.reshape(-1, *(1,) * (leaf.ndim - 1))
+
+
+def _check_learner(mechanism: PoLe) -> None:
+    """Raise a ValueError unless the learner turns mapped samples into one logit per class and has no other state."""
+    if not isinstance(mechanism.task, Task):
+        raise ValueError(f"task must be a polejax.tasks.Task, got {mechanism.task!r}: see polejax.tasks.digits()")
+    task, sml = mechanism.task, mechanism.sml
+    width = (sml.features or task.num_features) if sml else task.num_features
+    sample = jax.ShapeDtypeStruct((1, width), jnp.float32)
+    answer, variables = jax.eval_shape(mechanism.learner.init_with_output, jax.random.key(0), sample)
+    if set(variables) != {"params"}:
+        extra = sorted(set(variables) - {"params"}) or ["no params"]
+        raise ValueError(
+            f"learner must have params only, got {', '.join(extra)}: leave out batch statistics and the like"
+        )
+    if answer.shape != (1, task.num_classes):
+        raise ValueError(
+            f"learner must answer {task.num_classes} logits for {task.name}, got shape {answer.shape}: set num_classes"
+        )

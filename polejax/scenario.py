@@ -1,0 +1,38 @@
+"""A scenario: everything that a simulation's outcome depends on, besides its key."""
+
+from typing import Any
+
+from polejax.difficulty import Fixed
+from polejax.election import FirstSeen
+from polejax.network import check_same_count
+from polejax.nodes import Nodes
+from polejax.record import record
+
+
+@record
+class Scenario:
+    """Nodes in a network, the mechanism they follow, and the rules of the chain.
+
+    Args:
+      nodes: `Nodes`, powers and addresses of N nodes.
+      network: any `Network` of N nodes (`polejax.network`).
+      mechanism: any `Mechanism`: `PoW`, `HashedPoW`, `PoLe`, `Replay`.
+      election: any `Election`; first seen by default.
+      difficulty: any `Difficulty` controller (`polejax.difficulty`); fixed by default.
+      adversary: reserved for attack strategies; None is honest.
+
+    Raises:
+      ValueError: the network connects another number of nodes.
+    """
+
+    nodes: Nodes
+    network: Any
+    mechanism: Any
+    election: Any = FirstSeen()
+    difficulty: Any = Fixed()
+    adversary: Any = None
+
+    def __post_init__(self) -> None:
+        check_same_count(self.network, self.nodes.count)
+        if self.adversary is not None:
+            raise ValueError(f"adversary must be None, got {self.adversary!r}: no attack strategy is known yet")
