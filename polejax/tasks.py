@@ -64,9 +64,7 @@ def digits(seed: int = 0) -> Task:
     try:
         from sklearn.datasets import load_digits  # type: ignore[import-untyped]
     except ImportError:
-        raise ValueError(
-            "tasks.digits needs scikit-learn, which is missing: pip install scikit-learn"
-        ) from None
+        raise ValueError("tasks.digits needs scikit-learn, which is missing: pip install scikit-learn") from None
     inputs, labels = load_digits(return_X_y=True)
     parts = stratified_split(labels, (1_000, 397, 400), seed=seed)
     splits = [(inputs[part], labels[part]) for part in parts]
@@ -146,12 +144,11 @@ def from_arrays(
       ValueError: lengths differ, a sample is not finite, a label is no integer or outside 0..C-1, a split
         would be empty, or training would lack a class.
     """
-    inputs, labels = _check_samples("", inputs, labels)
+    inputs, labels = check_samples("", inputs, labels)
     shares = np.asarray(real("fractions", fractions, above=0, below=1, ndim=1), dtype=np.float64)
     if len(shares) != 3 or abs(shares.sum() - 1) > 1e-5:
         raise ValueError(
-            f"fractions must be three numbers whose sum is 1, got {tuple(fractions)}: give train, "
-            "validation and test"
+            f"fractions must be three numbers whose sum is 1, got {tuple(fractions)}: give train, validation and test"
         )
     num_classes = _check_labels([("labels", labels)], num_classes)
     num_train, num_validation = (round(float(share) * len(labels)) for share in shares[:2])
@@ -188,15 +185,11 @@ def from_splits(
     splits = []
     for split, pair in (("train", train), ("validation", validation), ("test", test)):
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise ValueError(
-                f"{split} must be a pair (inputs, labels), got {type(pair).__name__}: give a tuple of two"
-            )
-        splits.append(_check_samples(f"{split} ", *pair))
+            raise ValueError(f"{split} must be a pair (inputs, labels), got {type(pair).__name__}: give a tuple of two")
+        splits.append(check_samples(f"{split} ", *pair))
         shape, first = splits[-1][0].shape[1:], splits[0][0].shape[1:]
         if shape != first:
-            raise ValueError(
-                f"{split} inputs have samples of shape {shape}, train inputs of {first}: give one shape"
-            )
+            raise ValueError(f"{split} inputs have samples of shape {shape}, train inputs of {first}: give one shape")
     names = ("train labels", "validation labels", "test labels")
     num_classes = _check_labels([(name, y) for name, (_, y) in zip(names, splits, strict=True)], num_classes)
     _check_classes(splits[0][1], num_classes, "train labels")
@@ -225,9 +218,7 @@ def stratified_split(labels: Any, sizes: Sequence[int], *, seed: int = 0) -> lis
     """
     labels = np.asarray(labels)
     if sum(sizes) > len(labels):
-        raise ValueError(
-            f"sizes must add up to at most {len(labels)} samples, got {tuple(sizes)}: ask for fewer"
-        )
+        raise ValueError(f"sizes must add up to at most {len(labels)} samples, got {tuple(sizes)}: ask for fewer")
     rng = np.random.Generator(np.random.PCG64(whole("seed", seed)))
     place = np.empty(len(labels))
     for label in np.unique(labels):
@@ -237,20 +228,12 @@ def stratified_split(labels: Any, sizes: Sequence[int], *, seed: int = 0) -> lis
     return [rng.permutation(part) for part in np.split(np.argsort(place, kind="stable"), cuts)[: len(sizes)]]
 
 
-def _entropy(key_or_seed: Any) -> int | list[int]:
-    """Return what seeds NumPy: a typed key's bits or a whole number."""
-    if not isinstance(key_or_seed, jax.Array):
-        return whole("key_or_seed", key_or_seed)
-    if not jax.dtypes.issubdtype(key_or_seed.dtype, jax.dtypes.prng_key) or key_or_seed.shape:
-        raise ValueError(
-            f"key_or_seed must be one typed key or a whole number, got {key_or_seed.dtype} of shape "
-            f"{key_or_seed.shape}: use jax.random.key(0)"
-        )
-    return [int(bits) for bits in np.asarray(jax.random.key_data(key_or_seed)).ravel()]
+def check_samples(prefix: str, inputs: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return inputs [M, ...] and labels [M] as arrays once they are real, finite, whole and equally many.
 
-
-def _check_samples(prefix: str, inputs: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return inputs [M, ...] of finite numbers and integer labels [M], or say what is wrong with them."""
+    Raises:
+      ValueError: they are not; `prefix` says whose they are, such as "train ".
+    """
     inputs, labels = np.asarray(inputs), np.asarray(labels)
     if inputs.ndim < 2 or inputs.dtype.kind not in "buif":
         raise ValueError(
@@ -268,18 +251,26 @@ def _check_samples(prefix: str, inputs: Any, labels: Any) -> tuple[np.ndarray, n
             "give each sample one label"
         )
     if inputs.size == 0:
-        raise ValueError(
-            f"{prefix}inputs are empty, got shape {inputs.shape}: give at least one sample and feature"
-        )
+        raise ValueError(f"{prefix}inputs are empty, got shape {inputs.shape}: give at least one sample and feature")
     if inputs.dtype.kind == "f":
         broken = ~np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1)
         if broken.any():
             sample = int(np.argmax(broken))
             value = inputs[sample][~np.isfinite(inputs[sample])].ravel()[0]
-            raise ValueError(
-                f"{prefix}inputs must be finite, got {value} in sample {sample}: repair or drop it"
-            )
+            raise ValueError(f"{prefix}inputs must be finite, got {value} in sample {sample}: repair or drop it")
     return inputs, labels
+
+
+def _entropy(key_or_seed: Any) -> int | list[int]:
+    """Return what seeds NumPy: a typed key's bits or a whole number."""
+    if not isinstance(key_or_seed, jax.Array):
+        return whole("key_or_seed", key_or_seed)
+    if not jax.dtypes.issubdtype(key_or_seed.dtype, jax.dtypes.prng_key) or key_or_seed.shape:
+        raise ValueError(
+            f"key_or_seed must be one typed key or a whole number, got {key_or_seed.dtype} of shape "
+            f"{key_or_seed.shape}: use jax.random.key(0)"
+        )
+    return [int(bits) for bits in np.asarray(jax.random.key_data(key_or_seed)).ravel()]
 
 
 def _check_labels(named: list[tuple[str, np.ndarray]], num_classes: int | None) -> int:
@@ -319,20 +310,21 @@ def _standardised(
 ) -> Task:
     """Flatten the splits' inputs and standardise them with the training split's moments, in float64."""
     flat = [inputs.reshape(len(inputs), -1) for inputs, _ in splits]
-    fit = flat[0]
-    mean = fit.mean(axis=0, dtype=np.float64)
-    variance = sum(np.square(fit[rows] - mean).sum(axis=0) for rows in _blocks(len(fit))) / len(fit)
-    # Compared by value: the rounded mean of a constant feature leaves a variance of 1e-34 rather than 0.
-    divisor = np.where(fit.min(axis=0) == fit.max(axis=0), 1.0, np.sqrt(variance))
-    parts = []
-    for inputs, (_, labels) in zip(flat, splits, strict=True):
-        scaled = np.empty(inputs.shape, np.float32)
-        for rows in _blocks(len(inputs)):
-            scaled[rows] = (inputs[rows] - mean) / divisor
-        if not np.isfinite(scaled).all():
-            raise ValueError(
-                "inputs are too large or too nearly constant to standardise in float32: rescale them"
-            )
-        parts.append((scaled, labels.astype(np.int32)))
+    fit, parts = flat[0], []
+    with np.errstate(over="ignore", invalid="ignore"):  # overflow is told below, as an error
+        mean = fit.mean(axis=0, dtype=np.float64)
+        variance = sum(np.square(fit[rows] - mean).sum(axis=0) for rows in _blocks(len(fit))) / len(fit)
+        # Compared by value: the rounded mean of a constant feature leaves a variance of 1e-34 rather than 0.
+        divisor = np.where(fit.min(axis=0) == fit.max(axis=0), 1.0, np.sqrt(variance))
+        for inputs, (_, labels) in zip(flat, splits, strict=True):
+            scaled = np.empty(inputs.shape, np.float32)
+            for rows in _blocks(len(inputs)):
+                scaled[rows] = (inputs[rows] - mean) / divisor
+            if not (np.isfinite(scaled).all() and np.isfinite(divisor).all()):
+                raise ValueError(
+                    f"inputs of task {name!r} are too large, or vary too little in training, to "
+                    "standardise in float32: rescale them"
+                )
+            parts.append((scaled, labels.astype(np.int32)))
     train, validation, test = parts
     return Task(*train, *validation, *test, num_classes, name, shape)

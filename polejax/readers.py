@@ -1,0 +1,288 @@
+"""Readers: downloaded image files made learning tasks, or one line saying which file is at fault and how.
+
+Files are untrusted: no header makes a reader allocate more than the file itself holds; nothing is unpickled.
+"""
+
+import gzip
+import io
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polejax.checks import whole
+from polejax.tasks import Task, check_samples, from_arrays, from_splits, stratified_split
+
+PathLike = str | os.PathLike[str]
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_CHUNK = 1 << 20
+_IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_MOST_AXES = 32  # of an array in every NumPy version
+_CIFAR_SHAPE = (3, 32, 32)
+_CIFAR_ROW = 1 + math.prod(_CIFAR_SHAPE)  # bytes of a label and its image
+_AGAIN = "download it again"
+
+
+def idx(path: PathLike) -> np.ndarray:
+    """Return the array that an IDX file holds, in its own shape and type and the machine's byte order.
+
+    The file may be gzip-compressed; its first bytes tell, whatever its name.
+
+    Raises:
+      ValueError: the file is missing, not IDX, damaged, shorter or longer than its header says.
+
+    Source: LeCun, Cortes, Burges, "The MNIST database", section "The IDX file format".
+    """
+    path = Path(path)
+    try:
+        with open(path, "rb") as raw:
+            compressed = raw.read(2) == _GZIP_MAGIC
+            raw.seek(0)
+            if compressed:
+                with gzip.GzipFile(fileobj=raw) as stream:
+                    return _idx_array(path, stream)
+            return _idx_array(path, raw)
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} is a damaged gzip file ({error}): {_AGAIN}") from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def mnist(folder: PathLike, *, num_validation: int = 10_000, seed: int = 0) -> Task:
+    """Return MNIST or Fashion-MNIST from its four IDX files, D = 784 features and 10 classes.
+
+    Args:
+      folder: holds train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
+        t10k-labels-idx1-ubyte, each as it is or with .gz after its name.
+      num_validation: samples taken from the training files for validation, stratified by class.
+      seed: chooses them.
+
+    Returns: a task named after the folder, of shape (height, width, 1).
+
+    Raises:
+      ValueError: a file is missing, damaged, or holds something else than its name says.
+
+    Source: LeCun, Cortes, Burges, "The MNIST database"; Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747.
+    """
+    folder = Path(folder)
+    splits = []
+    for split in ("train", "t10k"):
+        image_path = _either(folder, f"{split}-images-idx3-ubyte")
+        label_path = _either(folder, f"{split}-labels-idx1-ubyte")
+        images, labels = idx(image_path), idx(label_path)
+        for path, array, ndim, what in ((image_path, images, 3, "images"), (label_path, labels, 1, "labels")):
+            if array.ndim != ndim or array.dtype != np.uint8:
+                raise ValueError(
+                    f"{path} should hold {what} ({ndim} axes of bytes) but holds {array.dtype} of shape "
+                    f"{array.shape}: put the file of {what} there"
+                )
+        if len(images) != len(labels):
+            raise ValueError(
+                f"{label_path} holds {len(labels)} labels but {image_path.name} {len(images)} images: "
+                "download both from one source"
+            )
+        _check_label_bytes(label_path, labels)
+        splits.append((images[..., None], labels))
+    return _task(folder, *splits, num_validation=num_validation, seed=seed, num_classes=10)
+
+
+def cifar10(folder: PathLike, *, images_per_batch: int = 10_000, num_validation: int = 5_000, seed: int = 0) -> Task:
+    """Return CIFAR-10 from its binary version, D = 3,072 features and 10 classes.
+
+    Args:
+      folder: holds data_batch_1.bin to data_batch_5.bin and test_batch.bin.
+      images_per_batch: in each file; 10,000 in the published ones.
+      num_validation: samples taken from the training files for validation, stratified by class; 5,000 as
+        He et al. 2016, arXiv 1512.03385, section 4.2.
+      seed: chooses them.
+
+    Returns: a task named after the folder, of shape (32, 32, 3).
+
+    Raises:
+      ValueError: a file is missing, of another size than `images_per_batch` rows of 3,073 bytes, or has a
+        label above 9.
+
+    Source: Krizhevsky 2009, "Learning multiple layers of features from tiny images", CIFAR-10 binary version.
+    """
+    folder = Path(folder)
+    images_per_batch = whole("images_per_batch", images_per_batch, low=1)
+    batches = [
+        _cifar_batch(folder / f"{name}.bin", images_per_batch)
+        for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
+    ]
+    train = tuple(np.concatenate(arrays) for arrays in zip(*batches[:5], strict=True))
+    return _task(folder, train, batches[5], num_validation=num_validation, seed=seed, num_classes=10)
+
+
+def npz(path: PathLike, *, num_validation: int | None = None, seed: int = 0) -> Task:
+    """Return a task from a NumPy archive of inputs [M, ...] and integer labels [M] or [M, 1].
+
+    Args:
+      path: of an .npz file with either the arrays x_train, y_train, x_test and y_test, as Keras publishes
+        them, or inputs and labels, which are split 60 : 20 : 20 as `tasks.from_arrays` does.
+      num_validation: samples taken from x_train for validation, stratified by class; None: one in six.
+      seed: chooses the split.
+
+    Returns: a task named after the file.
+
+    Raises:
+      ValueError: the file is missing, no archive, damaged, lacks the arrays or holds pickled objects; or the
+        arrays make no task.
+    """
+    path = Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
+            for wanted in (("x_train", "y_train", "x_test", "y_test"), ("inputs", "labels")):
+                if names.issuperset(wanted):
+                    arrays = [_npy_array(path, name, archive.read(f"{name}.npy")) for name in wanted]
+                    break
+            else:
+                raise ValueError(
+                    f"{path} holds {sorted(names)}: save x_train, y_train, x_test and y_test, or inputs and "
+                    "labels, with numpy.savez"
+                )
+    # What zipfile raises for damage, encryption and compression it does not know.
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:
+        raise ValueError(f"{path} is no sound .npz archive ({error}): {_AGAIN}, or save it anew") from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    labels = [array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array for array in arrays[1::2]]
+    pairs = list(zip(arrays[::2], labels, strict=True))
+    if len(pairs) == 1:
+        with _naming(path):
+            return from_arrays(*pairs[0], seed=seed, name=path.stem)
+    if num_validation is None:
+        num_validation = labels[0].size // 6
+    return _task(path, *pairs, num_validation=num_validation, seed=seed)
+
+
+def _idx_array(path: Path, stream: io.BufferedReader | gzip.GzipFile) -> np.ndarray:
+    """Parse an uncompressed stream of IDX bytes."""
+    magic = _read(stream, 4)
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or not 0 < magic[3] <= _MOST_AXES:
+        raise ValueError(f"{path} is no IDX file, its first bytes are {magic.hex() or 'missing'}: {_AGAIN}")
+    header = _read(stream, 4 * magic[3])
+    if len(header) < 4 * magic[3]:
+        raise ValueError(
+            f"{path} is truncated, expected a header of {4 + 4 * magic[3]} bytes, found {4 + len(header)}: {_AGAIN}"
+        )
+    shape = tuple(int(length) for length in np.frombuffer(header, ">u4"))
+    if 0 in shape:
+        raise ValueError(f"{path} is empty, its header says shape {shape}: {_AGAIN}")
+    dtype = np.dtype(_IDX_TYPES[magic[2]])
+    expected = math.prod(shape) * dtype.itemsize
+    body = _read(stream, expected + 1)
+    if len(body) != expected:
+        fault = "is truncated" if len(body) < expected else "has trailing bytes"
+        found = len(body) if len(body) < expected else "more"
+        raise ValueError(f"{path} {fault}, expected {expected} bytes of shape {shape}, found {found}: {_AGAIN}")
+    return np.frombuffer(body, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _read(stream: io.BufferedReader | gzip.GzipFile, limit: int) -> bytes:
+    """Read up to `limit` bytes by chunks, so that a false header allocates no more than there is to read."""
+    chunks, total = [], 0
+    while total < limit:
+        try:
+            chunk = stream.read1(min(_CHUNK, limit - total))
+        except EOFError:  # a gzip stream cut short; `read1`, unlike `read`, loses nothing before the cut
+            if total == limit - 1:  # all data is here, but not the checksum that vouches for it
+                raise gzip.BadGzipFile("its last bytes are missing") from None
+            break
+        if not chunk:
+            break
+        chunks.append(chunk)
+        total += len(chunk)
+    return b"".join(chunks)
+
+
+def _cifar_batch(path: Path, images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a batch file's images u8[M, 32, 32, 3] and labels u8[M]."""
+    expected = images * _CIFAR_ROW
+    try:
+        found = path.stat().st_size
+        if found != expected:
+            raise ValueError(
+                f"{path} has the wrong size, expected {expected} bytes for {images} images, found {found}: "
+                "download the binary version again"
+            )
+        rows = np.fromfile(path, np.uint8).reshape(images, _CIFAR_ROW)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    labels = rows[:, 0]
+    _check_label_bytes(path, labels)
+    return rows[:, 1:].reshape(images, *_CIFAR_SHAPE).transpose(0, 2, 3, 1), labels
+
+
+def _npy_array(path: Path, name: str, content: bytes) -> np.ndarray:
+    """Parse one array of an archive, believing its header no further than its bytes; never unpickle."""
+    stream = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(stream)
+        readers = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
+        shape, fortran_order, dtype = readers[version](stream)
+    except (ValueError, KeyError):
+        raise ValueError(f"{path} has a damaged array {name!r}: {_AGAIN}, or save it anew") from None
+    if dtype.hasobject:
+        raise ValueError(f"{path} has pickled objects in {name!r}: save it as an array of numbers")
+    expected, found = math.prod(shape) * dtype.itemsize, len(content) - stream.tell()
+    if found != expected or not expected or min(shape, default=1) < 0 or len(shape) > _MOST_AXES:
+        raise ValueError(
+            f"{path} has a damaged array {name!r}, expected {expected} bytes of shape {shape}, "
+            f"found {found}: save it anew"
+        )
+    flat = np.frombuffer(content, dtype, offset=stream.tell())
+    return flat.reshape(shape, order="F" if fortran_order else "C")
+
+
+def _task(path: Path, train: Any, test: Any, *, num_validation: int, seed: int, num_classes: int | None = None) -> Task:
+    """Take validation samples out of the training samples and build the task; errors name the path."""
+    with _naming(path):
+        inputs, labels = check_samples("train ", *train)
+        num_validation = whole("num_validation", num_validation, low=1, high=len(labels) - 1)
+        sizes = (len(labels) - num_validation, num_validation)
+        fit, validation = ((inputs[part], labels[part]) for part in stratified_split(labels, sizes, seed=seed))
+        return from_splits(fit, validation, test, num_classes=num_classes, name=path.resolve().stem)
+
+
+def _either(folder: Path, name: str) -> Path:
+    """Return the path of a file that is there as it is or with .gz after its name."""
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            return path
+    raise ValueError(f"{folder / name}[.gz] is missing: download all four files of the data set into the folder")
+
+
+def _check_label_bytes(path: Path, labels: np.ndarray) -> None:
+    if labels.max() > 9:
+        sample = int(np.argmax(labels > 9))
+        raise ValueError(
+            f"{path} has label {labels[sample]} at sample {sample}, expected 0..9: "
+            f"{_AGAIN}, from a data set of 10 classes"
+        )
+
+
+def _unreadable(path: Path, error: OSError) -> ValueError:
+    if isinstance(error, FileNotFoundError):
+        return ValueError(f"{path} is missing: download it, or correct the path")
+    return ValueError(f"{path} cannot be read ({error.strerror or error}): give a readable file")
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Put the path before the message of what a constructor raises."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
