@@ -1,7 +1,7 @@
 """Strictness for every test: no silent dtype or rank promotion; on CPU, eight fake devices.
 
-`POLEJAX_TEST_DEVICE=1 pytest -m device` runs on the accelerator that JAX finds. JAX's persistent compilation cache is
-not used: XLA on CPU rejects or misjudges its own cached programs (jax issue 38445).
+`POLEJAX_TEST_DEVICE=1 pytest -m device` runs on the accelerator that JAX finds. JAX's persistent compilation
+cache is not used: XLA on CPU rejects or misjudges its own cached programs (jax issue 38445).
 """
 
 import os
