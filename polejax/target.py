@@ -83,7 +83,7 @@ def expected_hashes(bits: Array) -> jax.Array:
       bits: compact targets, u32[...].
 
     Returns:
-      Expected number of hashes, f32[...], correctly rounded; infinity for a target of zero and beyond
+      Expected number of hashes, f32[...], rounded once; infinity for a target of zero and beyond
       float32. (Bitcoin Core, `GetBlockProof`, has target + 1 below the line: no difference to a finite
       float32.)
     """
