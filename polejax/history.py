@@ -1,8 +1,6 @@
 """History: what is kept of a chain."""
 
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from polejax.chain import Canonical, Round
@@ -61,8 +59,3 @@ def from_chain(canonical: Canonical, rounds: Round, keep_rounds: bool = False) -
         learning=blocks.learning,
         rounds=rounds if keep_rounds else None,
     )
-
-
-def as_arrays(tree: Any) -> Any:
-    """The same pytree with every leaf a JAX array, so that traced indices work on what a user passed as NumPy."""
-    return jax.tree.map(jnp.asarray, tree)

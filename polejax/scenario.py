@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 from polejax.difficulty import Fixed
 from polejax.election import FirstSeen
 from polejax.network import check_same_count
 from polejax.nodes import Nodes
-from polejax.record import record
+from polejax.record import record, replace
 
 
 @record
@@ -36,3 +39,15 @@ class Scenario:
         check_same_count(self.network, self.nodes.count)
         if self.adversary is not None:
             raise ValueError(f"adversary must be None, got {self.adversary!r}: no attack strategy is known yet")
+
+
+def ready(scenario: Scenario) -> Scenario:
+    """The scenario as rounds use it: every leaf a JAX array, and ready-made what its mechanism works out once.
+
+    A mechanism may have a method `prepare(difficulty_is_fixed: bool) -> Mechanism`, called before the first round.
+    """
+    scenario = jax.tree.map(jnp.asarray, scenario)
+    prepare = getattr(scenario.mechanism, "prepare", None)
+    if prepare is None:
+        return scenario
+    return replace(scenario, mechanism=prepare(isinstance(scenario.difficulty, Fixed)))

@@ -7,12 +7,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, PartitionSpec
 
-from polejax import chain, checks
+from polejax import chain, checks, lanes
 from polejax.checks import Array
-from polejax.history import History, as_arrays, from_chain
-from polejax.scenario import Scenario
+from polejax.history import History, from_chain
+from polejax.scenario import Scenario, ready
 from polejax.simulate import check_key
 
 Progress = Callable[[int, int], None]  # blocks done, blocks in all (over all seeds)
@@ -54,12 +53,12 @@ def simulate_many(
     devices = devices or jax.local_devices()
     mechanism = scenario.mechanism
     segment = min(num_blocks, checks.whole("segment", segment or mechanism.segment, low=1))
-    lanes = mechanism.cached_lanes if devices[0].platform == "cpu" else num_seeds * scenario.nodes.count
-    chains = checks.whole("chains", chains or max(1, lanes // scenario.nodes.count), low=1)
+    nodes = mechanism.cached_lanes if devices[0].platform == "cpu" else num_seeds * scenario.nodes.count
+    chains = checks.whole("chains", chains or max(1, nodes // scenario.nodes.count), low=1)
     chains = min(chains, -(-num_seeds // len(devices)))
     padded = -(-num_seeds // (chains * len(devices))) * chains * len(devices)
     keys = keys[np.minimum(np.arange(padded), num_seeds - 1)]
-    scenario = as_arrays(scenario)
+    scenario = ready(scenario)
     start, walk = _start(chains, tuple(devices)), _walk(chains, tuple(devices))
     views = start(keys, scenario)
     unsettled: list[chain.Round] = []
@@ -102,33 +101,7 @@ def concatenate(parts: list[History]) -> History:
 
 
 def _sharded(function: Any, chains: int, devices: tuple[Any, ...], replicated: tuple[int, ...], num: int) -> Any:
-    """Split the leading axis of all but the replicated arguments over devices, and there into blocks of `chains`."""
-    mesh = jax.make_mesh((len(devices),), ("seed",), axis_types=(AxisType.Auto,), devices=devices)
-    split = [index for index in range(num) if index not in replicated]
-
-    def on_device(*arguments: Any) -> Any:
-        def block(parts: Any) -> Any:
-            merged = list(arguments)
-            for index, part in zip(split, parts, strict=True):
-                merged[index] = part
-            if chains == 1:  # without vmap a round's `cond` and `while_loop` stop computing, not only selecting
-                merged = [a if i in replicated else jax.tree.map(lambda x: x[0], a) for i, a in enumerate(merged)]
-                return jax.tree.map(lambda leaf: leaf[None], function(*merged))
-            axes = [None if index in replicated else 0 for index in range(num)]
-            return jax.vmap(function, in_axes=axes)(*merged)
-
-        varying = [arguments[index] for index in split]
-        count = jax.tree.leaves(varying)[0].shape[0]
-        if count == chains:
-            return block(varying)
-        blocks = jax.tree.map(lambda leaf: leaf.reshape(count // chains, chains, *leaf.shape[1:]), varying)
-        results = jax.lax.map(block, blocks)
-        return jax.tree.map(lambda leaf: leaf.reshape(count, *leaf.shape[2:]), results)
-
-    specs = tuple(PartitionSpec() if index in replicated else PartitionSpec("seed") for index in range(num))
-    return jax.jit(
-        jax.shard_map(on_device, mesh=mesh, in_specs=specs, out_specs=PartitionSpec("seed"), check_vma=False)
-    )
+    return lanes.sharded(lanes.each(function, chains, replicated, num), chains, devices, replicated, num)
 
 
 @functools.cache

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 
 from polejax import chain, checks
 from polejax.checks import Array
-from polejax.history import History, as_arrays, from_chain
-from polejax.scenario import Scenario
+from polejax.history import History, from_chain
+from polejax.scenario import Scenario, ready
 
 
 def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool = False) -> History:
@@ -27,7 +27,7 @@ def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool 
     """
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     check_key(key, ndim=0)
-    scenario = as_arrays(scenario)
+    scenario = ready(scenario)
     _, rounds = chain.advance(key, scenario, chain.genesis(scenario), num_blocks)
     everyone = jnp.arange(scenario.nodes.count, dtype=jnp.int32)
     _, canonical = chain.settle(rounds, everyone)
