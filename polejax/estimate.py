@@ -1,0 +1,127 @@
+"""Estimates with confidence intervals that resample whole seeds, because blocks within a chain depend on each other.
+
+The jackknife leaves out one seed at a time. From the S values so obtained, `error^2 = (S-1)/S sum (value_s - mean)^2`,
+and `(estimate - truth) / error` follows Student's t with S - 1 degrees of freedom, nearly (Tukey 1958; Miller 1974,
+Biometrika 61); on average the error is not too small (Efron and Stein 1981, Annals of Statistics 9). Working on each
+seed's sums, it costs no more than the estimate itself. NumPy float64 on the host.
+
+Measured at 16 seeds of 64 blocks, 95% intervals hold the truth in 94 to 96% of studies for means and shares, in 94% for
+the CV of exponential intervals, and in 92% for the CV of heavy-tailed ones (Lomax, index 9), whose rare extremes most
+studies miss.
+"""
+
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from polejax.record import record
+
+Array = np.ndarray
+
+
+@record
+class Estimate:
+    """A value and its confidence interval, float64 of any one shape; an infinite end means: these data do not say."""
+
+    value: Array
+    low: Array
+    high: Array
+
+    def __str__(self) -> str:
+        """As '607.7 [601.2, 614.3]': two significant digits of half the interval; entries of arrays by commas."""
+        return format(self, "")
+
+    def __format__(self, spec: str) -> str:
+        parts = np.broadcast_arrays(self.value, self.low, self.high)
+        entries = zip(*(np.ravel(part).tolist() for part in parts), strict=True)
+        return ", ".join(_entry(value, low, high, spec) for value, low, high in entries)
+
+
+def _entry(value: float, low: float, high: float, spec: str) -> str:
+    half = (high - low) / 2
+    if not spec:
+        spec = f".{max(0, 1 - int(np.floor(np.log10(half))))}f" if 0 < half < np.inf else ".4g"
+    return f"{value:{spec}} [{low:{spec}}, {high:{spec}}]"
+
+
+def unknown(value: Any) -> Estimate:
+    """An estimate of which nothing more is known: a single chain's."""
+    value = np.asarray(value, dtype=np.float64)
+    return Estimate(value[()], np.full_like(value, -np.inf)[()], np.full_like(value, np.inf)[()])
+
+
+def left_out(sums: Array) -> Array:
+    """Sums over all seeds but one: from [S, ...] to [S, ...]."""
+    return sums.sum(axis=0) - sums
+
+
+def jackknife_error(values: Array) -> Array:
+    """Standard error [...] from the values [S, ...] that leave out one seed each (Tukey 1958)."""
+    seeds = values.shape[0]
+    return np.sqrt((seeds - 1) / seeds * ((values - values.mean(axis=0)) ** 2).sum(axis=0))
+
+
+def student(seeds: int, confidence: float) -> float:
+    """Two-sided quantile of Student's t with `seeds - 1` degrees of freedom."""
+    return float(special.stdtrit(seeds - 1, (1 + confidence) / 2))
+
+
+def real(value: Any, values: Array, confidence: float) -> Estimate:
+    """Estimate of any real number from its leave-one-out values [S, ...]: symmetric about `value`."""
+    if values.shape[0] < 2:
+        return unknown(value)
+    half = student(values.shape[0], confidence) * jackknife_error(values)
+    return Estimate(np.asarray(value, dtype=np.float64)[()], value - half, value + half)
+
+
+def positive(value: Any, values: Array, confidence: float) -> Estimate:
+    """Estimate of a positive number from its leave-one-out values [S, ...]: symmetric in the logarithm.
+
+    The error is carried over by the delta method, so that a value of 0 (error 0) stays 0.
+    """
+    if values.shape[0] < 2:
+        return unknown(value)
+    error = jackknife_error(values) / np.where(value > 0, value, 1.0)
+    factor = np.exp(np.minimum(student(values.shape[0], confidence) * error, 700.0))
+    return Estimate(np.asarray(value, dtype=np.float64)[()], value / factor, value * factor)
+
+
+def mean(sums: Array, counts: Array, confidence: float) -> Estimate | None:
+    """Estimate of the mean of what was summed, from each seed's sum [S] and count [S]; None when nothing was."""
+    some = counts > 0
+    sums, counts = sums[some], counts[some]
+    if not some.any():
+        return None
+    value = sums.sum() / counts.sum()
+    return unknown(value) if some.sum() < 2 else real(value, left_out(sums) / left_out(counts), confidence)
+
+
+def share(hits: Array, trials: Array, confidence: float) -> Estimate:
+    """Estimate of a share from each seed's hits and trials, [S] or [S, N]: symmetric in the logit.
+
+    Where all trials or none hit, or no seed differs from another, the jackknife has nothing to go by: the interval is
+    then Clopper and Pearson's (1934), as if trials were independent. Without trials it is 0 in (0, 1).
+    """
+    hits, trials = np.broadcast_arrays(hits, trials)
+    hit, tried = hits.sum(axis=0), trials.sum(axis=0)
+    value = hit / np.maximum(tried, 1)
+    if hits.shape[0] < 2:
+        return unknown(value)
+    others = left_out(trials)
+    values = np.where(others > 0, left_out(hits) / np.maximum(others, 1), value)
+    error = jackknife_error(values)
+    blind = (hit == 0) | (hit == tried) | (others == 0).any(axis=0) | (error < 1e-12)
+    inner = np.where(blind, 0.5, value)
+    half = student(hits.shape[0], confidence) * np.where(blind, 0.0, error) / (inner * (1 - inner))
+    low, high = (special.expit(special.logit(inner) + sign * half) for sign in (-1, 1))
+    exact_low, exact_high = clopper_pearson(hit, tried, confidence)
+    return Estimate(value, np.where(blind, exact_low, low)[()], np.where(blind, exact_high, high)[()])
+
+
+def clopper_pearson(hits: Array, trials: Array, confidence: float) -> tuple[Array, Array]:
+    """Exact interval of a share of independent trials, any shape (Clopper and Pearson 1934, Biometrika 26)."""
+    tail, misses = (1 - confidence) / 2, trials - hits
+    low = special.betaincinv(np.maximum(hits, 1), misses + 1, tail)
+    high = special.betaincinv(hits + 1, np.maximum(misses, 1), 1 - tail)
+    return np.where(hits > 0, low, 0.0), np.where(misses > 0, high, 1.0)
