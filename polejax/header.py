@@ -90,9 +90,7 @@ def commit(params: Any) -> jax.Array:
     return sha256.tree_digest(jnp.concatenate(patterns, axis=-1))
 
 
-def pow_words(
-    version: Array, previous: Array, merkle_root: Array, time: Array, bits: Array, nonce: Array
-) -> jax.Array:
+def pow_words(version: Array, previous: Array, merkle_root: Array, time: Array, bits: Array, nonce: Array) -> jax.Array:
     """Write Bitcoin's block headers: 80 bytes, as the big-endian words that SHA-256 reads.
 
     Bitcoin serialises numbers little-endian, so the word of a number (version, time, bits, nonce) is the
