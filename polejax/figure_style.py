@@ -1,0 +1,137 @@
+"""The look of figures, and how they are written: PDF, PNG and a CSV of what is drawn, the same bytes on every run."""
+
+import csv
+import functools
+from collections.abc import Callable, Mapping
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple, ParamSpec
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from polejax.history import History
+
+_Arguments = ParamSpec("_Arguments")
+
+WIDTH = 3.5  # inches, one column of a paper
+
+# Okabe and Ito 2008: told apart with every common colour blindness; styles and markers tell them apart in print.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 3)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+STYLE: Any = {  # as matplotlib.rc_context takes it
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same
+    "font.size": 8.0,
+    "axes.titlesize": 7.0,
+    "axes.labelsize": 8.0,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "legend.fontsize": 7.0,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.5,
+    "pdf.fonttype": 42,  # TrueType: text stays text
+    "svg.hashsalt": "polejax",
+    "savefig.dpi": 300,
+    "path.simplify": False,  # draw every point of the CSV
+}
+
+
+class Plot(NamedTuple):
+    """A figure, and the columns of numbers that it draws; a column's name ends in its unit."""
+
+    figure: Figure
+    columns: dict[str, np.ndarray]
+
+
+class Mark(NamedTuple):
+    """How one mechanism is drawn, in every figure."""
+
+    colour: str
+    line: Any
+    marker: str
+
+
+def marks(labels: Mapping[str, Any]) -> list[tuple[str, Any, Mark]]:
+    """Labels, what they stand for, and how to draw them, in the order given; at most seven can be told apart."""
+    if not 1 <= len(labels) <= len(COLOURS):
+        raise ValueError(f"histories must hold 1 to {len(COLOURS)} labels, got {len(labels)}: draw several figures")
+    looks = zip(COLOURS, LINES, MARKERS, strict=True)
+    return [(label, value, Mark(*look)) for (label, value), look in zip(labels.items(), looks, strict=False)]
+
+
+def open_marker(mark: Mark) -> dict[str, Any]:
+    """Options of a marker that lets what lies below it shine through."""
+    return {"color": mark.colour, "marker": mark.marker, "mfc": "none", "mec": mark.colour, "mew": 0.8}
+
+
+def styled(draw: Callable[_Arguments, Plot]) -> Callable[_Arguments, Plot]:
+    """Draw a figure in the package's style and leave the user's as it is."""
+
+    @functools.wraps(draw)
+    def styled_draw(*args: _Arguments.args, **options: _Arguments.kwargs) -> Plot:
+        with matplotlib.rc_context(STYLE):
+            return draw(*args, **options)
+
+    return styled_draw
+
+
+def canvas(height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, Any]:
+    """An empty figure, `height` inches tall, and its axes; unknown to pyplot, so nothing has to be closed."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, **options)
+
+
+def sample_size(sizes: Mapping[str, tuple[int, int]]) -> str:
+    """'16 seeds × 64 blocks each', from each label's (S, H); every label's own where they differ."""
+    texts = {
+        label: f"{seeds:,} seed{'s' * (seeds > 1)} × {blocks:,} blocks" for label, (seeds, blocks) in sizes.items()
+    }
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values())) + " each" * (len(texts) > 1)
+    return "\n".join(f"{label}: {text}" for label, text in texts.items())
+
+
+def sizes(histories: Mapping[str, History]) -> dict[str, tuple[int, int]]:
+    """Seeds S and heights H of each history, unsettled heights included."""
+    return {label: (np.atleast_2d(h.settled).shape[0], h.num_blocks) for label, h in histories.items()}
+
+
+def say_size(axes: Axes, text: str) -> None:
+    """Write the sample's size above the axes."""
+    axes.set_title(text, loc="right", color="0.3")
+
+
+def save(figure: Figure, path: str | Path, columns: Mapping[str, Any]) -> list[Path]:
+    """Write a figure as PDF and PNG, and what it draws as CSV.
+
+    Args:
+      figure: to write.
+      path: without suffix; folders are made.
+      columns: name with unit -> numbers or words [any length]; shorter columns end in empty cells.
+
+    Returns:
+      The three paths. The same figure gives the same bytes: no dates, no versions.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    paths = [path.with_name(path.name + suffix) for suffix in (".pdf", ".png", ".csv")]
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(paths[0], metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        figure.savefig(paths[1], metadata={"Software": None})
+    with paths[2].open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip_longest(*(map(_cell, np.ravel(column)) for column in columns.values()), fillvalue=""))
+    return paths
+
+
+def _cell(entry: Any) -> str:
+    return str(entry) if isinstance(entry, str) else f"{entry:.9g}"  # nine digits tell every float32 apart

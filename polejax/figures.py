@@ -1,0 +1,218 @@
+"""Figures of a study: each draws what it is given, labelled histories or summaries, and returns what it drew.
+
+All are one column of a paper wide, colour-blind-safe, with units and the sample's size; `write_all` makes every one.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+
+from polejax import theory
+from polejax.estimate import Estimate
+from polejax.figure_style import Mark, Plot, canvas, marks, open_marker, sample_size, save, say_size, sizes, styled
+from polejax.history import History
+from polejax.interval_figures import Histories, interval_quantiles, interval_series, interval_survival
+from polejax.nodes import Nodes
+from polejax.scenario import Scenario
+from polejax.statistics import Summary, summarise
+
+__all__ = [
+    "Plot",
+    "interval_quantiles",
+    "interval_series",
+    "interval_survival",
+    "learning_curves",
+    "save",
+    "variation_and_stale_blocks",
+    "win_shares",
+    "write_all",
+]
+
+
+@styled
+def variation_and_stale_blocks(summaries: Mapping[str, Summary], size: str) -> Plot:
+    """CV of the block interval and both stale rates, with their confidence intervals.
+
+    Args:
+      summaries: label -> `Summary`.
+      size: of the samples, in words.
+    """
+    figure, (left, right) = canvas(2.3, 1, 2)
+    drawn: list[tuple[str, str, Estimate]] = []
+    for place, (label, summary, mark) in enumerate(marks(summaries)):
+        _point(left, place, summary.interval_cv, mark)
+        _point(right, place - 0.15, summary.stale_per_block, mark)
+        _point(right, place + 0.15, summary.stale_per_main, mark, filled=False)
+        drawn += [
+            (label, "interval CV [ratio]", summary.interval_cv),
+            (label, "stale / published [share]", summary.stale_per_block),
+            (label, "stale / canonical [ratio]", summary.stale_per_main),
+        ]
+    left.axhline(1.0, color="0.3", lw=0.8, ls=":")
+    left.annotate("exponential", (0.98, 1.0), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=6)
+    left.set_ylabel("CV of the block interval [ratio]")
+    right.set_ylabel("stale blocks [%]")
+    right.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
+    for axes in (left, right):
+        axes.set_xlim(-0.6, len(summaries) - 0.4)
+        axes.set_ylim(0.0, None)
+        axes.set_xticks(range(len(summaries)), list(summaries))
+    right.set_xlabel("filled: of published\nopen: per canonical", fontsize=6)
+    confidence = next(iter(summaries.values())).confidence
+    figure.suptitle(f"{size}; bars: {confidence:.0%} intervals over seeds", fontsize=7, color="0.3")
+    labels, names, estimates = zip(*drawn, strict=True)
+    stacked = Estimate(*(np.array([getattr(e, part) for e in estimates]) for part in ("value", "low", "high")))
+    return Plot(figure, {"label": np.array(labels), "statistic [unit]": np.array(names), **_columns(stacked, "value")})
+
+
+@styled
+def win_shares(summaries: Mapping[str, Summary], nodes: Mapping[str, Nodes], size: str) -> Plot:
+    """Each node's share of the canonical blocks against its share of the power, with confidence intervals.
+
+    Args:
+      summaries: label -> `Summary`.
+      nodes: label -> the N nodes of those histories.
+      size: of the samples, in words.
+
+    Returns:
+      `Plot`. Logarithmic where powers differ more than tenfold and every node won. Where all powers are equal, the
+      nodes stand in their order instead. Points of equal power, and of several labels, are set side by side: the CSV
+      tells both where a point stands and the power share itself.
+    """
+    figure, axes = canvas(2.7)
+    shares = {label: theory.power_share(nodes[label].power) for label in summaries}
+    largest, least = max(s.max() for s in shares.values()), min(s.min() for s in shares.values())
+    won = min(summary.win_share.value.min() for summary in summaries.values()) > 0
+    equal, logarithmic = largest < (1 + 1e-6) * least, bool(largest > 10 * least and won)
+    columns: dict[str, np.ndarray] = {}
+    for place, (label, summary, mark) in enumerate(marks(summaries)):
+        power, beside = shares[label], _beside(shares[label], place, len(summaries), equal)
+        stands = power * np.exp(0.1 * beside) if logarithmic else power + 0.02 * largest * beside
+        stands = 1 + np.arange(power.size) + 0.3 * beside if equal else stands
+        _point(axes, stands, summary.win_share, mark, label=label)
+        columns |= {
+            f"{label}: power share [fraction]": power,
+            f"{label}: drawn at [{'node' if equal else 'fraction'}]": stands,
+        }
+        columns |= _columns(summary.win_share, f"{label}: win share", " [fraction]")
+    if equal:
+        axes.axhline(largest, color="0.3", lw=0.8, label=f"power share {largest:.3g}", zorder=0)
+        axes.set_ylim(0.0, 1.4 * axes.get_ylim()[1])
+        axes.set_xlabel("node (all of equal power)")
+    else:
+        ends = np.array([0.6 * least, 1.5 * largest]) if logarithmic else np.array([0.0, 1.2 * largest])
+        axes.plot(ends, ends, color="0.3", lw=0.8, label="win share = power share", zorder=0)
+        axes.set(xscale="log", yscale="log") if logarithmic else axes.set_ylim(0.0, None)
+        axes.set_xlim(*ends)
+        axes.set_xlabel("share of the power [fraction]")
+    axes.set_ylabel("share of the blocks won [fraction]")
+    axes.legend(loc="upper left")
+    confidence = next(iter(summaries.values())).confidence
+    say_size(axes, f"{size}; bars: {confidence:.0%} intervals")
+    return Plot(figure, columns)
+
+
+@styled
+def learning_curves(history: History, evaluate_every: int, threshold: float, individual: int = 5) -> Plot:
+    """Validation accuracy of the winners against their training steps: median, the middle 80%, and some single ones.
+
+    Args:
+      history: with `learning.curve` f32[S, H, K], K evaluations; only settled blocks are drawn.
+      evaluate_every: training steps between evaluations.
+      threshold: accuracy that a claim needs, drawn as a line.
+      individual: single curves to draw, evenly spread over the blocks.
+
+    Returns:
+      `Plot`. A winner that has finished keeps its last accuracy, lest the median at late steps be of the slow alone.
+
+    Raises:
+      ValueError: no curves were recorded.
+    """
+    recorded = None if history.learning is None else np.asarray(history.learning.curve)
+    if recorded is None or recorded.shape[-1] == 0:
+        raise ValueError("history must record learning curves, got none: give the mechanism curve_points")
+    curves = recorded.reshape(-1, recorded.shape[-1])[np.ravel(history.settled)].astype(np.float64)
+    training = curves > 0.0
+    last = np.maximum.accumulate(np.where(training, np.arange(curves.shape[1]), 0), axis=1)
+    held = np.take_along_axis(curves, last, axis=1)
+    shown = int(np.flatnonzero(training.any(axis=0))[-1]) + 1 if training.any() else 1
+    steps = evaluate_every * (1 + np.arange(shown))
+    low, median, high = np.quantile(held[:, :shown], [0.1, 0.5, 0.9], axis=0)
+    figure, axes = canvas(2.5)
+    axes.fill_between(steps, low, high, color="0.85", lw=0, label="middle 80%")
+    columns = {"training steps": steps, "10% [accuracy]": low, "median [accuracy]": median, "90% [accuracy]": high}
+    columns["still training [share]"] = training[:, :shown].mean(axis=0)
+    for place in np.unique(np.linspace(0, len(curves) - 1, individual).astype(int)):
+        curve = np.where(training[place], curves[place], np.nan)[:shown]
+        axes.plot(steps, curve, color="0.5", lw=0.5, marker=".", ms=2, label=None if place else "single winners")
+        columns[f"block {place + 1} [accuracy]"] = curve
+    axes.plot(steps, median, color="#0072B2", label="median (finished: last value)")
+    axes.axhline(threshold, color="#D55E00", ls="--", lw=0.9, label=f"threshold {threshold:g}")
+    axes.set(xlim=(0, 1.02 * steps[-1]), ylim=(0.0, 1.0))
+    axes.set_xlabel("training steps of the winner")
+    axes.set_ylabel("validation accuracy [fraction]")
+    axes.legend(loc="lower right")
+    say_size(axes, sample_size(sizes({"": history})))
+    return Plot(figure, columns)
+
+
+def write_all(histories: Histories, scenarios: Mapping[str, Scenario], folder: str | Path) -> list[Path]:
+    """Write every figure of a study that its histories allow, as PDF, PNG and CSV.
+
+    Args:
+      histories: label -> `History`.
+      scenarios: label -> `Scenario` that it is of: powers, thresholds and steps between evaluations.
+      folder: to write into; made if missing.
+
+    Returns:
+      Paths of all files. Learning curves only of histories that recorded them, under the label in small letters.
+
+    Raises:
+      ValueError: labels that differ, and as the figures and `summarise`.
+    """
+    if set(scenarios) != set(histories):
+        raise ValueError(f"scenarios must have the labels {sorted(histories)}, got {sorted(scenarios)}")
+    nodes = {label: scenarios[label].nodes for label in histories}
+    summaries = {label: summarise(history, nodes[label]) for label, history in histories.items()}
+    size = sample_size(sizes(histories))
+    plots = {
+        "interval_survival": interval_survival(histories),
+        "interval_quantiles": interval_quantiles(histories),
+        "interval_series": interval_series(histories),
+        "variation_and_stale_blocks": variation_and_stale_blocks(summaries, size),
+        "win_shares": win_shares(summaries, nodes, size),
+    }
+    for label, history in histories.items():
+        if history.learning is not None and history.learning.curve.shape[-1]:
+            mechanism: Any = scenarios[label].mechanism
+            name = f"learning_curves_{label.lower().replace(' ', '_')}"
+            plots[name] = learning_curves(history, mechanism.evaluate_every, float(mechanism.threshold))
+    return [path for name, plot in plots.items() for path in save(plot.figure, Path(folder) / name, plot.columns)]
+
+
+def _point(axes: Axes, x: Any, estimate: Estimate, mark: Mark, filled: bool = True, label: str | None = None) -> None:
+    """Draw estimates with their intervals; an infinite interval has no bar."""
+    value, low, high = (np.atleast_1d(part) for part in (estimate.value, estimate.low, estimate.high))
+    bars = np.stack([value - low, high - value])
+    bars = np.where(np.isfinite(bars), np.maximum(bars, 0.0), 0.0)
+    look = {**open_marker(mark), "mfc": mark.colour if filled else "white"}
+    axes.errorbar(np.atleast_1d(x), value, bars, ls="", elinewidth=0.8, capsize=1.5, label=label, **look)
+
+
+def _columns(estimate: Estimate, name: str, unit: str = "") -> dict[str, np.ndarray]:
+    """Columns of an estimate and the ends of its interval."""
+    parts = {"": estimate.value, " low": estimate.low, " high": estimate.high}
+    return {f"{name}{which}{unit}": np.atleast_1d(part) for which, part in parts.items()}
+
+
+def _beside(power: np.ndarray, place: int, places: int, alone: bool) -> np.ndarray:
+    """Where in (-1, 1) to set each node, so that neither labels nor, unless each stands alone, equal powers hide it."""
+    beside = np.zeros(power.size)
+    for same in np.eye(power.size, dtype=bool) if alone else power == np.unique(power)[:, None]:
+        count = same.sum()
+        beside[same] = (2 * (np.arange(count) * places + place) + 1) / (count * places) - 1
+    return beside
