@@ -97,6 +97,14 @@ def mean(sums: Array, counts: Array, confidence: float) -> Estimate | None:
     return unknown(value) if some.sum() < 2 else real(value, left_out(sums) / left_out(counts), confidence)
 
 
+def rate(events: Array, counts: Array, confidence: float) -> Estimate | None:
+    """Estimate of events per count, from each seed's [S]; as `mean`, but none seen leaves Garwood's (1936) upper end."""
+    estimate = mean(events, counts, confidence)
+    if estimate is None or (counts > 0).sum() < 2 or events.sum() > 0:
+        return estimate
+    return Estimate(estimate.value, estimate.value, -np.log((1 - confidence) / 2) / counts.sum())
+
+
 def share(hits: Array, trials: Array, confidence: float) -> Estimate:
     """Estimate of a share from each seed's hits and trials, [S] or [S, N]: symmetric in the logit.
 

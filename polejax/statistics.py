@@ -96,7 +96,7 @@ def summarise(history: History, nodes: Nodes | None = None, confidence: float = 
         claimed=estimate.mean(seeds.claimed, seeds.claims, confidence),
         optimism=estimate.mean(seeds.claimed - seeds.claimed_score, seeds.claims, confidence),
         fallback_share=estimate.share(seeds.fallback, seeds.settled, confidence),
-        rejected_per_block=estimate.mean(seeds.rejected, seeds.settled * models, confidence),
+        rejected_per_block=estimate.rate(seeds.rejected, seeds.settled * models, confidence),
         diverged_share=estimate.share(seeds.diverged, seeds.settled, confidence) if seeds.carries_models else None,
         useful_share=estimate.mean(seeds.useful, seeds.computed, confidence),
         fairness=fairness,

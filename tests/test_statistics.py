@@ -120,6 +120,10 @@ def test_rare_events_are_not_claimed_to_be_impossible():
     np.testing.assert_array_equal(summary.stale_share.high[1:], [1, 1])  # published nothing
     assert summary.interval_cv.value == summary.interval_cv.high == 0
     assert summary.claimed is summary.rejected_per_block is summary.diverged_share is summary.useful_share is None
+    zeros = np.zeros((4, 25), np.float32)
+    learning = Learning(zeros, zeros.astype(np.int32), zeros.astype(bool), np.zeros((4, 25, 0), np.float32))
+    rejected = statistics.summarise(history(np.ones((4, 25)), learning=learning)).rejected_per_block
+    np.testing.assert_allclose((rejected.low, rejected.value, rejected.high), (0, 0, 3.6889 / 100), rtol=1e-4)
     # Clopper and Pearson's tables: 1 of 10 at 95% lies in (0.0025, 0.4450)
     np.testing.assert_allclose(clopper_pearson(np.float64(1), np.float64(10), 0.95), (0.0025, 0.4450), atol=5e-5)
 
