@@ -98,7 +98,7 @@ def mean(sums: Array, counts: Array, confidence: float) -> Estimate | None:
 
 
 def rate(events: Array, counts: Array, confidence: float) -> Estimate | None:
-    """Estimate of events per count, from each seed's [S]; as `mean`, but none seen leaves Garwood's (1936) upper end."""
+    """Estimate of events per count, from each seed's [S]; as `mean`; none seen leaves Garwood's (1936) upper end."""
     estimate = mean(events, counts, confidence)
     if estimate is None or (counts > 0).sum() < 2 or events.sum() > 0:
         return estimate
