@@ -3,12 +3,15 @@
 Data flows one way, and so does this table of contents.
 """
 
-from polejax import difficulty, learners, network, nodes, tasks
+from polejax import difficulty, learners, network, nodes, readers, tasks, theory
+from polejax.bank import Bank, learning_curves
 from polejax.election import FirstSeen
+from polejax.hashed_pow import HashedPoW
 from polejax.history import History
 from polejax.mechanism import Claims, Learning, Mechanism, Views
 from polejax.pole import PoLe
 from polejax.pow import PoW
+from polejax.replay import Replay
 from polejax.scenario import Scenario
 from polejax.segments import simulate_many
 from polejax.simulate import simulate
@@ -17,21 +20,27 @@ from polejax.sml import SecureMappingLayer
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bank",
     "Claims",
     "FirstSeen",
+    "HashedPoW",
     "History",
     "Learning",
     "Mechanism",
     "PoLe",
     "PoW",
+    "Replay",
     "Scenario",
     "SecureMappingLayer",
     "Views",
     "difficulty",
     "learners",
+    "learning_curves",
     "network",
     "nodes",
+    "readers",
     "simulate",
     "simulate_many",
     "tasks",
+    "theory",
 ]

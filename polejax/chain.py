@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from polejax import header
+from polejax import header, sha256
 from polejax.checks import Array
 from polejax.mechanism import Claims, Learning, Views
 from polejax.record import record
@@ -32,6 +32,7 @@ class Blocks:
     interval: Array  # f32[N], s since the parent was published
     score: Array  # f32[N]
     difficulty: Array  # f32[N]
+    commitment: Array | None  # u32[N, 8], None where the mechanism needs no hashes, like the tip
     tip: Array | None  # u32[N, 8]
     learning: Learning | None
 
@@ -47,11 +48,14 @@ class Round:
     computed: Array | None  # f32[]: work that the program did for it
 
 
-def genesis(scenario: Scenario) -> Views:
-    """Views of all nodes at genesis, which everyone knows from time 0 on."""
+def genesis(key: Array, scenario: Scenario) -> Views:
+    """Views of all nodes at genesis, which everyone knows from time 0 on; its tip hashes the chain's key."""
     zeros = jnp.zeros_like(scenario.nodes.power)
     controller = scenario.difficulty.start(jnp.broadcast_to(scenario.mechanism.initial_difficulty, zeros.shape))
-    tip = jnp.broadcast_to(jnp.asarray(header.GENESIS), (*zeros.shape, 8)) if scenario.mechanism.hashes_tips else None
+    tip = None
+    if scenario.mechanism.hashes_tips:
+        words = jnp.concatenate([jnp.asarray(header.GENESIS), jax.random.key_data(key).reshape(-1)])
+        tip = jnp.broadcast_to(sha256.digest_words(words), (*zeros.shape, 8))
     return Views(jnp.int32(1), zeros, zeros, tip, scenario.difficulty.level(controller), controller)
 
 
@@ -68,7 +72,7 @@ def play_round(key: Array, scenario: Scenario, views: Views) -> tuple[Views, Rou
     """
     nodes, network = scenario.nodes, scenario.network
     claims = scenario.mechanism.race(jax.random.fold_in(key, views.height), views, nodes, network)
-    publish = jnp.where(claims.valid, views.start + claims.work / nodes.power, jnp.inf)
+    publish = jnp.where(claims.valid, views.start + nodes.seconds(claims.work), jnp.inf)
     arrival, source = scenario.election.elect(publish, claims, network)
     origin = arrival.min()
     blocks, controller = _blocks(scenario, views, claims, publish - views.stamp)
@@ -96,7 +100,8 @@ def _blocks(scenario: Scenario, views: Views, claims: Claims, interval: Array) -
     if scenario.mechanism.hashes_tips:
         tip = header.tip(views.height, views.tip, scenario.nodes.address, claims.commitment, interval)
     controller = scenario.difficulty.extend(views.controller, interval, views.height)
-    return Blocks(interval, claims.score, views.difficulty, tip, claims.learning), controller
+    commitment = None if tip is None else claims.commitment
+    return Blocks(interval, claims.score, views.difficulty, commitment, tip, claims.learning), controller
 
 
 def advance(key: Array, scenario: Scenario, views: Views, num_blocks: int) -> tuple[Views, Round]:

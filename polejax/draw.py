@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from polejax.checks import Array
+from polejax.rounding import rounded
 
 
 def bits(key: Array, address: Array) -> Array:
@@ -11,13 +12,23 @@ def bits(key: Array, address: Array) -> Array:
 
     The key that `fold_in` makes *is* threefry's output, so a node that needs a single number needs no second call.
     """
+    return two_words(key, address)[..., 0]
+
+
+def two_words(key: Array, address: Array) -> Array:
+    """64 random bits per address, u32[N, 2], for the price of 32: threefry makes two words a call."""
     folded = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, address)
-    return jax.random.key_data(folded)[..., 0]
+    return jax.random.key_data(folded)
 
 
 def uniform(key: Array, address: Array) -> Array:
     """One number per address, f32[N], uniform on (0, 1), in steps of 2^-32 near 0 and never above 1 - 2^-24."""
-    fraction = (bits(key, address).astype(jnp.float32) + 0.5) * jnp.float32(2.0**-32)
+    return uniform_of(bits(key, address))
+
+
+def uniform_of(word: Array) -> Array:
+    """Random words u32[...] as numbers f32[...], uniform on (0, 1)."""
+    fraction = (word.astype(jnp.float32) + 0.5) * jnp.float32(2.0**-32)
     return jnp.minimum(fraction, jnp.float32(1.0 - 2.0**-24))
 
 
@@ -31,4 +42,14 @@ def exponential(key: Array, address: Array) -> Array:
 
 def normal(key: Array, address: Array) -> Array:
     """One number per address, f32[N], from the standard normal law."""
-    return jax.scipy.special.ndtri(uniform(key, address))
+    return normal_of(bits(key, address))
+
+
+def normal_of(word: Array) -> Array:
+    """Random words u32[...] as numbers f32[...] of the standard normal law."""
+    return jax.scipy.special.ndtri(uniform_of(word))
+
+
+def lognormal_of(word: Array, sigma: Array) -> Array:
+    """Random words u32[...] as factors f32[...] of median 1 whose logarithm has standard deviation `sigma` f32[]."""
+    return jnp.exp(rounded(sigma * normal_of(word)))

@@ -1,6 +1,5 @@
 """History: what is kept of a chain."""
 
-
 import jax.numpy as jnp
 
 from polejax.chain import Canonical, Round
@@ -20,6 +19,7 @@ class History:
     producer: Array  # i32[H], index of the node that produced the block
     score: Array  # f32[H], of the block's claim (PoLe: verified test accuracy; PoW: 1)
     difficulty: Array  # f32[H], that the block met (PoW: expected hashes; PoLe: accuracy threshold)
+    commitment: Array | None  # u32[H, 8], what the header commits to: the model's parameters, the proof of work
     tip: Array | None  # u32[H, 8], the block's SHA-256 hash; None where the mechanism needs no hashes
     settled: Array  # bool[H], every node's branch holds the block
     published: Array  # i32[H], blocks published at the height, the canonical one included
@@ -49,6 +49,7 @@ def from_chain(canonical: Canonical, rounds: Round, keep_rounds: bool = False) -
         producer=canonical.producer,
         score=blocks.score,
         difficulty=blocks.difficulty,
+        commitment=blocks.commitment,
         tip=blocks.tip,
         settled=canonical.settled,
         published=canonical.published.sum(axis=-1, dtype=jnp.int32),

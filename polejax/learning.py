@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from polejax import learners
 from polejax.checks import Array
@@ -27,6 +28,11 @@ class Training:
     params: Any
     optimiser: Any
     batch: Array  # i32[], batches taken
+
+
+def momentum(learning_rate: Array) -> optax.GradientTransformation:
+    """Stochastic gradient descent with momentum 0.9, the default optimiser: little arithmetic a step, little spread."""
+    return optax.sgd(learning_rate, momentum=0.9)
 
 
 def prepare(mechanism: Any, keys: Array, tips: Array, addresses: Array) -> Material:
@@ -73,7 +79,9 @@ def train(mechanism: Any, material: Material, training: Training, steps: int) ->
         return learners.cross_entropy(mechanism.learner.apply({"params": params}, inputs), labels)
 
     def update(params: Any, state: Any, inputs: Array, labels: Array) -> tuple[Any, Any]:
-        updates, state = optimiser.update(jax.grad(loss)(params, inputs, labels), state, params)
+        gradients = jax.grad(loss)(params, inputs, labels)
+        with jax.numpy_dtype_promotion("standard"):  # some of optax's optimisers mix integers and floats
+            updates, state = optimiser.update(gradients, state, params)
         return jax.tree.map(jnp.add, params, updates), state
 
     def step(training: Training, _: None) -> tuple[Training, None]:
@@ -96,9 +104,18 @@ def verify(mechanism: Any, layer: Any, params: Any) -> Array:
 
     `layer` is re-derived from the claim's header by the verifier; at highest precision, so that all agree.
     """
+    return judge(mechanism, map_test_inputs(mechanism, layer), params)
+
+
+def map_test_inputs(mechanism: Any, layer: Any) -> Array:
+    """The test data behind every node's layer, f32[N, M, F]."""
+    return jax.vmap(lambda layer: mechanism.map_inputs(layer, mechanism.task.test_inputs))(layer)
+
+
+def judge(mechanism: Any, test_inputs: Array, params: Any) -> Array:
+    """Accuracy f32[N] of every node's network on test data f32[N, M, F] behind its layer, at highest precision."""
     with jax.default_matmul_precision("highest"):
-        mapped = jax.vmap(lambda layer: mechanism.map_inputs(layer, mechanism.task.test_inputs))(layer)
-        return _accuracies(mechanism, params, mapped, mechanism.task.test_labels)
+        return _accuracies(mechanism, params, test_inputs, mechanism.task.test_labels)
 
 
 def diverged(params: Any) -> Array:

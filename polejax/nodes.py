@@ -7,6 +7,7 @@ import numpy as np
 from polejax import checks
 from polejax.checks import Array
 from polejax.record import convert, record
+from polejax.rounding import rounded
 
 
 @record
@@ -41,6 +42,14 @@ class Nodes:
     def count(self) -> int:
         """Number of nodes N."""
         return self.power.shape[-1]
+
+    def seconds(self, work: Array) -> Array:
+        """Time f32[N] that each node takes for its work f32[N]: work / power, to 23 bits.
+
+        A reciprocal and roundings, because XLA turns a division into a product, reorders products and fuses them into
+        sums, or not, depending on the batch (see `polejax.rounding`).
+        """
+        return rounded(rounded(work) * (1.0 / self.power))
 
 
 def _checked_power(power: Array) -> Array:

@@ -13,6 +13,7 @@ from polejax.checks import Array
 from polejax.mechanism import Claims, Learning, Views
 from polejax.nodes import Nodes
 from polejax.record import convert, record, replace, static
+from polejax.rounding import rounded
 from polejax.sml import SecureMappingLayer
 from polejax.tasks import Task
 
@@ -65,10 +66,10 @@ class PoLe:
     deadline: Array = float("inf")
     jitter: Array = 0.02
     verification: Array = 0.0
-    learning_rate: Array = 0.2
+    learning_rate: Array = 0.02
     learner: nn.Module = static(default=None)
     sml: SecureMappingLayer | None = static(default=SecureMappingLayer())
-    make_optimiser: Callable[[Array], optax.GradientTransformation] = static(default=optax.sgd)
+    make_optimiser: Callable[[Array], optax.GradientTransformation] = static(default=learning.momentum)
     batch_size: int = static(default=32)
     evaluate_every: int = static(default=5)
     max_steps: int = static(default=2_000)
@@ -80,20 +81,14 @@ class PoLe:
     cached_lanes: ClassVar[int] = 16
 
     def __post_init__(self) -> None:
+        check_rules(self)
         convert(
             self,
-            threshold=lambda value: checks.real("threshold", value, low=0.0, high=1.0),
-            accept=lambda value: value if value is None else checks.real("accept", value, low=0.0, high=1.0),
-            margin=lambda value: checks.real("margin", value, low=0.0, high=1.0),
-            deadline=lambda value: checks.real("deadline", value, above=0.0, infinite=True),
-            jitter=lambda value: checks.real("jitter", value, low=0.0),
-            verification=lambda value: checks.real("verification", value, low=0.0),
             learning_rate=lambda value: checks.real("learning_rate", value, above=0.0),
             learner=lambda value: value or learners.MultilayerPerceptron(num_classes=self.task.num_classes),
             batch_size=lambda value: checks.whole("batch_size", value, low=1, high=self.task.train_inputs.shape[-2]),
             evaluate_every=lambda value: checks.whole("evaluate_every", value, low=1),
             max_steps=lambda value: checks.whole("max_steps", value, low=self.evaluate_every),
-            fallback=lambda value: checks.one_of("fallback", value, FALLBACKS),
             curve_points=lambda value: checks.whole("curve_points", value, low=0),
         )
         _check_learner(self)
@@ -120,18 +115,19 @@ class PoLe:
         keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, nodes.address)
         order_keys, begin_keys = jax.vmap(lambda key: tuple(jax.random.split(key)))(keys)
         material = learning.prepare(self, order_keys, views.tip, nodes.address)
-        slowness = jnp.exp(self.jitter * draw.normal(jax.random.fold_in(key, 1), nodes.address))
-        chunk = self.evaluate_every * slowness / nodes.power  # s between a node's evaluations
+        slowness = draw.lognormal_of(draw.bits(jax.random.fold_in(key, 1), nodes.address), self.jitter)
+        chunk = rounded(self.evaluate_every * slowness)  # work between a node's evaluations, in steps of usual length
         race = _Race.begin(self, learning.begin(self, begin_keys, material), nodes.count)
 
         def undecided(race: _Race) -> Array:
-            publish = jnp.where(race.finished, views.start + race.elapsed, jnp.inf)
+            now = views.start + nodes.seconds(race.work)
+            publish = jnp.where(race.finished, now, jnp.inf)
             arrival = publish if network is None else network.hear(publish)[0]
-            return (~race.out & (views.start + race.elapsed < arrival)).any()
+            return (~race.out & (now < arrival)).any()
 
         def play(race: _Race) -> _Race:
             trained = learning.train(self, material, race.training, self.evaluate_every)
-            return race.evaluated(self, material, views, trained, chunk)
+            return race.evaluated(self, material, views, nodes, trained, chunk)
 
         race = jax.lax.while_loop(undecided, play, race)
         return race.claims(self, material, views, nodes)
@@ -144,7 +140,7 @@ class _Race:
     training: learning.Training
     finished: Array  # bool[N]: holds a valid claim
     out: Array  # bool[N]: holds a valid claim or has given up
-    elapsed: Array  # f32[N], s since the node's start
+    work: Array  # f32[N], steps of usual length since the node's start, and what verifying cost
     accuracy: Array  # f32[N], validation accuracy at its last evaluation
     score: Array  # f32[N], test accuracy of its last claim
     rejected: Array  # i32[N]
@@ -163,15 +159,15 @@ class _Race:
         mechanism: PoLe,
         material: learning.Material,
         views: Views,
+        nodes: Nodes,
         trained: learning.Training,
         chunk: Array,
     ) -> "_Race":
-        """The race after one more stretch of training, `chunk` f32[N] seconds long, and its evaluation."""
+        """The race after one more stretch of training, worth `chunk` f32[N] steps, and its evaluation."""
         racing = ~self.out
         params = jax.tree.map(
             lambda new, old: jnp.where(_expand(racing, new), new, old), trained.params, self.training.params
         )
-        elapsed = jnp.where(racing, self.elapsed + chunk, self.elapsed)
         accuracy = jnp.where(racing, learning.validate(mechanism, material, params), self.accuracy)
         claims = racing & (accuracy >= views.difficulty)
         # Under vmap `cond` computes both sides; a single chain verifies only when somebody claims.
@@ -183,8 +179,8 @@ class _Race:
         valid = claims & mechanism.accepts(score, views.difficulty)
         rejected = claims & ~valid
         finished = self.finished | valid
-        lost = mechanism.verification * rejected.sum().astype(jnp.float32)
-        elapsed = jnp.where(racing & ~valid, elapsed + lost, elapsed)
+        lost = rounded(mechanism.verification * rejected.sum().astype(jnp.float32) * nodes.power)
+        work = self.work + jnp.where(racing, chunk, 0.0) + jnp.where(racing & ~valid, lost, 0.0)
         evaluations = self.evaluations + 1
         spent = (evaluations + 1) * mechanism.evaluate_every > mechanism.max_steps
         here = jnp.arange(mechanism.curve_points) == self.evaluations
@@ -192,8 +188,8 @@ class _Race:
         return _Race(
             replace(trained, params=params),
             finished,
-            finished | self.out | spent | (elapsed + chunk > mechanism.deadline),
-            elapsed,
+            finished | self.out | spent | (nodes.seconds(work + chunk) > mechanism.deadline),
+            work,
             accuracy,
             score,
             self.rejected + rejected.astype(jnp.int32),
@@ -205,7 +201,7 @@ class _Race:
         """What the nodes claim when the race has ended."""
         params = self.training.params
         fallback = ~self.finished.any()
-        chosen, ends = fall_back(mechanism, views.start, self.elapsed, self.accuracy, nodes.address)
+        chosen, ends = fall_back(mechanism, views.start, nodes.seconds(self.work), self.accuracy, nodes.address)
         commitment = header.commit(params)
         score = self.score
         if mechanism.fallback == "best":
@@ -214,7 +210,7 @@ class _Race:
             commitment = jnp.where(fallback, jnp.uint32(0), commitment)
             score = jnp.where(fallback, 0.0, score)
         return Claims(
-            work=jnp.where(fallback, ends, self.elapsed) * nodes.power,
+            work=jnp.where(fallback, ends * nodes.power, self.work),
             score=score,
             valid=jnp.where(fallback, chosen, self.finished),
             commitment=commitment,
@@ -243,6 +239,20 @@ def fall_back(mechanism: Any, start: Array, elapsed: Array, accuracy: Array, add
     tied = merit == merit.max()
     chosen = tied & (address == jnp.where(tied, address, jnp.uint32(0xFFFFFFFF)).min())
     return chosen, ends
+
+
+def check_rules(mechanism: Any) -> None:
+    """Check and convert the fields that every reading of Proof of Learning has; for use in `__post_init__` only."""
+    convert(
+        mechanism,
+        threshold=lambda value: checks.real("threshold", value, low=0.0, high=1.0),
+        accept=lambda value: value if value is None else checks.real("accept", value, low=0.0, high=1.0),
+        margin=lambda value: checks.real("margin", value, low=0.0, high=1.0),
+        deadline=lambda value: checks.real("deadline", value, above=0.0, infinite=True),
+        jitter=lambda value: checks.real("jitter", value, low=0.0),
+        verification=lambda value: checks.real("verification", value, low=0.0),
+        fallback=lambda value: checks.one_of("fallback", value, FALLBACKS),
+    )
 
 
 def _expand(mask: Array, leaf: Array) -> Array:

@@ -106,7 +106,7 @@ def _sharded(function: Any, chains: int, devices: tuple[Any, ...], replicated: t
 
 @functools.cache
 def _start(chains: int, devices: tuple[Any, ...]) -> Any:
-    return _sharded(lambda key, scenario: chain.genesis(scenario), chains, devices, (1,), 2)
+    return _sharded(chain.genesis, chains, devices, (1,), 2)
 
 
 @functools.cache

@@ -28,7 +28,7 @@ def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool 
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     check_key(key, ndim=0)
     scenario = ready(scenario)
-    _, rounds = chain.advance(key, scenario, chain.genesis(scenario), num_blocks)
+    _, rounds = chain.advance(key, scenario, chain.genesis(key, scenario), num_blocks)
     everyone = jnp.arange(scenario.nodes.count, dtype=jnp.int32)
     _, canonical = chain.settle(rounds, everyone)
     return from_chain(canonical, rounds, keep_rounds)

@@ -1,0 +1,92 @@
+"""Proof of Work, really hashed: double SHA-256 of Bitcoin's headers against a target. A demonstration, not a miner."""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from polejax import checks, draw, header, sha256, target
+from polejax.checks import Array
+from polejax.mechanism import Claims, Views
+from polejax.nodes import Nodes
+from polejax.record import convert, record, static
+
+_LONGEST = 2.0**28  # expected hashes: a demonstration that would take hours is a mistake
+
+
+@record
+class HashedPoW:
+    """Proof of Work by hashing: the work to a block is the number of hashes tried until one meets the target.
+
+    Every node searches nonces under its own header: version, its view's tip, a Merkle root that commits to its address
+    and to its random number of the round (as a coinbase transaction does), the times the nonces ran out, the target's
+    bits, the nonce. The search stops when every node has heard of a block or can no longer be first.
+
+    Args:
+      work: f32[], expected hashes per block at the start, 1 to 2^28. Bitcoin's compact encoding of the target rounds it
+        up by less than 1 in 2^15.
+      chunk: nonces per node and step of the search, a power of two; None: as many as make 4,096 hashes with all nodes.
+
+    Raises:
+      ValueError: work out of range, or a chunk that is no power of two.
+
+    Source: Nakamoto 2008, section 4; Bitcoin Core's `CheckProofOfWork` and `arith_uint256::SetCompact`.
+    """
+
+    work: Array
+    chunk: int | None = static(default=None)
+
+    hashes_tips: ClassVar[bool] = True
+    segment: ClassVar[int] = 256
+    cached_lanes: ClassVar[int] = 16
+
+    def __post_init__(self) -> None:
+        convert(
+            self,
+            work=lambda work: checks.real("work", work, low=1.0, high=_LONGEST),
+            chunk=lambda chunk: chunk if chunk is None else checks.whole("chunk", chunk, low=1, high=2**20),
+        )
+        if self.chunk is not None and self.chunk & (self.chunk - 1):
+            raise ValueError(f"chunk must be a power of two, got {self.chunk}: nonces then wrap between two chunks")
+
+    @property
+    def initial_difficulty(self) -> Array:
+        """f32[], expected hashes for the first block."""
+        return self.work
+
+    def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
+        """Claims of nodes that really hashed, work f32[N] in hashes tried; see `Mechanism.race`."""
+        count = nodes.address.shape[0]
+        chunk = self.chunk or max(16, 2 ** ((4096 // count).bit_length() - 1))
+        bits = target.bits_from_difficulty(views.difficulty)
+        goal = target.from_bits(bits)[:, None]
+        coinbase = jnp.stack([nodes.address, draw.bits(key, nodes.address)], axis=-1)
+        words = header.pow_words(
+            jnp.uint32(2), views.tip, header.double_digest(coinbase), jnp.uint32(0), bits, jnp.uint32(0)
+        )
+        midstate, tail = header.midstate(words[:, :16]), words[:, 16:19]
+
+        def undecided(search: tuple[Array, ...]) -> Array:
+            chunks, found, tries, _ = search
+            publish = jnp.where(found, views.start + nodes.seconds(tries), jnp.inf)
+            arrival = publish if network is None else network.hear(publish)[0]
+            now = views.start + nodes.seconds(chunks.astype(jnp.float32) * chunk)
+            return (~found & (now < arrival)).any()
+
+        def step(search: tuple[Array, ...]) -> tuple[Array, ...]:
+            chunks, found, tries, proof = search
+            rolled = (chunks // (2**32 // chunk)).astype(jnp.uint32)
+            timed = tail.at[:, 1].set(sha256.reverse_bytes(rolled[None])[0])
+            nonces = chunks.astype(jnp.uint32) * jnp.uint32(chunk) + jnp.arange(chunk, dtype=jnp.uint32)
+            digests = header.hash_nonces(midstate, timed, jnp.broadcast_to(nonces, (count, chunk)))
+            hits = target.meets(digests, goal)
+            first = jnp.argmax(hits, axis=1)
+            new = ~found & hits.any(axis=1)
+            used = (chunks.astype(jnp.float32) * chunk) + (first + 1).astype(jnp.float32)
+            best = jnp.take_along_axis(digests, first[:, None, None], axis=1)[:, 0]
+            return chunks + 1, found | new, jnp.where(new, used, tries), jnp.where(new[:, None], best, proof)
+
+        nothing = (jnp.int32(0), jnp.zeros(count, bool), jnp.zeros(count), jnp.zeros((count, 8), jnp.uint32))
+        chunks, found, tries, proof = jax.lax.while_loop(undecided, step, nothing)
+        computed = jnp.full(count, 1.0) * (chunks * chunk).astype(jnp.float32)
+        return Claims(tries, jnp.ones(count), found, commitment=proof, computed=computed)

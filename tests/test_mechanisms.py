@@ -1,0 +1,129 @@
+"""One contract for all mechanisms: a new law of work joins the list and gets every check."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import polejax as pj
+from polejax import chain
+from polejax.scenario import ready
+
+COUNT = 5
+
+
+def small_task():
+    return pj.tasks.synthetic(
+        0, num_features=12, num_classes=3, num_train=192, num_validation=96, num_test=96, hidden=4
+    )
+
+
+def small_pole(**options):
+    options = {"threshold": 0.7, "learning_rate": 0.05, "batch_size": 16, "max_steps": 200, **options}
+    return pj.PoLe(small_task(), **options)
+
+
+MECHANISMS = {
+    "PoW": lambda: pj.PoW(work=100.0),
+    "HashedPoW": lambda: pj.HashedPoW(work=100.0, chunk=16),
+    "PoLe": small_pole,
+}
+
+
+@pytest.fixture(scope="module", params=MECHANISMS)
+def scenario(request):
+    nodes = pj.nodes.from_shares([5, 4, 3, 2, 1])
+    return pj.Scenario(nodes, pj.network.clique(COUNT, 4.0), MECHANISMS[request.param]())
+
+
+@pytest.fixture(scope="module")
+def claims(scenario):
+    """Claims of the first round, and of the same round with the nodes in another order."""
+    order = np.array([3, 0, 4, 1, 2])
+
+    @jax.jit
+    def race(key, scenario):
+        scenario = ready(scenario)
+        return scenario.mechanism.race(key, chain.genesis(key, scenario), scenario.nodes, scenario.network)
+
+    nodes = pj.nodes.Nodes(scenario.nodes.power[order], scenario.nodes.address[order])
+    relabelled = pj.Scenario(nodes, scenario.network, scenario.mechanism)
+    keys = [jax.random.key(0), jax.random.key(1)]
+    return race(keys[0], scenario), race(keys[0], relabelled), race(keys[1], scenario), order
+
+
+@pytest.fixture(scope="module")
+def histories(scenario):
+    keys = jax.random.split(jax.random.key(2), 3)
+    one = jax.jit(pj.simulate, static_argnums=2)(keys[1], scenario, 24)
+    return one, pj.simulate_many(keys, scenario, 24, segment=12, devices=jax.devices()[:2])
+
+
+def test_claims_have_the_contract_s_shapes(claims):
+    first = claims[0]
+    assert first.work.shape == first.score.shape == first.valid.shape == (COUNT,)
+    assert first.work.dtype == first.score.dtype == jnp.float32
+    assert first.valid.dtype == bool
+    assert first.valid.any()
+    assert (np.asarray(first.work)[np.asarray(first.valid)] > 0).all()
+    assert not np.isnan(first.score).any()
+
+
+def test_claims_belong_to_addresses_not_to_positions(claims):
+    first, relabelled, _, order = claims
+    for name in ("work", "score", "valid"):
+        np.testing.assert_array_equal(np.asarray(getattr(first, name))[order], getattr(relabelled, name))
+
+
+def test_another_key_gives_other_claims(claims):
+    assert (np.asarray(claims[0].work) != np.asarray(claims[2].work)).any()
+
+
+def test_a_chain_depends_on_its_key_alone(histories):
+    one, many = histories
+    for part, whole in zip(jax.tree.leaves(one), jax.tree.leaves(many), strict=True):
+        np.testing.assert_array_equal(part, whole[1])
+
+
+def test_histories_hold_no_nan_and_conserve_blocks(scenario, histories):
+    many = histories[1]
+    for leaf in jax.tree.leaves(many):
+        assert not np.issubdtype(leaf.dtype, np.floating) or np.isfinite(leaf).all()
+    assert many.settled[:, :-6].all()
+    assert (many.published >= 1).all()
+    assert (many.interval > 0).all()
+    np.testing.assert_array_equal((many.published * many.settled).sum(axis=1), many.published_by.sum(axis=1))
+    assert (many.tip is not None) == scenario.mechanism.hashes_tips
+
+
+def test_useful_work_is_part_of_what_was_computed(histories):
+    many = histories[1]
+    if many.computed is None:
+        return
+    assert (many.useful > 0).all()
+    assert (many.useful <= many.computed * 1.5).all()  # jitter lengthens a node's steps, not their number
+    assert many.useful.sum() <= many.computed.sum()
+
+
+def test_a_scenario_is_a_pytree_that_sweeps(scenario):
+    leaves, treedef = jax.tree.flatten(scenario)
+    again = jax.tree.unflatten(treedef, leaves)
+    assert all(isinstance(leaf, np.ndarray) for leaf in leaves)
+    assert jax.tree.structure(again) == treedef
+    jax.tree.unflatten(treedef, [object()] * len(leaves))  # what vmap and jit do with their markers
+
+
+@pytest.mark.parametrize("mechanism", [build for name, build in MECHANISMS.items() if name != "PoW"])
+def test_tips_chain_by_sha256(mechanism):
+    import hashlib
+    import struct
+
+    scenario = pj.Scenario(pj.nodes.equal(3), pj.network.instant(3), mechanism())
+    history = pj.simulate_many(jax.random.split(jax.random.key(9), 1), scenario, 6)
+    for h in range(1, 6):
+        message = struct.pack(">II", 0x506F4C01, h + 1)
+        message += history.tip[0, h - 1].astype(">u4").tobytes()
+        message += struct.pack(">I", scenario.nodes.address[history.producer[0, h]])
+        message += history.commitment[0, h].astype(">u4").tobytes()
+        message += struct.pack(">f", history.interval[0, h])
+        assert hashlib.sha256(message).digest() == history.tip[0, h].astype(">u4").tobytes()
