@@ -1,0 +1,83 @@
+"""Descriptions: records in plain words and numbers, which print, compare and go into JSON files; never a pickle."""
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+_LISTED = 256  # numbers of an array that are written out; a longer one is named by its digest
+
+
+def describe(value: Any) -> Any:
+    """Say what a record holds, as nested dicts, lists, strings and numbers of JSON.
+
+    Args:
+      value: a record, Flax module, array, typed key, function, plain value or container of them.
+
+    Returns:
+      Records as {"type": name, field: ...}; arrays of up to 256 numbers as lists, longer ones as shape, dtype and
+      SHA-256; functions as "module.name"; infinities as "inf". Equal descriptions mean equal outcomes.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else str(float(value))
+    if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+        return {"key": np.asarray(jax.random.key_data(value)).tolist(), "law": str(jax.random.key_impl(value))}
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        return _describe_array(np.asarray(value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        hidden = ("parent", "name") if hasattr(value, "init_with_output") else ()  # a Flax module's own bookkeeping
+        fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name not in hidden}
+        return {"type": type(value).__name__, **fields}
+    if isinstance(value, dict):
+        return {str(name): describe(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [describe(part) for part in value]
+    if isinstance(value, functools.partial):
+        return {"function": describe(value.func), "args": describe(value.args), "keywords": describe(value.keywords)}
+    if callable(value):
+        return f"{inspect.getmodule(value).__name__}.{getattr(value, '__qualname__', repr(value))}"  # type: ignore[union-attr]
+    return repr(value)
+
+
+def _describe_array(array: np.ndarray) -> Any:
+    if array.ndim == 0:
+        return describe(array.item())
+    if array.size <= _LISTED:
+        return [describe(part) for part in (array.tolist() if array.ndim == 1 else array)]
+    digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    return {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": digest}
+
+
+def as_text(description: Any) -> str:
+    """Write a description on one line of JSON, in one way only."""
+    return json.dumps(description, sort_keys=True, allow_nan=False)
+
+
+def differences(first: Any, second: Any, name: str = "") -> Iterator[str]:
+    """Name the fields in which two descriptions differ, each with both values: "task.name: 'digits', not 'iris'"."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        for field in (*first, *(field for field in second if field not in first)):
+            inner = f"{name}.{field}" if name else field
+            if field not in first or field not in second:
+                yield f"{inner}: {_short(first.get(field, 'none'))}, not {_short(second.get(field, 'none'))}"
+            else:
+                yield from differences(first[field], second[field], inner)
+    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        for index, (one, other) in enumerate(zip(first, second, strict=True)):
+            yield from differences(one, other, f"{name}[{index}]")
+    elif first != second:
+        yield f"{name}: {_short(first)}, not {_short(second)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
