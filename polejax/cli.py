@@ -1,0 +1,131 @@
+"""The command line: `polejax compare` and `polejax info`."""
+
+import contextlib
+import dataclasses
+import io
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from polejax import compare, devices
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+DESCRIPTION = "Monte Carlo simulation of Proof of Learning consensus, against Proof of Work."
+
+
+@dataclasses.dataclass(frozen=True)
+class Info:
+    """Versions and devices that results depend on."""
+
+
+Command = (
+    Annotated[compare.Settings, tyro.conf.subcommand("compare")]  # what users come for stands first
+    | Annotated[Info, tyro.conf.subcommand("info")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `polejax`; a wrong option or file prints one line and exits with code 2."""
+    command = parse(sys.argv[1:] if arguments is None else arguments)
+    devices.use_all_cores()
+    try:
+        sys.exit(_run_compare(command) if isinstance(command, compare.Settings) else _run_info())
+    except ValueError as error:
+        _refuse(str(error))
+    except KeyboardInterrupt:
+        print("polejax: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def parse(arguments: Sequence[str]) -> Any:
+    """The command that arguments ask for; tyro's box of complaints becomes one line."""
+    complaints = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaints):
+            return tyro.cli(Command, prog="polejax", description=DESCRIPTION, args=list(arguments))  # type: ignore[call-overload]
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+    words = re.sub(r"\x1b\[[0-9;]*m|[─-╿╭╮╯╰]", " ", complaints.getvalue()).split()
+    _refuse(" ".join(words))
+
+
+def _refuse(reason: str) -> None:
+    print(f"polejax: {' '.join(reason.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _run_info() -> int:
+    for name, value in {**devices.versions(), **devices.machine()}.items():
+        print(f"{name:12} {value}")
+    return 0
+
+
+def _run_compare(settings: compare.Settings) -> int:
+    from rich.console import Console
+
+    begun = time.perf_counter()
+    console = Console(highlight=False, soft_wrap=True)
+    with _progress(console) as report:
+        outcome = compare.run(settings, report)
+    console.print(_table(outcome))
+    paths = compare.save(outcome, settings, time.perf_counter() - begun)
+    figures = [path for path in paths if path.suffix == ".png"]
+    console.print(f"results  {paths[0]}\nsummary  {paths[1]}")
+    console.print(f"figures  {figures[0].parent}: {', '.join(path.stem for path in figures)} (PDF, PNG, CSV)")
+    console.print(f"took     {time.perf_counter() - begun:.0f} s")
+    return 0
+
+
+@contextlib.contextmanager
+def _progress(console: "Console") -> Iterator[compare.Report]:
+    """Bars with rate and time left, one for each thing under way."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("compiling" if not task.completed else f"{speed:,.1f} blocks/s" if speed else "")
+
+    columns = TextColumn("{task.description:6}"), BarColumn(20), MofNCompleteColumn(), Rate(), TimeRemainingColumn()
+    with Progress(*columns, console=console) as bars:
+        under_way: dict[str, Any] = {}
+
+        def report(label: str, done: int, total: int) -> None:
+            if label not in under_way:
+                under_way[label] = bars.add_task(label, total=total)
+            bars.update(under_way[label], completed=done)
+            if not console.is_terminal:
+                console.print(f"{label}: {done:,} of {total:,} blocks")
+
+        yield report
+
+
+def _table(outcome: compare.Outcome) -> "Table":
+    """The mechanisms side by side: each number with its 95% confidence interval."""
+    from rich.table import Table
+
+    from polejax.statistics import rows
+
+    sizes = {
+        label: f"{summary.num_seeds} seeds, {summary.num_blocks} blocks" for label, summary in outcome.summaries.items()
+    }
+    table = Table(
+        "", *(f"{label}\n{size}" for label, size in sizes.items()), title="estimate [95% confidence interval]"
+    )
+    lines: dict[str, dict[str, str]] = {}
+    for label, summary in outcome.summaries.items():
+        for name, unit, estimate in rows(summary):
+            if getattr(estimate.value, "ndim", 0) == 0:
+                lines.setdefault(f"{name} ({unit})" if unit else name, {})[label] = str(estimate)
+    for name, cells in lines.items():
+        table.add_row(name, *(cells.get(label, "") for label in outcome.summaries))
+    return table

@@ -1,0 +1,233 @@
+"""The main job: Proof of Learning, really trained, against a Proof of Work race at the same mean interval."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from polejax import checks, difficulty, learning, network, nodes, readers, tasks
+from polejax.history import History
+from polejax.learners import ConvolutionalNetwork, MultilayerPerceptron
+from polejax.nodes import Nodes
+from polejax.pole import PoLe
+from polejax.pow import PoW
+from polejax.scenario import Scenario
+from polejax.segments import simulate_many
+from polejax.sml import SecureMappingLayer
+from polejax.statistics import Summary, compare, summarise
+
+CURVE_POINTS = 80  # evaluations of a winner's learning curve to keep for its figure
+
+Report = Callable[[str, int, int], None]  # what is under way, blocks done, blocks in all
+
+
+@dataclasses.dataclass(frozen=True)
+class Learning:
+    """How nodes learn."""
+
+    task: str = "digits"
+    """digits; synthetic; or a file or folder: .npz, MNIST's four files, CIFAR-10's binary batches"""
+    threshold: float = 0.9
+    """validation accuracy that a claim needs"""
+    margin: float = 0.05
+    """verifiers accept a test accuracy this much lower"""
+    hidden: tuple[int, ...] = (32,)
+    """units of each hidden layer"""
+    convolutional: bool = False
+    """a small convolutional network instead of dense layers"""
+    learning_rate: float = 0.02
+    """of gradient descent with momentum 0.9"""
+    batch_size: int = 32
+    """samples a step"""
+    evaluate_every: int = 5
+    """steps between evaluations"""
+    max_steps: int = 2_000
+    """steps after which a node gives up"""
+    jitter: float = 0.02
+    """sigma of the log-normal factor on a node's time per step, drawn every round"""
+    fallback: Literal["best", "empty"] = "best"
+    """what ends a round that nobody finished"""
+    sml: Literal["gaussian", "rademacher", "uniform", "positive", "none"] = "gaussian"
+    """law of the Secure Mapping Layer's entries"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Really trained Proof of Learning against a Proof of Work race of the same mean block interval."""
+
+    nodes: int = 16
+    """consensus nodes, of equal power unless --zipf is given"""
+    seeds: int = 16
+    """independent chains of each mechanism; their keys are paired"""
+    blocks: int = 64
+    """blocks per chain"""
+    zipf: float = 0.0
+    """exponent of the nodes' powers by rank; 0: all equal"""
+    delay: float = 2.0
+    """seconds from a node's publishing a block to another's having received and verified it"""
+    verification: float = 1.0
+    """seconds that verifying a rejected claim costs"""
+    deadline: float = float("inf")
+    """seconds after which a node gives up a round"""
+    seed: int = 0
+    """of all random numbers"""
+    learning: Learning = dataclasses.field(default_factory=Learning)
+    """how nodes learn"""
+    out: Path = Path("results/compare")
+    """folder for results.nc, summary.json and figures/"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a comparison found; mechanisms by name, PoW's first."""
+
+    histories: Mapping[str, History]
+    scenarios: Mapping[str, Scenario]
+    summaries: Mapping[str, Summary]
+    seconds: Mapping[str, float]  # spent in each part, compilation included
+
+
+def run(settings: Settings, report: Report) -> Outcome:
+    """Train, race, and compare.
+
+    Args:
+      settings: of the job.
+      report: called with (what is under way, blocks done, blocks in all).
+
+    Raises:
+      ValueError: a setting out of range, or a task's files are not what they should be.
+    """
+    keys = jax.random.split(
+        jax.random.key(checks.whole("seed", settings.seed)), checks.whole("seeds", settings.seeds, low=1)
+    )
+    num_blocks = checks.whole("blocks", settings.blocks, low=1)
+    learned = pole_scenario(settings)
+    seconds = {}
+
+    def timed(label: str, work: Callable[[], Any]) -> Any:
+        begun = time.perf_counter()
+        result = work()
+        seconds[label] = time.perf_counter() - begun
+        return result
+
+    def chains(label: str, scenario: Scenario) -> History:
+        report(label, 0, keys.size * num_blocks)
+        return timed(
+            label,
+            lambda: simulate_many(keys, scenario, num_blocks, progress=lambda done, total: report(label, done, total)),
+        )
+
+    pole = chains("PoLe", learned)
+    interval = float(pole.interval[pole.settled].mean(dtype=np.float64))
+    raced = timed("calibration", lambda: pow_scenario(learned, interval, settings.seed))
+    histories = {"PoW": chains("PoW", raced), "PoLe": pole}
+    scenarios = {"PoW": raced, "PoLe": learned}
+    summaries = {label: summarise(history, scenarios[label].nodes) for label, history in histories.items()}
+    return Outcome(histories, scenarios, summaries, seconds)
+
+
+def pole_scenario(settings: Settings) -> Scenario:
+    """The Proof of Learning side: nodes that make one training step a second on average."""
+    count = checks.whole("nodes", settings.nodes, low=1)
+    chosen = settings.learning
+    task = _task(chosen.task)
+    learner = (
+        ConvolutionalNetwork(task.shape, num_classes=task.num_classes)
+        if chosen.convolutional
+        else MultilayerPerceptron(tuple(chosen.hidden), task.num_classes)
+    )
+    mechanism = PoLe(
+        task,
+        threshold=chosen.threshold,
+        margin=chosen.margin,
+        deadline=settings.deadline,
+        jitter=chosen.jitter,
+        verification=settings.verification,
+        learning_rate=chosen.learning_rate,
+        learner=learner,
+        sml=None if chosen.sml == "none" else SecureMappingLayer(law=chosen.sml),
+        make_optimiser=learning.momentum,
+        batch_size=chosen.batch_size,
+        evaluate_every=chosen.evaluate_every,
+        max_steps=chosen.max_steps,
+        fallback=chosen.fallback,
+        curve_points=min(CURVE_POINTS, chosen.max_steps // chosen.evaluate_every),
+    )
+    return Scenario(
+        _nodes(count, settings.zipf), network.clique(count, settings.delay), mechanism, difficulty=difficulty.fixed()
+    )
+
+
+def pow_scenario(learned: Scenario, interval: float, seed: int) -> Scenario:
+    """The Proof of Work side: the same nodes and network, and the difficulty that gives the same mean interval.
+
+    Args:
+      learned: the Proof of Learning side.
+      interval: mean interval to meet, seconds between canonical blocks.
+      seed: of the calibration's own chains, 64 of 2,048 blocks (a standard error of 0.3%).
+
+    Returns:
+      A scenario whose expected hashes per block are found by three steps of proportional adjustment; only these, not
+      the mean, are searched for, so PoW's measured mean still varies by chance.
+    """
+    power = float(np.sum(learned.nodes.power, dtype=np.float64))
+    work = interval * power
+    keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 0x506F57), 64)
+    for _ in range(3):
+        scenario = Scenario(learned.nodes, learned.network, PoW(work), difficulty=difficulty.fixed())
+        history = simulate_many(keys, scenario, 2_048)
+        work *= interval / float(history.interval[history.settled].mean(dtype=np.float64))
+    return Scenario(learned.nodes, learned.network, PoW(work), difficulty=difficulty.fixed())
+
+
+def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
+    """Write results.nc, summary.json and figures/ into the settings' folder; return the paths.
+
+    Raises:
+      ValueError: the folder cannot be written to.
+    """
+    from polejax import devices, figures, results
+    from polejax.statistics import as_dict
+
+    folder = settings.out
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        provenance = {
+            "settings": dataclasses.asdict(settings) | {"out": str(folder)},
+            "versions": devices.versions(),
+            "machine": devices.machine(),
+            "seconds": {**outcome.seconds, "in all": seconds},
+        }
+        results.write(outcome.histories, outcome.scenarios, folder / "results.nc", provenance)
+        summary = {label: as_dict(summary) for label, summary in outcome.summaries.items()}
+        summary["PoLe against PoW"] = as_dict(compare(outcome.histories["PoLe"], outcome.histories["PoW"]))
+        text = json.dumps({**summary, **provenance}, indent=2, default=str, allow_nan=False)
+        (folder / "summary.json").write_text(text + "\n")
+        drawn = figures.write_all(outcome.histories, outcome.scenarios, folder / "figures")
+    except OSError as error:
+        raise ValueError(
+            f"out must be a folder that can be written to, got {folder} ({error.strerror or error})"
+        ) from None
+    return [folder / "results.nc", folder / "summary.json", *drawn]
+
+
+def _nodes(count: int, exponent: float) -> Nodes:
+    return nodes.zipf(count, exponent, total=float(count)) if exponent else nodes.equal(count, total=float(count))
+
+
+def _task(name: str) -> tasks.Task:
+    if name == "digits":
+        return tasks.digits()
+    if name == "synthetic":
+        return tasks.synthetic(0)
+    path = Path(name)
+    if path.is_dir():
+        return readers.cifar10(path) if list(path.glob("*.bin")) else readers.mnist(path)
+    if path.suffix == ".npz" or path.exists():
+        return readers.npz(path)
+    raise ValueError(f"task must be digits, synthetic, or an existing file or folder, got {name!r}")
