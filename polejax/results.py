@@ -1,0 +1,232 @@
+"""Results: what a study found, read from its folder, whether finished or still under way."""
+
+import dataclasses
+import functools
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from polejax.folder import Folder
+from polejax.history import History
+from polejax.mechanism import Learning
+from polejax.shards import DIMENSIONS, Arrays, Shard
+from polejax.statistics import Summary, summarise
+
+UNITS = {
+    "interval": "s",
+    "score": "1",
+    "difficulty": "hashes (PoW) or accuracy (PoLe)",
+    "useful": "work units",
+    "computed": "work units",
+    "claimed": "1",
+}
+
+
+class Results:
+    """A study's results; every method reads what is on disk when it is called."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._folder = Folder(path)
+        self._manifest = self._folder.manifest()
+        self._shards = [Shard(*numbers) for numbers in self._manifest["shards"]]
+
+    def __repr__(self) -> str:
+        done = len(self._shards) - len(self.missing)
+        return f"Results({self.path!r}: {len(self.names)} scenarios, {done} of {len(self._shards)} shards)"
+
+    @property
+    def path(self) -> str:
+        """The folder."""
+        return self._folder.path
+
+    @property
+    def names(self) -> list[str]:
+        """The scenarios' names."""
+        return list(self._manifest["names"])
+
+    @property
+    def num_seeds(self) -> int:
+        """Chains S of each scenario."""
+        return int(self._manifest["num_seeds"])
+
+    @property
+    def num_blocks(self) -> int:
+        """Heights H of each chain."""
+        return int(self._manifest["num_blocks"])
+
+    @property
+    def missing(self) -> list[Shard]:
+        """Shards that are not on disk yet."""
+        return [shard for shard in self._shards if not self._folder.has(shard)]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all shards are on disk."""
+        return not self.missing
+
+    def shards(self, scenario: int | str, names: list[str] | None = None) -> Iterator[tuple[Shard, Arrays]]:
+        """The shards of a scenario that are on disk, one at a time: the way through results larger than memory.
+
+        Args:
+          scenario: its index or name.
+          names: of the variables wanted; None: all.
+
+        Raises:
+          ValueError: no such scenario.
+          StudyError: a shard is damaged.
+        """
+        index = self._index(scenario)
+        for shard in self._shards:
+            if shard.scenario == index and self._folder.has(shard):
+                yield shard, self._folder.read(shard, names)[0]
+
+    def history(self, scenario: int | str) -> History:
+        """`History` [S, H] of a scenario's seeds that are on disk; hashes are not kept.
+
+        Raises:
+          ValueError: no such scenario, or nothing of it on disk yet.
+        """
+        parts = [_as_history(arrays) for _, arrays in self.shards(scenario)]
+        if not parts:
+            raise ValueError(f"scenario {scenario!r} has no shard in {self.path} yet: run the study on")
+        import jax
+
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+    def summarise(self, scenario: int | str, confidence: float = 0.95) -> Summary:
+        """`Summary` of a scenario's seeds that are on disk; see `polejax.summarise`."""
+        return summarise(self.history(scenario), confidence=confidence)
+
+    def timings(self) -> dict[str, float]:
+        """Seconds of all shards on disk together: {"compile_seconds", "run_seconds"}."""
+        totals = {"compile_seconds": 0.0, "run_seconds": 0.0}
+        for shard in self._shards:
+            if self._folder.has(shard):
+                attributes = self._folder.read(shard, [])[1]
+                totals = {name: value + float(attributes[name]) for name, value in totals.items()}
+        return totals
+
+    def to_xarray(self, names: list[str] | None = None) -> Any:
+        """`xarray.Dataset` with dimensions scenario, seed, height and node.
+
+        Coordinates carry the scenarios' parameters: their names on `scenario`, `height` from 1 on, every number and
+        word of a scenario under its path ("mechanism.threshold") on scenario, and each node's on (scenario, node)
+        ("nodes.power"). Seeds that are not on disk are NaN, or 0 and not `settled`; so is what a scenario has not.
+
+        Args:
+          names: of the variables wanted; None: all. They are held in memory.
+        """
+        import xarray
+
+        variables = self._variables(names)
+        data = {
+            name: (("scenario", *_dims(name)), array, {"units": UNITS[name]} if name in UNITS else {})
+            for name, array in variables.items()
+        }
+        about = {name: self._manifest[name] for name in ("polejax", "num_seeds", "num_blocks", "seed")}
+        return xarray.Dataset(data, self._coordinates(), about)
+
+    def to_pandas(self) -> Any:
+        """`pandas.DataFrame` with one row per settled block: scenario, seed, height and the variables of blocks."""
+        import pandas
+
+        frames = []
+        for scenario, name in enumerate(self.names):
+            for shard, arrays in self.shards(scenario):
+                rows, heights = np.nonzero(arrays.pop("settled"))
+                columns = {key: array[rows, heights] for key, array in arrays.items() if key not in DIMENSIONS}
+                place = {"scenario": name, "seed": rows + shard.first, "height": heights + 1}
+                frames.append(pandas.DataFrame({**place, **columns}))
+        return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
+
+    def _index(self, scenario: int | str) -> int:
+        if isinstance(scenario, str) and scenario in self.names:
+            return self.names.index(scenario)
+        if not isinstance(scenario, str) and 0 <= scenario < len(self.names):
+            return int(scenario)
+        raise ValueError(f"scenario must be an index below {len(self.names)} or one of {self.names}; got {scenario!r}")
+
+    @functools.cached_property
+    def _num_nodes(self) -> int:
+        return max(len(scenario["nodes"]["power"]) for scenario in self._manifest["scenarios"])
+
+    def _variables(self, names: list[str] | None) -> Arrays:
+        """Arrays [scenario, seed, ...] of all scenarios, filled from the shards."""
+        lengths = {"seed": self.num_seeds, "height": self.num_blocks, "node": self._num_nodes}
+        filled: Arrays = {}
+        for scenario in range(len(self.names)):
+            for shard, arrays in self.shards(scenario, names):
+                for name, array in arrays.items():
+                    if name not in filled:
+                        shape = (len(self.names), *(lengths[dim] for dim in _dims(name)))
+                        empty = np.nan if array.dtype.kind == "f" else 0
+                        filled[name] = np.full(shape, empty, array.dtype)
+                    rows = slice(shard.first, shard.first + shard.count)
+                    filled[name][scenario, rows, : array.shape[1]] = array
+        return filled
+
+    def _coordinates(self) -> dict[str, Any]:
+        scenarios = [_flat(scenario) for scenario in self._manifest["scenarios"]]
+        coordinates: dict[str, Any] = {
+            "scenario": self.names,
+            "seed": np.arange(self.num_seeds),
+            "height": np.arange(1, self.num_blocks + 1),
+            "node": np.arange(self._num_nodes),
+        }
+        for name in dict.fromkeys(name for scenario in scenarios for name in scenario):
+            values = [scenario.get(name) for scenario in scenarios]
+            if all(value is None for value in values):
+                continue
+            if any(isinstance(value, list) for value in values):
+                if name.startswith("nodes."):
+                    coordinates[name] = (("scenario", "node"), self._by_node(values))
+            else:
+                coordinates[name] = ("scenario", _column(values))
+        return coordinates
+
+    def _by_node(self, values: list[Any]) -> np.ndarray:
+        array = np.full((len(values), self._num_nodes), np.nan)
+        for row, value in zip(array, values, strict=True):
+            row[: len(value)] = value
+        return array
+
+
+def open_study(path: str | os.PathLike[str]) -> Results:
+    """Results of a finished or a partial study from its folder; raises StudyError where there is none."""
+    return Results(path)
+
+
+def _dims(name: str) -> tuple[str, ...]:
+    return DIMENSIONS.get(name, DIMENSIONS[None])
+
+
+def _flat(description: Any, path: str = "") -> dict[str, Any]:
+    """A scenario's numbers, words and lists of numbers by path; what is large (data, banks) is left out."""
+    if isinstance(description, dict):
+        if "sha256" in description:
+            return {}
+        parts = (
+            _flat(part, f"{path}.{name}" if path else name)
+            for name, part in description.items()
+            if path or name != "type"
+        )
+        return {name: value for part in parts for name, value in part.items()}
+    return {path: description} if path and not (isinstance(description, str) and len(description) > 100) else {}
+
+
+def _column(values: list[Any]) -> np.ndarray:
+    numbers = [float(v) if v in ("inf", "-inf") else np.nan if v is None else v for v in values]
+    if all(isinstance(value, bool | int | float) for value in numbers):
+        return np.asarray(numbers)
+    return np.asarray(["" if value is None else str(value) for value in values])
+
+
+def _as_history(arrays: Arrays) -> History:
+    learning = None
+    if "claimed" in arrays:
+        curve = np.zeros((*arrays["claimed"].shape, 0), np.float32)
+        learning = Learning(arrays["claimed"], arrays["rejected"], arrays["diverged"], curve)
+    fields: dict[str, Any] = {field.name: arrays.get(field.name) for field in dataclasses.fields(History)}
+    return History(**{**fields, "learning": learning})

@@ -1,0 +1,216 @@
+"""Studies: many seeds of many scenarios, in shards on disk, so that nothing is lost and memory stays bounded."""
+
+import concurrent.futures
+import contextlib
+import importlib.metadata
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from polejax import checks, folder
+from polejax.describe import describe
+from polejax.record import record, static
+from polejax.results import Results
+from polejax.scenario import Scenario
+from polejax.shards import Arrays, Shard, Study, run_shard
+
+_BYTES = {"cpu": 2**28}  # of rounds that a shard may hold
+_BYTES_ELSEWHERE = 2**31
+_SEGMENTS = 4_096  # a shard has at most this many of its mechanism's segments, so that a kill costs minutes at most
+
+
+@record
+class Progress:
+    """How far a study is; `str` makes a line of it, so `progress=print` will do."""
+
+    done: int = static()  # blocks that are on disk, over all scenarios and seeds
+    total: int = static()
+    seconds: float = static()  # since the start
+    rate: float = static()  # blocks simulated per second since the start
+    left: float = static()  # seconds, at this rate
+
+    def __str__(self) -> str:
+        """As '4,096,000 of 8,192,000 blocks (50%), 1.2e+06 blocks/s, 3 s left'."""
+        share = 100 * self.done / self.total
+        return (
+            f"{self.done:,} of {self.total:,} blocks ({share:.0f}%), {self.rate:.2g} blocks/s, {self.left:.0f} s left"
+        )
+
+
+def study(
+    scenarios: Scenario | Sequence[Scenario],
+    num_seeds: int,
+    num_blocks: int,
+    out: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    names: Sequence[str] | None = None,
+    seeds_per_shard: int | None = None,
+    executor: Any = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Results:
+    """Simulate every scenario with the same seeds, on all devices, into a folder; go on where an earlier run stopped.
+
+    Chain s of every scenario runs under the key `fold_in(key(seed), s)`: common random numbers, so that scenarios
+    differ by what they are and not by chance. Scenarios that differ in array fields alone share one compiled program.
+    Every shard is written whole and atomically; a study that is killed and started again has bit for bit the result of
+    an uninterrupted one on the same machine. Under `jax.distributed` each process simulates and writes
+    its own share of the shards, on its own devices, and returns when that is done.
+
+    Args:
+      scenarios: one or several.
+      num_seeds: chains S of each scenario.
+      num_blocks: heights H of each chain.
+      out: folder for `study.json` and the shards.
+      seed: of the study's key.
+      names: of the scenarios, all different; None: their numbers.
+      seeds_per_shard: None: as fit in memory, and few enough that a shard takes minutes at most.
+      executor: with the interface of `concurrent.futures`: shards run wherever it takes `polejax.shards.run_shard`
+        and its arguments; this process writes what comes back. None: here.
+      progress: called with `Progress` after every shard.
+
+    Returns:
+      `Results`, which read from `out`.
+
+    Raises:
+      ValueError: no scenario, a count below 1, or names that are not as many or not different.
+      StudyError: the folder is another study's, in use, damaged, full or not to be written; in one line.
+    """
+    task, manifest = _plan(scenarios, num_seeds, num_blocks, seed, names, seeds_per_shard)
+    process, processes = jax.process_index(), jax.process_count()
+    place = folder.Folder(out, process)
+    with place.locked():
+        manifest = place.begin(manifest)
+        every = [Shard(*numbers) for numbers in manifest["shards"]]
+        mine = [shard for shard in every[process::processes] if not place.has(shard)]
+        _run(task, mine, place, executor, progress, sum(shard.count for shard in every) * num_blocks)
+    return Results(out)
+
+
+def _plan(
+    scenarios: Scenario | Sequence[Scenario],
+    num_seeds: int,
+    num_blocks: int,
+    seed: int,
+    names: Sequence[str] | None,
+    seeds_per_shard: int | None,
+) -> tuple[Study, dict[str, Any]]:
+    """Check the arguments; what to compute, and the manifest that tells of it."""
+    listed = (scenarios,) if isinstance(scenarios, Scenario) else tuple(scenarios)
+    for index, scenario in enumerate(listed):
+        if not isinstance(scenario, Scenario):
+            raise ValueError(f"scenarios[{index}] must be a polejax.Scenario, got {type(scenario).__name__}")
+    if not listed:
+        raise ValueError("scenarios must not be empty: give at least one")
+    names = [str(index) for index in range(len(listed))] if names is None else [str(name) for name in names]
+    if len(names) != len(listed) or len(set(names)) != len(names):
+        raise ValueError(f"names must be {len(listed)} different words, one per scenario; got {names}")
+    num_seeds = checks.whole("num_seeds", num_seeds, low=1)
+    num_blocks = checks.whole("num_blocks", num_blocks, low=1)
+    if seeds_per_shard is not None:
+        seeds_per_shard = min(num_seeds, checks.whole("seeds_per_shard", seeds_per_shard, low=1))
+    sizes = tuple(seeds_per_shard or _seeds_per_shard(scenario, num_seeds, num_blocks) for scenario in listed)
+    seed = checks.whole("seed", seed, low=0, high=2**31 - 1)
+    task = Study(jax.tree.map(np.asarray, listed), num_seeds, num_blocks, seed, sizes)
+    manifest = {
+        "format": folder.FORMAT,
+        "polejax": importlib.metadata.version("polejax"),
+        "names": names,
+        "scenarios": [describe(scenario) for scenario in listed],
+        "num_seeds": task.num_seeds,
+        "num_blocks": task.num_blocks,
+        "seed": task.seed,
+        "shards": [[s.scenario, s.first, s.count] for s in _shards(task)],
+    }
+    return task, manifest
+
+
+def _shards(task: Study) -> list[Shard]:
+    """All shards, in an order that brings all scenarios forward together."""
+    every = [
+        Shard(index, first, min(size, task.num_seeds - first))
+        for index, size in enumerate(task.sizes)
+        for first in range(0, task.num_seeds, size)
+    ]
+    return sorted(every, key=lambda shard: (shard.first, shard.scenario))
+
+
+def _seeds_per_shard(scenario: Scenario, num_seeds: int, num_blocks: int) -> int:
+    """Seeds whose rounds fit in memory and take minutes at most, in shards of equal size."""
+    mechanism, count = scenario.mechanism, scenario.nodes.count
+    budget = _BYTES.get(jax.local_devices()[0].platform, _BYTES_ELSEWHERE)
+    per_height = (128 if mechanism.hashes_tips else 64) * (count + 1)  # bytes: the numbers of every node, and room
+    heights = min(num_blocks, 2 * mechanism.segment) + num_blocks // 8
+    few = _SEGMENTS * mechanism.segment // num_blocks
+    most = max(1, min(budget // (per_height * heights), few, num_seeds))
+    return -(-num_seeds // -(-num_seeds // most))
+
+
+def _run(
+    task: Study,
+    mine: list[Shard],
+    place: folder.Folder,
+    executor: Any,
+    progress: Callable[[Progress], None] | None,
+    total: int,
+) -> None:
+    begin = time.perf_counter()
+    missing = sum(shard.count for shard in mine) * task.num_blocks
+    simulated = 0
+    # One shard is written while the next is simulated.
+    with concurrent.futures.ThreadPoolExecutor(1) as writer:
+        writing: concurrent.futures.Future[None] | None = None
+        for shard, (arrays, times) in _simulated(task, mine, executor):
+            if writing is not None:
+                writing.result()
+            writing = writer.submit(place.write, shard, arrays, {**_provenance(shard), **times})
+            simulated += shard.count * task.num_blocks
+            if progress is not None:
+                seconds = time.perf_counter() - begin
+                rate = simulated / seconds
+                progress(Progress(total - missing + simulated, total, seconds, rate, (missing - simulated) / rate))
+        if writing is not None:
+            writing.result()
+
+
+def _simulated(task: Study, shards: list[Shard], executor: Any) -> Iterable[tuple[Shard, tuple[Arrays, dict]]]:
+    """Shards with what came of them, as they are ready."""
+    if executor is None:
+        for shard in shards:
+            yield shard, run_shard(task, shard)
+        return
+    pending: dict[Any, Shard] = {}
+    waiting = iter(shards)
+    try:
+        while True:
+            # A bounded number, so that results that wait to be written do not pile up.
+            for shard in itertools.islice(waiting, 4 * (os.cpu_count() or 1) - len(pending)):
+                pending[executor.submit(run_shard, task, shard)] = shard
+            if not pending:
+                return
+            ready = [future for future in pending if future.done()]
+            for future in ready:
+                yield pending.pop(future), future.result()
+            if not ready:
+                time.sleep(0.02)
+    finally:
+        for future in pending:
+            with contextlib.suppress(AttributeError):  # submitit's jobs and MPI's cannot all be cancelled
+                future.cancel()
+
+
+def _provenance(shard: Shard) -> dict[str, Any]:
+    device = jax.local_devices()[0]
+    return {
+        "scenario": shard.scenario,
+        "first_seed": shard.first,
+        "polejax": importlib.metadata.version("polejax"),
+        "jax": jax.__version__,
+        "device": f"{len(jax.local_devices())} x {device.device_kind}",
+        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }

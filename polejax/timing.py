@@ -1,0 +1,63 @@
+"""Timing: what compilation cost, apart from running."""
+
+import contextlib
+import functools
+import threading
+import time
+from collections.abc import Iterator
+
+import jax
+
+_COMPILING = (
+    "/jax/core/compile/jaxpr_trace_duration",
+    "/jax/core/compile/jaxpr_to_mlir_module_duration",
+    "/jax/core/compile/backend_compile_duration",
+)
+_active = threading.local()
+
+
+class Compilation:
+    """What was traced, lowered and compiled so far."""
+
+    def __init__(self) -> None:
+        self.programs = 0  # compiled
+        self._spans: list[tuple[float, float]] = []  # begin and end, s, one after the other
+
+    @property
+    def seconds(self) -> float:
+        """Time spent, each second once: JAX reports the tracing of an inner function within its outer one's, too."""
+        return sum(end - begin for begin, end in self._spans)
+
+    def add(self, begin: float, end: float) -> None:
+        """Count a span that ends after all others; those inside it are part of it."""
+        while self._spans and self._spans[-1][0] >= begin:
+            self._spans.pop()
+        self._spans.append((max(begin, self._spans[-1][1]) if self._spans else begin, end))
+
+
+@contextlib.contextmanager
+def compilation() -> Iterator[Compilation]:
+    """Count what JAX compiles in this thread inside the `with` block."""
+    _listen()
+    counter, outer = Compilation(), getattr(_active, "counter", None)
+    _active.counter = counter
+    try:
+        yield counter
+    finally:
+        _active.counter = outer
+        if outer is not None:
+            outer.programs += counter.programs
+            for span in counter._spans:
+                outer.add(*span)
+
+
+@functools.cache
+def _listen() -> None:
+    def count(event: str, duration_secs: float, **_: str | int) -> None:
+        counter = getattr(_active, "counter", None)
+        if counter is not None and event in _COMPILING:
+            now = time.perf_counter()
+            counter.add(now - duration_secs, now)
+            counter.programs += event == _COMPILING[-1]
+
+    jax.monitoring.register_event_duration_secs_listener(count)
