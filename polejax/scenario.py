@@ -22,10 +22,10 @@ class Scenario:
       mechanism: any `Mechanism`: `PoW`, `HashedPoW`, `PoLe`, `Replay`.
       election: any `Election`; first seen by default.
       difficulty: any `Difficulty` controller (`polejax.difficulty`); fixed by default.
-      adversary: reserved for attack strategies; None is honest.
+      adversary: any `Adversary` (`polejax.adversary`); None: all are honest.
 
     Raises:
-      ValueError: the network connects another number of nodes.
+      ValueError: the network connects another number of nodes, or an adversary that is none.
     """
 
     nodes: Nodes
@@ -37,15 +37,17 @@ class Scenario:
 
     def __post_init__(self) -> None:
         check_same_count(self.network, self.nodes.count)
-        if self.adversary is not None:
-            raise ValueError(f"adversary must be None, got {self.adversary!r}: no attack strategy is known yet")
+        if self.adversary is not None and not hasattr(self.adversary, "enter"):
+            raise ValueError(f"adversary must be None or of polejax.adversary, got {self.adversary!r}")
 
 
 def ready(scenario: Scenario) -> Scenario:
-    """The scenario as rounds use it: every leaf a JAX array, and ready-made what its mechanism works out once.
+    """The scenario as rounds use it: its adversary at work, leaves JAX arrays, what its mechanism works out once made.
 
     A mechanism may have a method `prepare(difficulty_is_fixed: bool) -> Mechanism`, called before the first round.
     """
+    if scenario.adversary is not None:
+        scenario = scenario.adversary.enter(scenario)
     scenario = jax.tree.map(jnp.asarray, scenario)
     prepare = getattr(scenario.mechanism, "prepare", None)
     if prepare is None:

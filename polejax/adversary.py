@@ -1,0 +1,208 @@
+"""Adversaries that live in the round: withheld blocks and leaked tasks.
+
+An adversary turns the scenario that everybody else believes in into the one that is played (`enter`), by wrapping the
+network that carries its blocks or the mechanism that it works by. Attacks on a chain's history, which need no round,
+are `polejax.selfish` and `polejax.double_spend`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import jax.numpy as jnp
+import numpy as np
+
+from polejax import checks
+from polejax.checks import Array
+from polejax.election import FirstSeen
+from polejax.mechanism import Claims, Views
+from polejax.nodes import Nodes
+from polejax.record import convert, record, replace
+
+
+class Adversary(Protocol):
+    """Anything that deviates from the protocol."""
+
+    def enter(self, scenario: Any) -> Any:
+        """The scenario as it is really played, without an adversary; raises ValueError where it cannot be."""
+        ...
+
+
+@record
+class Withholding:
+    """Timed withholding: a node keeps each block back for a while and meanwhile races on from it, alone.
+
+    A withholder that finishes at `finish` publishes at `finish + hold`, or as soon as it hears of a rival block of the
+    same height, yet begins on the next height at `finish`. The block bears the time at which it was finished, since
+    its maker could not build on a header still open; intervals are differences of such times. A block published
+    because of a rival that has already arrived reaches nobody first (triangle inequality), so it forks the chain and
+    only its maker builds on it.
+
+    One withholder is played exactly. With several the result is approximate: each hears of the others' blocks as if
+    they were held for the full time, though a third party's block may have brought them out sooner.
+
+    Args:
+      hold: f32[N], seconds, finite; 0 for an honest node. May be swept.
+
+    Raises:
+      ValueError: a negative or infinite hold; on use, another number of nodes, or an election that is not `FirstSeen`.
+
+    Source: ours; a timed form of selfish mining (Eyal and Sirer 2014, arXiv 1311.0243) for work that is not memoryless.
+    """
+
+    hold: Array
+
+    def __post_init__(self) -> None:
+        convert(self, hold=lambda hold: checks.real("hold", hold, low=0.0))
+
+    def enter(self, scenario: Any) -> Any:
+        """The scenario with these nodes' blocks withheld; see `Adversary.enter`."""
+        _check_count("hold", self.hold, scenario)
+        if not isinstance(scenario.election, FirstSeen):
+            name = type(scenario.election).__name__
+            raise ValueError(f"election must be FirstSeen for withholding, got {name}: leave the election out")
+        return replace(scenario, network=Withheld(scenario.network, self.hold), adversary=None)
+
+
+@record
+class Withheld:
+    """A network on which some nodes publish late: what `hear` is told are finishing times. See `Withholding`."""
+
+    network: Any
+    hold: Array
+
+    @property
+    def count(self) -> int:
+        """Number of nodes N."""
+        return self.network.count
+
+    def hear(self, publish: Array) -> tuple[Array, Array]:
+        """Arrival f32[N] (seconds; a withholder's own block: its finishing) and source i32[N]; see `Network.hear`."""
+        held, _ = self.network.hear(publish + self.hold)
+        release = jnp.maximum(publish, held)  # held[i] <= publish[i] + hold[i]: a node hears itself
+        arrival, source = self.network.hear(release)
+        own = publish < arrival  # never for a node that holds nothing back
+        nodes = jnp.arange(self.count, dtype=source.dtype)
+        return jnp.where(own, publish, arrival), jnp.where(own, nodes, source)
+
+
+@record
+class Leak:
+    """A data node shows each task early to its friends, who do part of the work before they know the parent block.
+
+    What can be done early depends on the mechanism, and this reading is ours. Under PoLe a network trains behind a
+    Secure Mapping Layer drawn from the parent's hash, so early training is worth something only as far as it can be
+    carried over to the layer drawn later: not at all if the layer does its duty (a head start of 0), fully if there is
+    no layer or if it can be undone (an invertible layer before a dense one: re-base the first weights). Read
+    `head_start` as the training time that survives the change of layer. Nothing is published before the parent is
+    known: a friend who needs less than its head start claims as soon as it has heard of its tip.
+
+    Args:
+      head_start: f32[N], seconds of work done before the node has heard of its tip; 0 for an honest node. May be swept.
+
+    Raises:
+      ValueError: a negative or infinite head start; on use, another number of nodes.
+    """
+
+    head_start: Array
+
+    def __post_init__(self) -> None:
+        convert(self, head_start=lambda seconds: checks.real("head_start", seconds, low=0.0))
+
+    def enter(self, scenario: Any) -> Any:
+        """The scenario with these nodes ahead; see `Adversary.enter`."""
+        _check_count("head_start", self.head_start, scenario)
+        return replace(scenario, mechanism=Leaked(scenario.mechanism, self.head_start), adversary=None)
+
+
+@record
+class Leaked:
+    """A mechanism some of whose nodes begin early; the work it reports is what is left when they hear of their tip."""
+
+    mechanism: Any
+    head_start: Array
+
+    @property
+    def hashes_tips(self) -> bool:
+        """Whether views carry SHA-256 tips."""
+        return self.mechanism.hashes_tips
+
+    @property
+    def initial_difficulty(self) -> Array:
+        """f32[], what the first block demands."""
+        return self.mechanism.initial_difficulty
+
+    def prepare(self, difficulty_is_fixed: bool) -> "Leaked":
+        """The same around the mechanism that is prepared, if it can be."""
+        if not hasattr(self.mechanism, "prepare"):
+            return self
+        return replace(self, mechanism=self.mechanism.prepare(difficulty_is_fixed))
+
+    def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
+        """Claims of nodes that began `head_start` before `views.start`; see `Mechanism.race`."""
+        early = replace(views, start=views.start - self.head_start)
+        patient = None if network is None else NotBefore(network, views.start)
+        claims = self.mechanism.race(key, early, nodes, patient)
+        return replace(claims, work=jnp.maximum(claims.work - self.head_start * nodes.power, 0.0))
+
+
+@record
+class NotBefore:
+    """A network on which nobody publishes before `start` f32[N], seconds: a block needs to know its parent."""
+
+    network: Any
+    start: Array
+
+    @property
+    def count(self) -> int:
+        """Number of nodes N."""
+        return self.network.count
+
+    def hear(self, publish: Array) -> tuple[Array, Array]:
+        """Arrival f32[N] (seconds) and source i32[N]; see `Network.hear`."""
+        return self.network.hear(jnp.maximum(publish, self.start))
+
+
+def withholding(nodes: Nodes, seconds: float | Sequence[float], addresses: Sequence[int]) -> Withholding:
+    """The nodes of the given addresses hold each of their blocks back.
+
+    Args:
+      nodes: `Nodes` of the scenario.
+      seconds: how long, one number or one per address; at least 0.
+      addresses: of the withholders.
+
+    Raises:
+      ValueError: an address that no node has, or negative seconds.
+    """
+    return Withholding(_by_node(nodes, seconds, addresses, "hold"))
+
+
+def leak(nodes: Nodes, seconds: float | Sequence[float], addresses: Sequence[int]) -> Leak:
+    """The nodes of the given addresses see each task early.
+
+    Args:
+      nodes: `Nodes` of the scenario.
+      seconds: of head start, one number or one per address; at least 0.
+      addresses: of the data node's friends.
+
+    Raises:
+      ValueError: an address that no node has, or negative seconds.
+    """
+    return Leak(_by_node(nodes, seconds, addresses, "head_start"))
+
+
+def _by_node(nodes: Nodes, seconds: float | Sequence[float], addresses: Sequence[int], name: str) -> Array:
+    """Seconds f32[N] for some addresses, 0 for all others."""
+    seconds = checks.real(name, seconds, low=0.0)
+    values = np.zeros(nodes.count, np.float32)
+    for address, value in zip(addresses, np.broadcast_to(seconds, (len(addresses),)), strict=True):
+        index = np.flatnonzero(np.asarray(nodes.address) == address)
+        if index.size == 0:
+            raise ValueError(f"addresses must be those of nodes, got {address}: nodes.address lists them")
+        values[index[0]] = value
+    return values
+
+
+def _check_count(name: str, seconds: Array, scenario: Any) -> None:
+    count = scenario.nodes.count
+    if np.shape(seconds)[-1:] != (count,):
+        raise ValueError(f"{name} must have one entry per node ({count}), got shape {np.shape(seconds)}")
