@@ -95,10 +95,10 @@ def summarise_service(
         backlog_mean=rate(chains.waited),
         backlog_max=_mean(largest, np.ones_like(largest), confidence),
         backlog_largest=float(largest.max()),
-        latency_mean=_stack([one.mean for one in latency]),
-        latency_quantile=_stack([one.quantile for one in latency]),
-        latency_mean_by_class=_stack(latency[0].mean_by_class),
-        unconfirmed_share=_stack([one.unconfirmed for one in latency]),
+        latency_mean=stack([one.mean for one in latency]),
+        latency_quantile=stack([one.quantile for one in latency]),
+        latency_mean_by_class=stack(latency[0].mean_by_class),
+        unconfirmed_share=stack([one.unconfirmed for one in latency]),
         fees_per_second=rate(block_fees(service, load).reshape(in_block.shape)),
         quantiles=tuple(float(quantile) for quantile in quantiles),
         num_seeds=len(time),
@@ -223,5 +223,6 @@ def _mean(sums: Array, counts: Array, confidence: float) -> Estimate:
     return estimate.mean(sums, counts, confidence) or estimate.unknown(np.inf)
 
 
-def _stack(estimates: Sequence[Estimate]) -> Estimate:
+def stack(estimates: Sequence[Estimate]) -> Estimate:
+    """One estimate of arrays [k, ...] from k estimates of the same shape."""
     return Estimate(*(np.stack([getattr(one, end) for one in estimates]) for end in ("value", "low", "high")))

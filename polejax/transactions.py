@@ -153,7 +153,7 @@ class Load:
     arrivals: Any
     capacity: Array
     fees: Array = (1.0,)
-    shares: Array | None = None
+    shares: Array = None
 
     def __post_init__(self) -> None:
         if not hasattr(self.arrivals, "follow"):

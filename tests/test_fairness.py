@@ -1,0 +1,165 @@
+"""Fairness, rewards and cost against shares of power, and work counted twice over."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+import polejax as pj
+from polejax import cost, fairness
+from polejax.estimate import Estimate, student
+from polejax.record import replace
+
+SEEDS, HEIGHTS = 64, 400
+POWER = [30.0, 29.0, 12.0, 11.0, 8.0, 5.0, 3.0, 1.0, 1.0]
+
+
+@functools.cache
+def scenario(delay: float = 0.0):
+    nodes = pj.nodes.from_shares(POWER, total=2.0)
+    return pj.Scenario(nodes, pj.network.clique(len(POWER), delay), pj.PoW(20.0))
+
+
+@functools.cache
+def history(delay: float = 0.0):
+    keys = jax.random.split(jax.random.key(1), SEEDS)
+    batch = jax.jit(jax.vmap(lambda key, scenario: pj.simulate(key, scenario, HEIGHTS, True), in_axes=(0, None)))
+    return jax.tree.map(np.asarray, batch(keys, scenario(delay)))
+
+
+def sigmas(found: Estimate, truth) -> float:
+    half = (np.asarray(found.high) - found.low) / 2 / student(SEEDS, 0.95)
+    return float(np.max(np.abs(found.value - truth) / half))
+
+
+SHARES = np.array(POWER) / 100
+
+
+def test_indices_are_what_their_sources_say():
+    assert fairness.gini([1, 1, 1, 1]) == pytest.approx(0.0)
+    assert fairness.gini([1, 0, 0, 0]) == pytest.approx(3 / 4)
+    assert fairness.gini([1, 3]) == pytest.approx(1 / 4)
+    pairs = np.abs(SHARES[:, None] - SHARES).sum() / (2 * len(SHARES))
+    np.testing.assert_allclose(fairness.gini([SHARES, SHARES[::-1]]), pairs)
+    np.testing.assert_allclose(fairness.hhi([POWER, [1] * 9]), [(SHARES**2).sum(), 1 / 9])
+    assert fairness.nakamoto(POWER).tolist() == 2
+    assert fairness.nakamoto([1] * 10).tolist() == 6  # more than half, not half
+    assert fairness.nakamoto([POWER, [1] * 9], majority=0.8).tolist() == [4, 8]
+
+
+def test_proof_of_work_is_fair():
+    found = fairness.summarise_fairness(history(), scenario().nodes)
+    np.testing.assert_allclose(found.power_share, SHARES, rtol=1e-6)
+    assert sigmas(found.win_share, SHARES) < 5
+    assert sigmas(found.advantage, 1.0) < 5
+    assert sigmas(found.hhi, found.hhi_power) < 5
+    assert found.gini.low < found.gini_power < found.gini.high
+    assert (found.nakamoto.value, found.nakamoto.low, found.nakamoto.high) == (2, 2, 2)
+
+
+def test_few_blocks_do_not_look_concentrated():
+    """Ten equal nodes that win 4 blocks in each of 8 seeds: plain indices are far off, these are not."""
+    random = np.random.default_rng(0)
+    nodes = pj.nodes.equal(10)
+    found = []
+    for _ in range(200):
+        few = replace(
+            history(),
+            producer=random.integers(0, 10, (8, 4)),
+            settled=np.ones((8, 4), bool),
+            published_by=np.zeros((8, 10)),
+        )
+        found.append(fairness.summarise_fairness(few, nodes))
+    index = np.array([one.hhi.value for one in found])
+    assert abs(index.mean() - 0.1) < 5 * index.std() / 200**0.5
+    plain = np.array([fairness.hhi(one.win_share.value) for one in found])
+    assert plain.mean() - 0.1 > 20 * plain.std() / 200**0.5
+    assert np.mean([one.gini.low <= 0.0 <= one.gini.value for one in found]) > 0.95
+    # Shares this uncertain leave open how few hold the majority; the truth is 6.
+    assert np.mean([one.nakamoto.low <= 6 <= one.nakamoto.high for one in found]) > 0.8
+    assert all(one.nakamoto.low <= one.nakamoto.value <= one.nakamoto.high for one in found)
+
+
+def test_rewards_and_fees_go_to_producers():
+    chains = history()
+    fees = np.random.default_rng(0).uniform(0.0, 2.0, chains.interval.shape)
+    found = fairness.summarise_rewards(chains, 6.25, fees)
+    assert sigmas(found.share, SHARES) < 5
+    assert sigmas(found.fee_share, 1.0 / 7.25) < 5
+    assert sigmas(found.coins_per_second, 7.25 * SHARES / 10.0) < 5  # a block in 20 / 2 seconds
+    # To the coin: what is paid is what is earned.
+    settled = chains.settled
+    paid = np.where(settled, 6.25 + fees, 0.0).sum() / chains.interval[settled].sum(dtype=np.float64)
+    assert found.coins_per_second.value.sum() == pytest.approx(paid)
+    first = np.where(settled & (chains.producer == 0), 6.25 + fees, 0.0).sum()
+    assert found.share.value[0] == pytest.approx(first / np.where(settled, 6.25 + fees, 0.0).sum())
+    assert fairness.summarise_rewards(chains, 1.0).fee_share is None
+
+
+def test_hashes_are_power_times_time_and_mostly_the_losers():
+    found = cost.summarise_cost(history(), scenario(), joules_per_unit=3.0)
+    assert sigmas(found.work_per_block, 20.0) < 5
+    assert found.work_per_second.value == pytest.approx(2.0)
+    assert found.watts.value == pytest.approx(6.0)
+    assert found.joules_per_block.value == pytest.approx(3.0 * found.work_per_block.value)
+    # The winner is drawn by power, whatever the interval: its part of all work is the power's HHI.
+    assert sigmas(found.winner_share, (SHARES**2).sum()) < 5
+    assert found.flops_per_block is None
+    assert found.top_share is None
+    assert cost.summarise_cost(history(), scenario(), flops_per_unit=2.0).flops_per_block.value == pytest.approx(
+        2.0 * found.work_per_block.value
+    )
+
+
+def test_work_of_every_node_adds_up_through_forks():
+    delay = 5.0
+    chains, setting = history(delay), scenario(delay)
+    assert chains.published.mean() > 1.2
+    work = cost.node_work(chains, setting)
+    power = np.asarray(setting.nodes.power, np.float64)
+    # A producer's own work, from the canonical chain alone, is the one that the records of all nodes tell.
+    winner = np.take_along_axis(work, chains.producer[..., None], axis=2)[..., 0]
+    np.testing.assert_allclose(cost.winner_work(chains, setting), winner, rtol=1e-4, atol=1e-3)
+    # Nobody is idle or early: all have worked as long as the chain has lasted, but for the last delay.
+    lasted = chains.interval.sum(axis=1, dtype=np.float64)
+    assert (np.abs((work / power).sum(axis=1) - lasted[:, None]) < 5 * delay).all()
+    assert (work >= -1e-3).all()
+
+
+def test_training_is_counted_in_steps_and_operations():
+    task = pj.tasks.digits()
+    nodes = pj.nodes.equal(4, total=40.0)
+    setting = pj.Scenario(nodes, pj.network.clique(4, 0.5), pj.PoLe(task=task, threshold=0.6, learning_rate=0.1))
+    run = jax.jit(lambda key, setting: pj.simulate(key, setting, 6, True))
+    chain = jax.tree.map(np.asarray, run(jax.random.key(0), setting))
+    work = cost.node_work(chain, setting)
+    np.testing.assert_allclose(work.sum(axis=2)[0], chain.useful, rtol=1e-3)
+    found = cost.summarise_cost(chain, setting, top=4, joules_per_unit=1.0)
+    per_step = 2 * 32 * (2 * 64 * 32 + 3 * 32 * 10)  # forward, weights' gradients, and the error sent back once
+    assert cost.flops_per_step(setting.mechanism) == per_step
+    assert found.flops_per_block.value == pytest.approx(per_step * found.work_per_block.value)
+    assert found.work_per_block.value == pytest.approx(chain.useful[chain.settled].mean())
+    assert (np.diff(found.top_share.value) > 0).all()
+    assert found.top_share.value[-1] == pytest.approx(1.0, rel=1e-3)
+    assert 0.1 < found.winner_share.value < 0.5
+    assert np.isinf(found.winner_share.high)  # of a single chain
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: fairness.gini([0.0, 0.0]), "positive sum"),
+        (lambda: fairness.hhi([-1.0, 2.0]), "shares must be at least 0"),
+        (lambda: fairness.nakamoto(POWER, majority=1.0), "majority must be"),
+        (lambda: fairness.summarise_fairness(history(), pj.nodes.equal(2)), "nodes must be the history's 9"),
+        (lambda: fairness.summarise_rewards(history(), -1.0), "block_reward must be at least 0"),
+        (lambda: fairness.summarise_rewards(history(), 1.0, [1.0]), "fees must have the history's shape"),
+        (lambda: fairness.summarise_rewards(history(), 0.0), "must pay some coins"),
+        (lambda: cost.summarise_cost(history(), scenario(), joules_per_unit=-1.0), "joules_per_unit must be"),
+        (lambda: cost.node_work(replace(history(), rounds=None), scenario()), "keep_rounds=True"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
