@@ -54,11 +54,12 @@ def test_works_follow_their_law_to_the_tails(name):
 
 def test_a_node_draws_by_its_address_alone():
     key = jax.random.key(4)
-    for make, shape in ((parametric.gamma, 0.6), (parametric.gamma, 2.0), (parametric.weibull, 3.0)):
+    crowd = np.arange(300, dtype=np.uint32)  # somebody's gamma takes several tries
+    for make, shape in ((parametric.gamma, 0.6), (parametric.gamma, 1.0), (parametric.weibull, 3.0)):
         unit = jax.jit(make(1.0, shape).law)
-        works = np.asarray(unit(key, ADDRESSES, jnp.float32(shape)))
-        order = np.array([5, 0, 3])
-        np.testing.assert_array_equal(unit(key, ADDRESSES[order], jnp.float32(shape)), works[order])
+        works = np.asarray(unit(key, crowd, jnp.float32(shape)))
+        order = np.array([5, 0, 203])
+        np.testing.assert_array_equal(unit(key, crowd[order], jnp.float32(shape)), works[order])
         assert np.unique(works).size == works.size
 
 
