@@ -1,15 +1,17 @@
 """Fairness, rewards and cost against shares of power, and work counted twice over."""
 
 import functools
+from typing import ClassVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import polejax as pj
 from polejax import cost, fairness
 from polejax.estimate import Estimate, student
-from polejax.record import replace
+from polejax.record import record, replace
 
 SEEDS, HEIGHTS = 64, 400
 POWER = [30.0, 29.0, 12.0, 11.0, 8.0, 5.0, 3.0, 1.0, 1.0]
@@ -127,23 +129,49 @@ def test_work_of_every_node_adds_up_through_forks():
     assert (work >= -1e-3).all()
 
 
-def test_training_is_counted_in_steps_and_operations():
-    task = pj.tasks.digits()
-    nodes = pj.nodes.equal(4, total=40.0)
-    setting = pj.Scenario(nodes, pj.network.clique(4, 0.5), pj.PoLe(task=task, threshold=0.6, learning_rate=0.1))
-    run = jax.jit(lambda key, setting: pj.simulate(key, setting, 6, True))
-    chain = jax.tree.map(np.asarray, run(jax.random.key(0), setting))
-    work = cost.node_work(chain, setting)
-    np.testing.assert_allclose(work.sum(axis=2)[0], chain.useful, rtol=1e-3)
-    found = cost.summarise_cost(chain, setting, top=4, joules_per_unit=1.0)
-    per_step = 2 * 32 * (2 * 64 * 32 + 3 * 32 * 10)  # forward, weights' gradients, and the error sent back once
-    assert cost.flops_per_step(setting.mechanism) == per_step
-    assert found.flops_per_block.value == pytest.approx(per_step * found.work_per_block.value)
-    assert found.work_per_block.value == pytest.approx(chain.useful[chain.settled].mean())
-    assert (np.diff(found.top_share.value) > 0).all()
-    assert found.top_share.value[-1] == pytest.approx(1.0, rel=1e-3)
-    assert 0.1 < found.winner_share.value < 0.5
-    assert np.isinf(found.winner_share.high)  # of a single chain
+@record
+class Students:
+    """Training told rather than done: gamma steps, and an accuracy that grows with a node's address."""
+
+    hashes_tips: ClassVar[bool] = False
+    segment: ClassVar[int] = 64
+    cached_lanes: ClassVar[int] = 64
+    initial_difficulty: ClassVar[float] = 0.5
+
+    def race(self, key, views, nodes, network=None):
+        steps = 100.0 * jax.random.gamma(key, 9.0, nodes.power.shape) / 9.0
+        claimed = 0.5 + 0.01 * nodes.address.astype(jnp.float32)
+        no = jnp.zeros(steps.shape, bool)
+        model = pj.Learning(claimed, no.astype(jnp.int32), no, jnp.zeros((*steps.shape, 0)))
+        return pj.Claims(steps, claimed, ~no, computed=2.0 * steps, learning=model)
+
+
+def test_training_is_counted_in_steps_and_the_best_models_in_theirs():
+    nodes = pj.nodes.from_shares([1.0, 2.0, 3.0, 4.0], total=40.0)
+    setting = pj.Scenario(nodes, pj.network.clique(4, 0.5), Students())
+    keys = jax.random.split(jax.random.key(0), SEEDS)
+    chains = jax.jit(jax.vmap(lambda key: pj.simulate(key, setting, 50, keep_rounds=True)))(keys)
+    chains = jax.tree.map(np.asarray, chains)
+    work = cost.node_work(chains, setting)
+    np.testing.assert_allclose(work.sum(axis=2), chains.useful, rtol=1e-3)
+    found = cost.summarise_cost(chains, setting, top=4, flops_per_unit=7.0)
+    assert found.work_per_block.value == pytest.approx(chains.useful[chains.settled].mean(), rel=1e-5)
+    assert found.flops_per_block.value == pytest.approx(7.0 * found.work_per_block.value)
+    # The best models are those of the last addresses, which have 4, 3, 2 and 1 tenths of the power.
+    np.testing.assert_allclose(found.top_share.value, [0.4, 0.7, 0.9, 1.0], rtol=0.02)
+    won = np.take_along_axis(work, chains.producer[..., None], axis=2)[..., 0][chains.settled].sum()
+    assert found.winner_share.value == pytest.approx(won / work[chains.settled].sum(), rel=1e-4)
+    alone = cost.summarise_cost(jax.tree.map(lambda leaf: leaf[0], chains), setting)
+    assert np.isinf(alone.winner_share.high)  # a single chain does not say how much chains differ
+
+
+def test_a_training_step_is_counted_from_its_network():
+    pole = pj.PoLe(task=pj.tasks.digits())
+    forward = (
+        64 * 32 + 32 * 10
+    )  # multiply-adds a sample; each weight's gradient the same; the hidden layer's error once
+    assert cost.flops_per_step(pole) == 2 * 32 * (2 * forward + 32 * 10)
+    assert cost.flops_per_step(scenario().mechanism) is None
 
 
 @pytest.mark.parametrize(
