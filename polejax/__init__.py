@@ -6,6 +6,7 @@ Data flows one way, and so does this table of contents.
 from polejax import difficulty, learners, network, nodes, readers, tasks, theory
 from polejax.bank import Bank, learning_curves
 from polejax.election import FirstSeen
+from polejax.estimate import Estimate
 from polejax.folder import StudyError
 from polejax.hashed_pow import HashedPoW
 from polejax.history import History
@@ -18,6 +19,7 @@ from polejax.scenario import Scenario
 from polejax.segments import simulate_many
 from polejax.simulate import simulate
 from polejax.sml import SecureMappingLayer
+from polejax.statistics import Summary, compare, summarise
 from polejax.study import Progress, study
 
 __version__ = "0.1.0"
@@ -25,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Bank",
     "Claims",
+    "Estimate",
     "FirstSeen",
     "HashedPoW",
     "History",
@@ -38,7 +41,9 @@ __all__ = [
     "Scenario",
     "SecureMappingLayer",
     "StudyError",
+    "Summary",
     "Views",
+    "compare",
     "difficulty",
     "learners",
     "learning_curves",
@@ -49,6 +54,7 @@ __all__ = [
     "simulate",
     "simulate_many",
     "study",
+    "summarise",
     "tasks",
     "theory",
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from polejax import compare, devices
+from polejax import comparison, devices
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +26,7 @@ class Info:
 
 
 Command = (
-    Annotated[compare.Settings, tyro.conf.subcommand("compare")]  # what users come for stands first
+    Annotated[comparison.Settings, tyro.conf.subcommand("compare")]  # what users come for stands first
     | Annotated[Info, tyro.conf.subcommand("info")]
 )
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = parse(sys.argv[1:] if arguments is None else arguments)
     devices.use_all_cores()
     try:
-        sys.exit(_run_compare(command) if isinstance(command, compare.Settings) else _run_info())
+        sys.exit(_run_compare(command) if isinstance(command, comparison.Settings) else _run_info())
     except ValueError as error:
         _refuse(str(error))
     except KeyboardInterrupt:
@@ -68,15 +68,15 @@ def _run_info() -> int:
     return 0
 
 
-def _run_compare(settings: compare.Settings) -> int:
+def _run_compare(settings: comparison.Settings) -> int:
     from rich.console import Console
 
     begun = time.perf_counter()
     console = Console(highlight=False, soft_wrap=True)
     with _progress(console) as report:
-        outcome = compare.run(settings, report)
+        outcome = comparison.run(settings, report)
     console.print(_table(outcome))
-    paths = compare.save(outcome, settings, time.perf_counter() - begun)
+    paths = comparison.save(outcome, settings, time.perf_counter() - begun)
     figures = [path for path in paths if path.suffix == ".png"]
     console.print(f"results  {paths[0]}\nsummary  {paths[1]}")
     console.print(f"figures  {figures[0].parent}: {', '.join(path.stem for path in figures)} (PDF, PNG, CSV)")
@@ -85,7 +85,7 @@ def _run_compare(settings: compare.Settings) -> int:
 
 
 @contextlib.contextmanager
-def _progress(console: "Console") -> Iterator[compare.Report]:
+def _progress(console: "Console") -> Iterator[comparison.Report]:
     """Bars with rate and time left, one for each thing under way."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.text import Text
@@ -109,7 +109,7 @@ def _progress(console: "Console") -> Iterator[compare.Report]:
         yield report
 
 
-def _table(outcome: compare.Outcome) -> "Table":
+def _table(outcome: comparison.Outcome) -> "Table":
     """The mechanisms side by side: each number with its 95% confidence interval."""
     from rich.table import Table
 

@@ -108,12 +108,14 @@ def verify(mechanism: Any, layer: Any, params: Any) -> Array:
 
 
 def map_test_inputs(mechanism: Any, layer: Any) -> Array:
-    """The test data behind every node's layer, f32[N, M, F]."""
+    """The test data behind every node's layer, f32[N, M, F]; without a layer [M, D], the same for all."""
+    if mechanism.sml is None:
+        return mechanism.task.test_inputs
     return jax.vmap(lambda layer: mechanism.map_inputs(layer, mechanism.task.test_inputs))(layer)
 
 
 def judge(mechanism: Any, test_inputs: Array, params: Any) -> Array:
-    """Accuracy f32[N] of every node's network on test data f32[N, M, F] behind its layer, at highest precision."""
+    """Accuracy f32[N] of every node's network on test data behind its layer (`map_test_inputs`), at highest precision."""
     with jax.default_matmul_precision("highest"):
         return _accuracies(mechanism, params, test_inputs, mechanism.task.test_labels)
 
@@ -128,4 +130,4 @@ def _accuracies(mechanism: Any, params: Any, inputs: Array, labels: Array) -> Ar
     def one(params: Any, inputs: Array) -> Array:
         return learners.accuracy(mechanism.learner.apply({"params": params}, inputs), labels)
 
-    return jax.vmap(one)(params, inputs)
+    return jax.vmap(one, in_axes=(0, 0 if inputs.ndim == 3 else None))(params, inputs)

@@ -82,6 +82,8 @@ class PoLe:
 
     def __post_init__(self) -> None:
         check_rules(self)
+        if not isinstance(self.task, Task):
+            raise ValueError(f"task must be a polejax.tasks.Task, got {self.task!r}: see polejax.tasks.digits()")
         convert(
             self,
             learning_rate=lambda value: checks.real("learning_rate", value, above=0.0),
@@ -262,8 +264,6 @@ def _expand(mask: Array, leaf: Array) -> Array:
 
 def _check_learner(mechanism: PoLe) -> None:
     """Raise a ValueError unless the learner turns mapped samples into one logit per class and has no other state."""
-    if not isinstance(mechanism.task, Task):
-        raise ValueError(f"task must be a polejax.tasks.Task, got {mechanism.task!r}: see polejax.tasks.digits()")
     task, sml = mechanism.task, mechanism.sml
     width = (sml.features or task.num_features) if sml else task.num_features
     sample = jax.ShapeDtypeStruct((1, width), jnp.float32)

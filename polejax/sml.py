@@ -77,7 +77,7 @@ def _entries(law: str, seed: Array, count: int) -> Array:
     """`count` numbers of variance 1, f32[count], from the stream behind `seed` u32[8]."""
     if law == "rademacher":
         words = sha256.stream(seed, -(-count // 32))
-        signs = (words[:, None] >> jnp.arange(32, dtype=jnp.uint32)) & 1
+        signs = (words[:, None] >> jnp.arange(32, dtype=jnp.uint32)[None]) & 1
         return 1.0 - 2.0 * signs.reshape(-1)[:count].astype(jnp.float32)
     if law == "gaussian":
         words = sha256.stream(seed, -(-count // 2))

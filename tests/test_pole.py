@@ -1,0 +1,242 @@
+"""Proof of Learning: what a claim is, when a race ends, and what becomes of rounds in which nobody succeeds."""
+
+import hashlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen as nn
+from scipy.special import ndtri
+from test_mechanisms import small_pole, small_task
+
+import polejax as pj
+from polejax import chain, learners, learning
+from polejax.record import replace
+from polejax.scenario import ready
+
+COUNT = 4
+NODES = pj.nodes.Nodes(np.array([1.0, 1.0, 0.5, 2.0], np.float32), np.array([11, 7, 300, 2**31]))
+
+
+def scenario_of(mechanism, seconds=3.0):
+    return pj.Scenario(NODES, pj.network.clique(COUNT, seconds), mechanism)
+
+
+@jax.jit
+def race(key, scenario):
+    """The first round's claims when the network ends the race, and when nobody does."""
+    scenario = ready(scenario)
+    views = chain.genesis(key, scenario)
+    stopped = scenario.mechanism.race(key, views, scenario.nodes, scenario.network)
+    return views, stopped, scenario.mechanism.race(key, views, scenario.nodes)
+
+
+@pytest.fixture(scope="module")
+def exact():
+    """Claims without jitter, so that work is a whole number of steps."""
+    return jax.device_get(race(jax.random.key(1), scenario_of(small_pole(jitter=0.0))))
+
+
+def test_a_claim_is_what_plain_sequential_training_gives(exact):
+    """Train each node by a plain Python loop behind a layer that hashlib derives; find the same step and accuracies."""
+    views, _, claims = exact
+    mechanism, task, key = small_pole(jitter=0.0), small_task(), jax.random.key(1)
+
+    @jax.jit
+    def step(params, state, inputs, labels):
+        loss = lambda p: learners.cross_entropy(mechanism.learner.apply({"params": p}, inputs), labels)  # noqa: E731
+        updates, state = optax.sgd(0.05, momentum=0.9).update(jax.grad(loss)(params), state, params)
+        return optax.apply_updates(params, updates), state
+
+    for node, address in enumerate(NODES.address):
+        kernel = gaussian_kernel(views.tip[node], int(address), (12, 12))
+        order_key, begin_key = jax.random.split(jax.random.fold_in(key, address))
+        order = np.asarray(jax.random.permutation(order_key, 192))
+        train, validation, test = (x @ kernel for x in (task.train_inputs, task.validation_inputs, task.test_inputs))
+        params = mechanism.learner.init(begin_key, jnp.zeros((1, 12)))["params"]
+        state = optax.sgd(0.05, momentum=0.9).init(params)
+        accuracy = lambda x, y, p: np.mean(np.argmax(mechanism.learner.apply({"params": p}, x), axis=1) == y)  # noqa: E731
+        for steps in range(1, 201):
+            batch = order[(steps - 1) % 12 * 16 :][:16]
+            params, state = step(params, state, train[batch], task.train_labels[batch])
+            claimed = accuracy(validation, task.validation_labels, params)
+            if steps % 5 == 0 and claimed >= 0.7 and accuracy(test, task.test_labels, params) >= 0.65:
+                break
+        assert claims.work[node] == steps
+        np.testing.assert_allclose(claims.learning.claimed[node], claimed, atol=0.011)  # one sample of 96 on the edge
+        np.testing.assert_allclose(claims.score[node], accuracy(test, task.test_labels, params), atol=0.011)
+
+
+def gaussian_kernel(tip, address, shape):
+    message = b"SML1" + tip.astype(">u4").tobytes() + address.to_bytes(4, "big")
+    seed = hashlib.sha256(message).digest()
+    count = shape[0] * shape[1]
+    stream = b"".join(hashlib.sha256(seed + c.to_bytes(4, "big")).digest() for c in range(-(-count // 16)))
+    halves = np.frombuffer(stream, ">u2")[:count].astype(np.float64)
+    quantiles = np.round(ndtri((halves + 0.5) / 2**16) * 2**16) / 2**16
+    return (quantiles.astype(np.float32) * np.float32(1 / np.sqrt(shape[0]))).reshape(shape)
+
+
+def test_the_layer_s_kernel_is_bit_for_bit_what_hashlib_says():
+    tip, address = np.arange(8, dtype=np.uint32) * 0x01234567, np.uint32(99)
+    for features in (12, 20, 5):
+        layer = pj.SecureMappingLayer(features=features)
+        kernel = layer.derive(jnp.asarray(tip), jnp.asarray(address), 12)["sml"]["kernel"]
+        np.testing.assert_array_equal(kernel, gaussian_kernel(tip, 99, (12, features)))
+
+
+@pytest.mark.parametrize(("law", "mean"), [("gaussian", 0), ("rademacher", 0), ("uniform", 0), ("positive", 0.75**0.5)])
+def test_layers_keep_the_scale_of_their_inputs(law, mean):
+    layer = pj.SecureMappingLayer(features=200, law=law, activation=nn.relu)
+    variables = layer.derive(jnp.arange(8, dtype=jnp.uint32), jnp.uint32(5), 100)
+    entries = np.asarray(variables["sml"]["kernel"], np.float64).ravel() * 10  # of variance 1 / D
+    assert set(variables) == {"sml"}  # apart from params: no optimiser sees it
+    assert abs(entries.mean() - mean) < 5 * entries.std() / entries.size**0.5
+    assert abs((entries**2).mean() - 1) < 5 * (entries**2).std() / entries.size**0.5 + 1e-6
+    other = layer.derive(jnp.arange(8, dtype=jnp.uint32), jnp.uint32(6), 100)["sml"]["kernel"]
+    assert abs(np.corrcoef(entries, np.asarray(other).ravel())[0, 1]) < 5 / entries.size**0.5
+    assert (layer.apply(variables, jnp.ones((3, 100))) >= 0).all()
+
+
+def test_a_layer_without_its_key_refuses():
+    with pytest.raises(ValueError, match="pass layer.derive"):
+        pj.SecureMappingLayer().init(jax.random.key(0), jnp.ones((1, 4)))
+    with pytest.raises(ValueError, match="law must be one of"):
+        pj.SecureMappingLayer(law="cauchy").derive(jnp.zeros(8, jnp.uint32), jnp.uint32(0), 4)
+
+
+def test_a_model_behind_another_key_scores_near_chance():
+    mechanism = ready(scenario_of(pj.PoLe(pj.tasks.digits()))).mechanism
+    keys = jax.random.split(jax.random.key(4), 8)
+    tips = jax.random.bits(jax.random.key(5), (8, 8), jnp.uint32)
+
+    @jax.jit
+    def trained(addresses):
+        material = learning.prepare(mechanism, keys, tips, addresses)
+        training = learning.train(mechanism, material, learning.begin(mechanism, keys, material), 150)
+        stolen = jax.tree.map(lambda leaf: jnp.roll(leaf, 1, axis=0), training.params)
+        return [learning.verify(mechanism, material.layer, params) for params in (training.params, stolen)]
+
+    own, stolen = (np.asarray(scores) for scores in trained(jnp.arange(8, dtype=jnp.uint32)))
+    assert own.min() > 0.85
+    assert stolen.max() < 0.35
+    assert abs(stolen.mean() - 0.1) < 0.07
+
+
+def test_stopping_early_changes_no_block(exact):
+    views, stopped, full = exact
+    scenario = ready(scenario_of(small_pole(jitter=0.0)))
+    outcomes = []
+    for claims in (stopped, full):
+        publish = jnp.where(claims.valid, views.start + scenario.nodes.seconds(claims.work), jnp.inf)
+        outcomes.append(scenario.network.hear(publish))
+    np.testing.assert_array_equal(outcomes[0], outcomes[1])
+    published = np.asarray(outcomes[0][1]) == np.arange(COUNT)
+    np.testing.assert_array_equal(stopped.work[published], full.work[published])
+    np.testing.assert_array_equal(stopped.commitment[published], full.commitment[published])
+    assert stopped.computed.sum() < full.computed.sum()
+
+
+def test_jitter_breaks_ties_and_keeps_training(exact):
+    _, _, claims = exact
+    assert (claims.work % 5 == 0).all()
+    _, _, jittered = jax.device_get(race(jax.random.key(1), scenario_of(small_pole(jitter=0.1))))
+    assert (jittered.work % 5 != 0).all()
+    np.testing.assert_array_equal(jittered.commitment, claims.commitment)
+    assert np.abs(np.log(jittered.work / claims.work)).max() < 0.5
+
+
+def test_verifiers_turn_down_what_fails_on_their_data_and_it_costs_time(exact):
+    _, _, honest = exact
+    mechanism = small_pole(jitter=0.0, accept=0.76, verification=4.0)
+    _, _, claims = jax.device_get(race(jax.random.key(1), scenario_of(mechanism)))
+    assert honest.score.min() < 0.76  # somebody would have won with this
+    assert claims.learning.rejected.sum() > 0
+    assert claims.valid.any()
+    assert (claims.score[claims.valid] >= 0.76).all()
+    # Whoever was turned down trained on, and everybody lost four seconds each time.
+    assert (claims.work > honest.work)[honest.score < 0.76].all()
+
+
+@pytest.mark.parametrize("fallback", ["best", "empty"])
+def test_a_round_nobody_finishes_ends_by_the_stated_rule_and_is_counted(fallback):
+    mechanism = small_pole(threshold=1.0, deadline=60.0, fallback=fallback)
+    history = pj.simulate_many(
+        jax.random.split(jax.random.key(8), 2), scenario_of(mechanism), 4, devices=jax.devices()[:1]
+    )
+    assert history.fallback.all()
+    np.testing.assert_allclose(history.interval, np.where(np.arange(4) == 0, 60, history.interval))
+    assert (history.interval >= 60).all()
+    assert (history.published == 1).all()
+    if fallback == "empty":
+        assert (history.score == 0).all()
+        assert (history.commitment == 0).all()
+    else:
+        assert (history.score > 0.5).all()
+        assert (history.commitment != 0).any()
+    assert pj.summarise(history).fallback_share.value == 1.0
+
+
+def test_diverged_networks_never_finish_and_leave_no_nan():
+    history = pj.simulate_many(
+        jax.random.split(jax.random.key(9), 2),
+        scenario_of(small_pole(learning_rate=1e20, max_steps=30)),
+        3,
+        devices=jax.devices()[:1],
+    )
+    assert history.fallback.all()
+    assert history.learning.diverged.all()
+    assert (history.score == 0).all()
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(history) if leaf.dtype.kind == "f")
+
+
+class WithState(nn.Module):
+    @nn.compact
+    def __call__(self, inputs):
+        return nn.Dense(3)(nn.BatchNorm(use_running_average=False)(inputs))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 1.2}, "threshold must be at least 0 and at most 1, got 1.2"),
+        ({"accept": -0.1}, "accept must be"),
+        ({"deadline": 0.0}, "deadline must be above 0"),
+        ({"jitter": -1.0}, "jitter must be at least 0"),
+        ({"batch_size": 193}, "batch_size must be at least 1 and at most 192, got 193"),
+        ({"max_steps": 4}, "max_steps must be at least 5, got 4"),
+        ({"fallback": "coin"}, "fallback must be one of best, empty"),
+        ({"learner": pj.learners.MultilayerPerceptron((4,), 7)}, "learner must answer 3 logits"),
+        ({"learner": WithState()}, "learner must have params only, got batch_stats"),
+    ],
+)
+def test_bad_input_names_value_and_remedy(options, message):
+    with pytest.raises(ValueError, match=message):
+        small_pole(**options)
+    with pytest.raises(ValueError, match="task must be a polejax.tasks.Task"):
+        pj.PoLe("digits")
+
+
+def test_any_linen_learner_and_optax_optimiser_will_do():
+    learner = pj.learners.ConvolutionalNetwork((3, 4), channels=(4,), num_classes=3)
+    mechanism = small_pole(learner=learner, make_optimiser=optax.adam, learning_rate=0.01, sml=None, max_steps=100)
+    _, stopped, _ = jax.device_get(race(jax.random.key(2), scenario_of(mechanism)))
+    assert stopped.valid.any()
+    assert (stopped.score[stopped.valid] >= 0.65).all()
+
+
+def test_a_swept_threshold_needs_no_second_compilation():
+    traced = []
+
+    @jax.jit
+    def work(key, scenario):
+        traced.append(1)
+        scenario = ready(scenario)
+        return scenario.mechanism.race(key, chain.genesis(key, scenario), scenario.nodes, scenario.network).work
+
+    easy, hard = (work(jax.random.key(0), scenario_of(small_pole(threshold=t))) for t in (0.5, 0.8))
+    assert len(traced) == 1
+    assert np.min(easy) < np.min(hard)
+    assert isinstance(replace(small_pole(), threshold=0.3).threshold, float)
