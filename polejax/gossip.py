@@ -1,0 +1,60 @@
+"""Gossip networks: nodes pass blocks on to those they are linked to, and delays are shortest paths."""
+
+import numpy as np
+from scipy import sparse
+
+from polejax.checks import Array
+from polejax.graphs import Graph
+from polejax.matrix import Matrix
+from polejax.propagation import hop_delay
+
+NAMED = 10  # of the nodes that an error names
+
+
+def gossip(
+    graph: Graph,
+    latency: Array,
+    *,
+    num_bytes: float = 0.0,
+    bandwidth: Array = float("inf"),
+    verification: float = 0.0,
+    messages: int = 1,
+) -> Matrix:
+    """A network in which every node, once it has verified a block, passes it on over its links.
+
+    Args:
+      graph: who is linked to whom: `random_regular`, `erdos_renyi`, `small_world`, `scale_free`, `from_edges`.
+      latency: seconds one way, one for all links or [E], one per link of `graph.edges`.
+      num_bytes: of a block as it is sent.
+      bandwidth: bytes per second, one for all links or [E]; inf for none to wait for.
+      verification: seconds that every node takes before it passes a block on.
+      messages: latencies per hop; 3 for announcement, request and block.
+
+    Returns:
+      A `Matrix` of shortest paths (Dijkstra), N^2 numbers: beyond some thousand nodes use `regions`.
+
+    Raises:
+      ValueError: some node cannot be reached, something is negative, or the shapes do not match.
+    """
+    from scipy.sparse import csgraph
+
+    hops = hop_delay(latency, num_bytes, bandwidth, verification, messages)
+    if hops.shape not in ((), (len(graph.edges),)):
+        raise ValueError(
+            f"latency and bandwidth must be one number or one per link ({len(graph.edges)}), got {hops.shape}"
+        )
+    ends = tuple(graph.edges.T)
+    links = sparse.csr_array((np.broadcast_to(hops, len(graph.edges)), ends), shape=(graph.num_nodes,) * 2)
+    _check_connected(csgraph.connected_components(links, directed=False)[1])
+    delay = csgraph.dijkstra(links, directed=False).astype(np.float32)
+    return Matrix(delay)
+
+
+def _check_connected(part: np.ndarray) -> None:
+    """Raise a ValueError that names the nodes outside the largest connected part, given each node's part i[N]."""
+    cut_off = np.flatnonzero(part != np.bincount(part).argmax())
+    if cut_off.size:
+        named = ", ".join(map(str, cut_off[:NAMED])) + (", ..." if cut_off.size > NAMED else "")
+        raise ValueError(
+            f"graph must be connected, but {cut_off.size} nodes are cut off ({named}): link them, or leave them out"
+        )

@@ -1,0 +1,146 @@
+"""Random graphs of who is linked to whom."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from polejax import checks
+
+
+class Graph(NamedTuple):
+    """Undirected links between `num_nodes` nodes; each link once, none from a node to itself."""
+
+    num_nodes: int
+    edges: np.ndarray  # i64[E, 2]
+
+
+def from_edges(count: int, edges: np.ndarray) -> Graph:
+    """A graph with the given links i[E, 2], doubles and loops dropped; raises ValueError for a node that is none."""
+    count = checks.whole("count", count, low=1)
+    edges = np.asarray(edges, dtype=np.int64).reshape(-1, 2)
+    if edges.size and (edges.min() < 0 or edges.max() >= count):
+        raise ValueError(f"edges must link nodes 0 to {count - 1}, got {edges.min()} to {edges.max()}")
+    edges = np.sort(edges[edges[:, 0] != edges[:, 1]], axis=1)
+    return Graph(count, np.unique(edges, axis=0))
+
+
+def random_regular(count: int, degree: int = 8, seed: int = 0) -> Graph:
+    """A random graph in which every node has exactly `degree` links.
+
+    Args:
+      count: number of nodes N.
+      degree: links per node, below N; N x degree must be even.
+      seed: of the draw (NumPy's PCG64).
+
+    Raises:
+      ValueError: no such graph.
+
+    Source: Steger and Wormald 1999, Generating random regular graphs quickly, algorithm 1.
+    """
+    count = checks.whole("count", count, low=2)
+    degree = checks.whole("degree", degree, low=1, high=count - 1)
+    if count * degree % 2:
+        raise ValueError(f"count x degree must be even, got {count} x {degree}: every link has two ends")
+    rng = np.random.default_rng(seed)
+    while True:
+        codes = _pair_up(np.repeat(np.arange(count), degree), count, rng)
+        if codes is not None:
+            return from_edges(count, np.stack(np.divmod(codes, count), axis=1))
+
+
+def _pair_up(ends: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray | None:
+    """Links low * count + high that use every end once, or None where the pairing got stuck."""
+    links = np.empty(0, np.int64)
+    for _ in range(30):
+        if not ends.size:
+            return links
+        pairs = np.sort(rng.permutation(ends).reshape(-1, 2), axis=1)
+        codes = pairs[:, 0] * count + pairs[:, 1]
+        fresh = np.zeros(codes.size, bool)
+        fresh[np.unique(codes, return_index=True)[1]] = True
+        fresh &= (pairs[:, 0] != pairs[:, 1]) & ~np.isin(codes, links)
+        links, ends = np.concatenate([links, codes[fresh]]), pairs[~fresh].ravel()
+    return None
+
+
+def erdos_renyi(count: int, probability: float, seed: int = 0) -> Graph:
+    """A random graph in which every pair is linked with the same probability, independently.
+
+    Args:
+      count: number of nodes N.
+      probability: of each link; above about ln(N) / N the graph is connected.
+      seed: of the draw (NumPy's PCG64).
+
+    Raises:
+      ValueError: count below 1 or a probability outside [0, 1].
+
+    Source: Gilbert 1959, Random graphs, G(n, p).
+    """
+    count = checks.whole("count", count, low=1)
+    probability = float(checks.real("probability", probability, low=0.0, high=1.0, ndim=0))
+    rng = np.random.default_rng(seed)
+    linked = [np.flatnonzero(rng.random(node) < probability) for node in range(count)]
+    ends = np.repeat(np.arange(count), [len(others) for others in linked])
+    return from_edges(count, np.stack([np.concatenate(linked), ends], axis=1))
+
+
+def small_world(count: int, degree: int = 8, rewired: float = 0.1, seed: int = 0) -> Graph:
+    """A ring whose nodes are linked to their nearest neighbours, some links rewired at random.
+
+    Args:
+      count: number of nodes N.
+      degree: links per node before rewiring, even and below N.
+      rewired: fraction of links that get a random far end; one that would double a link stays.
+      seed: of the draw (NumPy's PCG64).
+
+    Raises:
+      ValueError: an odd or too large degree, or a fraction outside [0, 1].
+
+    Source: Watts and Strogatz 1998, Collective dynamics of small-world networks.
+    """
+    count = checks.whole("count", count, low=3)
+    degree = checks.whole("degree", degree, low=2, high=count - 1)
+    if degree % 2:
+        raise ValueError(f"degree must be even, got {degree}: half of the neighbours are on either side")
+    rewired = float(checks.real("rewired", rewired, low=0.0, high=1.0, ndim=0))
+    rng = np.random.default_rng(seed)
+    linked = [
+        {(node + sign * step) % count for step in range(1, degree // 2 + 1) for sign in (1, -1)}
+        for node in range(count)
+    ]
+    for step in range(1, degree // 2 + 1):
+        for node in np.flatnonzero(rng.random(count) < rewired).tolist():
+            old, new = (node + step) % count, int(rng.integers(count))
+            if new != node and new not in linked[node] and old in linked[node]:
+                linked[node].remove(old)
+                linked[old].remove(node)
+                linked[node].add(new)
+                linked[new].add(node)
+    return from_edges(count, np.array([(node, other) for node in range(count) for other in linked[node]]))
+
+
+def scale_free(count: int, links: int = 4, seed: int = 0) -> Graph:
+    """A graph grown node by node, each new one linked to old ones in proportion to their links.
+
+    Args:
+      count: number of nodes N.
+      links: of each new node, below N; the first `links` + 1 nodes are all linked.
+      seed: of the draw (NumPy's PCG64).
+
+    Raises:
+      ValueError: a count or number of links out of range.
+
+    Source: Barabasi and Albert 1999, Emergence of scaling in random networks.
+    """
+    count = checks.whole("count", count, low=2)
+    links = checks.whole("links", links, low=1, high=count - 1)
+    rng = np.random.default_rng(seed)
+    edges = [(low, high) for high in range(links + 1) for low in range(high)]
+    ends = [end for edge in edges for end in edge]  # every node as often as it has links
+    for node in range(links + 1, count):
+        chosen: set[int] = set()
+        while len(chosen) < links:
+            chosen.add(ends[int(rng.integers(len(ends)))])
+        edges += [(other, node) for other in sorted(chosen)]
+        ends += [*sorted(chosen), *[node] * links]
+    return from_edges(count, np.array(edges))
