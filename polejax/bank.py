@@ -13,7 +13,7 @@ from polejax import checks, lanes, learning
 from polejax.checks import Array
 from polejax.describe import as_text, describe, differences
 from polejax.pole import PoLe
-from polejax.record import record, static
+from polejax.record import record, replace, static
 from polejax.simulate import check_key
 
 DEFAULT_STEPS = 400
@@ -59,6 +59,19 @@ class Bank:
     def share_reaching(self, threshold: float) -> float:
         """Fraction of the curves whose validation accuracy reaches the threshold within the bank's steps."""
         return float((np.asarray(self.validation).max(axis=-1) >= np.float32(threshold)).mean())
+
+    def split(self, parts: int) -> "list[Bank]":
+        """As many banks of equally many curves each, which have none in common; curves left over are dropped.
+
+        Raises:
+          ValueError: parts below 1 or above the number of curves.
+        """
+        size = self.num_curves // checks.whole("parts", parts, low=1, high=self.num_curves)
+        pieces = [slice(part * size, (part + 1) * size) for part in range(parts)]
+        return [
+            replace(self, validation=self.validation[piece], test=self.test[piece], diverged=self.diverged[piece])
+            for piece in pieces
+        ]
 
     def check_matches(self, mechanism: PoLe) -> None:
         """Raise a ValueError that names the first difference unless the mechanism's networks learn such curves."""

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import inspect
+import itertools
 import json
 import math
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-_LISTED = 256  # numbers of an array that are written out; a longer one is named by its digest
+_LISTED = {0: 1, 1: 4_096, 2: 256}  # by axes: numbers of an array that are written out; a longer one is digested
 
 
 def describe(value: Any) -> Any:
@@ -22,13 +23,13 @@ def describe(value: Any) -> Any:
       value: a record, Flax module, array, typed key, function, plain value or container of them.
 
     Returns:
-      Records as {"type": name, field: ...}; arrays of up to 256 numbers as lists, longer ones as shape, dtype and
-      SHA-256; functions as "module.name"; infinities as "inf". Equal descriptions mean equal outcomes.
+      Records as {"type": name, field: ...}; short arrays as lists, long ones as shape, dtype and SHA-256; functions as
+      "module.name"; infinities as "inf". Equal descriptions mean equal outcomes.
     """
     if value is None or isinstance(value, bool | int | str):
         return value
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else str(float(value))
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(float(value))
     if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
         return {"key": np.asarray(jax.random.key_data(value)).tolist(), "law": str(jax.random.key_impl(value))}
     if isinstance(value, np.ndarray | np.generic | jax.Array):
@@ -51,8 +52,8 @@ def describe(value: Any) -> Any:
 def _describe_array(array: np.ndarray) -> Any:
     if array.ndim == 0:
         return describe(array.item())
-    if array.size <= _LISTED:
-        return [describe(part) for part in (array.tolist() if array.ndim == 1 else array)]
+    if array.size <= _LISTED.get(array.ndim, 0):
+        return [describe(part) for part in array]
     digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
     return {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": digest}
 
@@ -64,7 +65,7 @@ def as_text(description: Any) -> str:
 
 def differences(first: Any, second: Any, name: str = "") -> Iterator[str]:
     """Name the fields in which two descriptions differ, each with both values: "task.name: 'digits', not 'iris'"."""
-    if isinstance(first, dict) and isinstance(second, dict):
+    if isinstance(first, dict) and isinstance(second, dict) and "sha256" not in first:
         for field in (*first, *(field for field in second if field not in first)):
             inner = f"{name}.{field}" if name else field
             if field not in first or field not in second:
@@ -72,8 +73,12 @@ def differences(first: Any, second: Any, name: str = "") -> Iterator[str]:
             else:
                 yield from differences(first[field], second[field], inner)
     elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
-        for index, (one, other) in enumerate(zip(first, second, strict=True)):
-            yield from differences(one, other, f"{name}[{index}]")
+        unequal = (index for index, pair in enumerate(zip(first, second, strict=True)) if pair[0] != pair[1])
+        for index in itertools.islice(unequal, 1):  # the first will do: two data sets differ in thousands
+            yield from differences(first[index], second[index], f"{name}[{index}]")
+    elif isinstance(first, dict) and isinstance(second, dict) and second.get("shape") == first["shape"]:
+        if first != second:
+            yield f"{name}: other numbers in shape {tuple(first['shape'])}"
     elif first != second:
         yield f"{name}: {_short(first)}, not {_short(second)}"
 

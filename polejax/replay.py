@@ -87,7 +87,7 @@ class Replay:
         num = validation.shape[-1]
         claims = validation >= threshold
         valid = claims & self.accepts(test, threshold)  # type: ignore[misc]
-        index = jnp.arange(num, dtype=jnp.int32)
+        index = jax.lax.broadcasted_iota(jnp.int32, validation.shape, validation.ndim - 1)
         made = jnp.where(valid, index + 1, num).min(axis=-1)  # as argmax, but XLA vectorises it
         here = index + 1 == made[..., None]
         accuracy, score = (jnp.where(here, curves, 0.0).sum(axis=-1) for curves in (validation, test))
@@ -159,7 +159,7 @@ class Replay:
     def _run(self, passage: Passage, rows: Array, curve: Array, made: Array, finished: Array, elapsed: Array) -> "_Run":
         last = made - 1
         accuracy, score = self.bank.validation[curve, last], self.bank.test[curve, last]
-        before = jnp.arange(self.bank.num_evaluations, dtype=jnp.int32) < made[:, None]
+        before = jnp.arange(self.bank.num_evaluations, dtype=jnp.int32)[None] < made[:, None]
         rejected = (passage.turned_down[rows] & before).sum(axis=-1, dtype=jnp.int32)
         return _Run(finished, elapsed, accuracy, score, rejected)
 

@@ -150,7 +150,8 @@ class Results:
 
     @functools.cached_property
     def _num_nodes(self) -> int:
-        return max(len(scenario["nodes"]["power"]) for scenario in self._manifest["scenarios"])
+        powers = [scenario["nodes"]["power"] for scenario in self._manifest["scenarios"]]
+        return max(len(power) if isinstance(power, list) else power["shape"][0] for power in powers)
 
     def _variables(self, names: list[str] | None) -> Arrays:
         """Arrays [scenario, seed, ...] of all scenarios, filled from the shards."""

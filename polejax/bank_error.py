@@ -1,0 +1,61 @@
+"""Bank error: how far a statistic of replayed chains may be off because a bank holds only so many curves."""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from polejax import checks, estimate
+from polejax.checks import Array
+from polejax.estimate import Estimate
+from polejax.record import replace
+from polejax.scenario import Scenario
+from polejax.segments import simulate_many
+from polejax.simulate import check_key
+from polejax.statistics import Summary, summarise
+
+
+def bank_estimate(
+    key: Array,
+    scenario: Scenario,
+    num_seeds: int,
+    num_blocks: int,
+    statistic: Callable[[Summary], Array],
+    *,
+    parts: int = 16,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Estimate a statistic of `Replay` with an interval that covers the bank's own error as well as chance.
+
+    However many blocks are replayed, they repeat the same curves, so an interval from seeds alone shrinks to the bank's
+    value and not to the law's. Here the bank is split into parts that share no curve; every part gives one value,
+    and the values' spread holds both errors. A part's statistic has a bias of order parts / curves (ours: batch means).
+
+    Args:
+      key: typed key.
+      scenario: whose mechanism is a `Replay`.
+      num_seeds: chains in all, spread over the parts.
+      num_blocks: heights of each chain.
+      statistic: what to estimate, such as `lambda summary: summary.interval_cv.value`; a number or an array.
+      parts: G; the interval is Student's t with G - 1 degrees of freedom.
+      confidence: of the interval.
+
+    Returns:
+      `Estimate`: the mean of the parts' values and its interval.
+
+    Raises:
+      ValueError: a mechanism without a bank, fewer than 2 parts or fewer seeds or curves than parts.
+    """
+    check_key(key, ndim=0)
+    bank = getattr(scenario.mechanism, "bank", None)
+    if bank is None:
+        raise ValueError(f"scenario must replay a bank, got mechanism {type(scenario.mechanism).__name__}")
+    parts = checks.whole("parts", parts, low=2)
+    seeds = checks.whole("num_seeds", num_seeds, low=parts) // parts
+    keys = jax.random.split(key, parts * seeds).reshape(parts, seeds)
+    values = []
+    for part, part_keys in zip(bank.split(parts), keys, strict=True):
+        piece = replace(scenario, mechanism=replace(scenario.mechanism, bank=part))
+        values.append(np.asarray(statistic(summarise(simulate_many(part_keys, piece, num_blocks)))))
+    stacked = np.stack(values)
+    return estimate.real(stacked.mean(axis=0), estimate.left_out(stacked) / (parts - 1), confidence)

@@ -1,0 +1,85 @@
+"""Banks: reproducible curves that match live training, mismatches by name, and an error that includes the bank's."""
+
+import jax
+import numpy as np
+import pytest
+from banks import geometric_bank, small_pole
+
+import polejax as pj
+from polejax import learning
+from polejax.bank_error import bank_estimate
+
+
+@pytest.fixture(scope="module")
+def pole():
+    return small_pole()
+
+
+@pytest.fixture(scope="module")
+def bank(pole):
+    return pj.learning_curves(jax.random.key(1), pole, 40)
+
+
+def test_a_curve_depends_on_its_number_alone(pole, bank):
+    done = []
+    larger = pj.learning_curves(
+        jax.random.key(1), pole, 150, devices=jax.local_devices()[:2], progress=lambda *counts: done.append(counts)
+    )
+    np.testing.assert_array_equal(larger.validation[:40], bank.validation)
+    np.testing.assert_array_equal(larger.test[:40], bank.test)
+    assert done[-1] == (150, 150)
+    assert len(np.unique(larger.validation, axis=0)) > 140  # and each is another one
+    assert bank.validation.shape == bank.test.shape == (40, pole.max_steps // pole.evaluate_every)
+
+
+def test_a_curve_is_what_live_training_gives(pole, bank):
+    """The first curve again, with the functions that live PoLe calls, one evaluation after the other."""
+    key = jax.random.fold_in(jax.random.key(1), 0)
+    identity, order, start = jax.random.split(key, 3)
+    words = jax.random.bits(identity, (9,), np.uint32)
+    pole = jax.tree.map(jax.numpy.asarray, pole)
+    material = learning.prepare(pole, order[None], words[None, :8], words[8:])
+    training = learning.begin(pole, start[None], material)
+    stretch = jax.jit(lambda training: learning.train(pole, material, training, pole.evaluate_every))
+    for index in range(5):
+        training = stretch(training)
+        validation = learning.validate(pole, material, training.params)
+        test = learning.verify(pole, material.layer, training.params)
+        # Another batch of lanes may round otherwise, and move one sample in a hundred over the edge.
+        assert abs(validation[0] - bank.validation[0, index]) < 0.011
+        assert abs(test[0] - bank.test[0, index]) < 0.011
+
+
+def test_budgets(pole):
+    assert pj.learning_curves(jax.random.key(0), pole, 1, num_evaluations=3).num_steps == 3 * pole.evaluate_every
+    with pytest.raises(ValueError, match="num_evaluations must be at least 1 and at most 30, got 31"):
+        pj.learning_curves(jax.random.key(0), pole, 1, num_evaluations=31)
+    with pytest.raises(ValueError, match=r"must be a polejax\.PoLe, got PoW"):
+        pj.learning_curves(jax.random.key(0), pj.PoW(work=1.0), 1)
+
+
+def test_a_mismatch_is_named(pole, bank):
+    bank.check_matches(small_pole(threshold=0.5))  # one bank serves every threshold
+    with pytest.raises(ValueError, match=r"it has learning_rate: 0\.05.*, not 0\.1"):
+        bank.check_matches(small_pole(learning_rate=0.1))
+    with pytest.raises(ValueError, match=r"sml\.law: 'gaussian', not 'rademacher'"):
+        bank.check_matches(small_pole(sml=pj.SecureMappingLayer(law="rademacher")))
+    with pytest.raises(ValueError, match=r"task\.test_inputs: other numbers in shape \(100, 8\) \(and"):
+        bank.check_matches(small_pole(task_seed=1))
+
+
+def test_an_honest_interval_includes_the_bank():
+    """Of 40 banks of 256 curves, replayed long, seeds alone cover the law's mean rarely, split banks nearly always."""
+    scenario = pj.Scenario(pj.nodes.equal(1), pj.network.instant(1), pj.Replay(geometric_bank(0), 0.5, jitter=0.0))
+    truth = 1 / 0.2
+    covered = naive = 0
+    for index in range(40):
+        replay = pj.Replay(geometric_bank(index), 0.5, jitter=0.0)
+        scenario = pj.Scenario(scenario.nodes, scenario.network, replay)
+        found = bank_estimate(jax.random.key(index), scenario, 64, 400, lambda summary: summary.interval_mean.value)
+        covered += found.low < truth < found.high
+        history = pj.simulate_many(jax.random.split(jax.random.key(index), 16), scenario, 1_600)
+        alone = pj.summarise(history).interval_mean
+        naive += alone.low < truth < alone.high
+    assert covered >= 34  # 38 expected of 40; 34 is 3 sigma below
+    assert naive <= 25

@@ -1,0 +1,96 @@
+"""Replay: equal in law to live PoLe, in every rule that both have, and never a recompilation for another number."""
+
+import jax
+import numpy as np
+import pytest
+from banks import geometric_bank, keys, small_pole
+from laws import assert_within
+from scipy import stats
+
+import polejax as pj
+from polejax import timing
+
+RULES = {
+    "plain": {"threshold": 0.7},
+    # Verifiers are stricter than claimants, and rejections and deadlines are frequent.
+    "strict": {"threshold": 0.7, "accept": 0.74, "deadline": 150.0, "verification": 1.0, "jitter": 0.1},
+    "empty": {"threshold": 0.72, "deadline": 60.0, "fallback": "empty"},
+}
+
+
+@pytest.fixture(scope="module")
+def bank():
+    return pj.learning_curves(jax.random.key(1), small_pole(), 16_384)
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_equal_in_law_to_live_training(bank, rules):
+    """Some 1,500 live rounds against 100,000 replayed ones, of curves that are ten times as many as the live ones."""
+    nodes, network = pj.nodes.from_shares([4, 3, 2, 1]), pj.network.clique(4, 2.0)
+    live = pj.Scenario(nodes, network, small_pole(**RULES[rules]))
+    replay = pj.Scenario(nodes, network, pj.Replay(bank, **RULES[rules]))
+    lived = pj.simulate_many(keys(2, 64), live, 24)
+    replayed = pj.simulate_many(keys(3, 256), replay, 400)
+    for values in (lambda h: h.interval, lambda h: h.score, lambda h: h.learning.claimed):
+        one, other = (values(history)[history.settled] for history in (lived, replayed))
+        assert stats.ks_2samp(one, other).pvalue > 1e-3
+    one, other = pj.summarise(lived), pj.summarise(replayed)
+    for name in ("stale_per_block", "fallback_share", "rejected_per_block", "win_share", "score"):
+        first, second = getattr(one, name), getattr(other, name)
+        assert_within(first.value - second.value, 0.0, np.maximum((first.high - first.low) / 4, 1e-9), sigmas=4.0)
+    # The rules must bite, or this compares nothing.
+    assert rules != "plain" or 0.02 < other.stale_per_block.value
+    assert rules != "strict" or (other.rejected_per_block.value > 0.5 and 0.1 < other.fallback_share.value < 0.9)
+    assert rules != "empty" or (lived.score == 0.0).mean() > 0.1
+
+
+def test_moved_and_fixed_thresholds_agree():
+    """A controller that never moves the threshold gives what a fixed threshold gives, by the other way."""
+    rng = np.random.default_rng(0)
+    curves = np.sort(rng.uniform(0.3, 1.0, (500, 40)).astype(np.float32), axis=1)
+    test = np.clip(curves + rng.normal(0, 0.05, curves.shape).astype(np.float32), 0, 1)
+    bank = pj.record.replace(geometric_bank(0, 500, num_evaluations=40), validation=curves, test=test)
+    nodes, network = pj.nodes.zipf(5), pj.network.clique(5, 1.0)
+    for rules in ({}, {"deadline": 30.0}, {"verification": 0.5}):
+        scenario = pj.Scenario(nodes, network, pj.Replay(bank, threshold=0.8, margin=0.0, **rules))
+        still = pj.difficulty.window(10, 30.0, clamp=1.0)
+        moved = pj.record.replace(scenario, difficulty=still)
+        one, other = (pj.simulate_many(keys(0, 8), s, 50) for s in (scenario, moved))
+        for name in ("interval", "producer", "score", "published"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        np.testing.assert_array_equal(one.learning.rejected, other.learning.rejected)
+
+
+def test_the_fastest_of_geometric_curves():
+    """Two nodes of power 1 whose curves pass at geometric steps: the first is geometric with 1 - (1 - p)^2."""
+    bank = geometric_bank(0, 2**16)
+    scenario = pj.Scenario(pj.nodes.equal(2, total=2.0), pj.network.instant(2), pj.Replay(bank, 0.5, jitter=0.0))
+    history = pj.simulate_many(keys(0, 64), scenario, 1_000)
+    steps = np.bincount(history.interval.astype(int).ravel(), minlength=40)[1:40]
+    law = stats.geom(1 - 0.8**2).pmf(np.arange(1, 40))
+    few = law * history.interval.size < 20
+    counts, expected = np.append(steps[~few], steps[few].sum()), np.append(law[~few], law[few].sum())
+    # The bank's 65,536 curves are a sample as well, used twice a block.
+    assert stats.chisquare(counts, expected / expected.sum() * counts.sum()).pvalue > 1e-4
+
+
+def test_sweeps_do_not_recompile(bank):
+    def chain(threshold, seconds, verification):
+        mechanism = pj.Replay(bank, threshold, verification=verification)
+        return pj.Scenario(pj.nodes.equal(3), pj.network.clique(3, seconds), mechanism)
+
+    pj.simulate_many(keys(0, 8), chain(0.7, 1.0, 0.0), 20)
+    with timing.compilation() as compiled:
+        for threshold, seconds, verification in ((0.6, 0.0, 0.0), (0.5, 2.0, 1.0)):
+            pj.simulate_many(keys(0, 8), chain(threshold, seconds, verification), 20)
+    assert compiled.programs == 0
+    thresholds = np.float32([0.6, 0.7, 0.8])
+    swept = jax.vmap(lambda threshold: pj.simulate(jax.random.key(0), chain(threshold, 1.0, 0.0), 50))(thresholds)
+    assert (np.diff(np.asarray(swept.interval).mean(axis=1)) > 0).all()  # harder, slower
+
+
+def test_what_is_not_a_bank_is_refused(bank):
+    with pytest.raises(ValueError, match=r"bank must be a polejax\.Bank, got PoLe: make one with"):
+        pj.Replay(small_pole(), threshold=0.9)
+    with pytest.raises(ValueError, match=r"threshold must be at least 0 and at most 1, got 1\.5"):
+        pj.Replay(bank, threshold=1.5)
