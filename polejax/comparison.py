@@ -10,7 +10,8 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from polejax import checks, difficulty, learning, network, nodes, readers, tasks
+from polejax import checks, difficulty, learning, network, nodes, readers, shards, tasks
+from polejax.describe import as_text, describe
 from polejax.history import History
 from polejax.learners import ConvolutionalNetwork, MultilayerPerceptron
 from polejax.nodes import Nodes
@@ -19,7 +20,7 @@ from polejax.pow import PoW
 from polejax.scenario import Scenario
 from polejax.segments import simulate_many
 from polejax.sml import SecureMappingLayer
-from polejax.statistics import Summary, compare, summarise
+from polejax.statistics import Summary, as_dict, compare, summarise
 
 CURVE_POINTS = 80  # evaluations of a winner's learning curve to keep for its figure
 
@@ -102,9 +103,8 @@ def run(settings: Settings, report: Report) -> Outcome:
     Raises:
       ValueError: a setting out of range, or a task's files are not what they should be.
     """
-    keys = jax.random.split(
-        jax.random.key(checks.whole("seed", settings.seed)), checks.whole("seeds", settings.seeds, low=1)
-    )
+    count = checks.whole("seeds", settings.seeds, low=1)
+    keys = shards.seed_keys(checks.whole("seed", settings.seed, high=2**32 - 1), 0, count)
     num_blocks = checks.whole("blocks", settings.blocks, low=1)
     learned = pole_scenario(settings)
     seconds = {}
@@ -185,35 +185,79 @@ def pow_scenario(learned: Scenario, interval: float, seed: int) -> Scenario:
     return Scenario(learned.nodes, learned.network, PoW(work), difficulty=difficulty.fixed())
 
 
+def to_xarray(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
+    """`xarray.Dataset` of all chains: dimensions scenario, seed, height, node, word (of a hash), evaluation.
+
+    Args:
+      outcome: of `run`.
+      provenance: what repeats the run, stored as JSON in the data set's attributes beside each scenario's description.
+
+    Returns:
+      Variables as `History` names them; NaN or 0 where a mechanism has none.
+    """
+    import xarray
+
+    dims = {
+        "tip": ("seed", "height", "word"),
+        "commitment": ("seed", "height", "word"),
+        "curve": ("seed", "height", "evaluation"),
+    }
+    parts = []
+    for label, history in outcome.histories.items():
+        arrays: dict[str, Any] = dict(shards.variables(history))
+        if history.tip is not None:
+            arrays |= {"tip": history.tip, "commitment": history.commitment}
+        if history.learning is not None:
+            arrays["curve"] = history.learning.curve
+        data = {
+            name: (dims.get(name, shards.DIMENSIONS.get(name, shards.DIMENSIONS[None])), array)
+            for name, array in arrays.items()
+        }
+        description = as_text(describe(outcome.scenarios[label]))
+        power = np.asarray(outcome.scenarios[label].nodes.power)
+        parts.append(
+            xarray.Dataset({**data, "power": ("node", power)}, attrs={"description": description}).expand_dims(
+                scenario=[label]
+            )
+        )
+    joined = xarray.concat(parts, "scenario", join="outer", combine_attrs="drop", data_vars="all", fill_value=0)
+    joined = joined.assign_coords(seed=np.arange(joined.sizes["seed"]), height=np.arange(1, joined.sizes["height"] + 1))
+    units = {"interval": "s", "power": "work units / s", "useful": "work units", "computed": "work units"}
+    for name, unit in units.items():
+        if name in joined:
+            joined[name].attrs["units"] = unit
+    about = {f"scenario {part.scenario.item()}": part.attrs["description"] for part in parts}
+    return joined.assign_attrs({**about, **{name: as_text(describe(value)) for name, value in provenance.items()}})
+
+
 def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
     """Write results.nc, summary.json and figures/ into the settings' folder; return the paths.
 
     Raises:
       ValueError: the folder cannot be written to.
     """
-    from polejax import devices, figures, results
-    from polejax.statistics import as_dict
+    from polejax import devices, figures
 
     folder = settings.out
+    provenance = {
+        "settings": dataclasses.asdict(settings) | {"out": str(folder)},
+        "versions": devices.versions(),
+        "machine": devices.machine(),
+        "seconds": {**outcome.seconds, "in all": seconds},
+    }
+    summary = {label: as_dict(summary) for label, summary in outcome.summaries.items()}
+    summary["PoLe against PoW"] = as_dict(compare(outcome.histories["PoLe"], outcome.histories["PoW"]))
+    results = folder / "results.nc"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        provenance = {
-            "settings": dataclasses.asdict(settings) | {"out": str(folder)},
-            "versions": devices.versions(),
-            "machine": devices.machine(),
-            "seconds": {**outcome.seconds, "in all": seconds},
-        }
-        results.write(outcome.histories, outcome.scenarios, folder / "results.nc", provenance)
-        summary = {label: as_dict(summary) for label, summary in outcome.summaries.items()}
-        summary["PoLe against PoW"] = as_dict(compare(outcome.histories["PoLe"], outcome.histories["PoW"]))
-        text = json.dumps({**summary, **provenance}, indent=2, default=str, allow_nan=False)
+        to_xarray(outcome, provenance).to_netcdf(results, engine="h5netcdf")
+        text = json.dumps({**summary, **describe(provenance)}, indent=2, allow_nan=False)
         (folder / "summary.json").write_text(text + "\n")
         drawn = figures.write_all(outcome.histories, outcome.scenarios, folder / "figures")
     except OSError as error:
-        raise ValueError(
-            f"out must be a folder that can be written to, got {folder} ({error.strerror or error})"
-        ) from None
-    return [folder / "results.nc", folder / "summary.json", *drawn]
+        reason = error.strerror or error
+        raise ValueError(f"out must be a folder that can be written to, got {folder} ({reason})") from None
+    return [results, folder / "summary.json", *drawn]
 
 
 def _nodes(count: int, exponent: float) -> Nodes:
