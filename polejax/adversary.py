@@ -36,8 +36,8 @@ class Withholding:
     its maker could not build on a header still open; intervals are differences of such times.
 
     Exact, for any number of withholders. "As soon as it hears of a rival" makes no difference: what a node w publishes
-    on hearing k reaches nobody first, as publish[k] + D[k, i] <= publish[k] + D[k, w] + D[w, i]; only w builds on it, as
-    it did before. It makes a fork, which counts as published. (The rest of the round's theorem holds for publishing
+    on hearing k reaches nobody first, as publish[k] + D[k, i] <= publish[k] + D[k, w] + D[w, i]; only w builds on it,
+    as it did before. It makes a fork, which counts as published. (The rest of the round's theorem holds for publishing
     times; `tests/withholding_simulator.py` is the independent check.)
 
     Args:
