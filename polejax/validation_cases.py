@@ -1,0 +1,297 @@
+"""The cases of `polejax validate`: closed forms, each with the simulation that should obey it.
+
+To add one, append a `Case` to a group: its name, where the expected value is from, that value, and a function from a
+typed key to (estimate, standard error), most easily one of `polejax.measures`. A group's `scale` multiplies its seeds.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from polejax import (
+    adversary,
+    difficulty,
+    double_spend,
+    fork_theory,
+    header,
+    measures,
+    mempool,
+    network,
+    nodes,
+    parametric,
+    selfish,
+    service,
+    sha256,
+    theory,
+    transactions,
+)
+from polejax.checks import Array
+from polejax.estimate import Estimate
+from polejax.measures import Case, Measured
+from polejax.mechanism import Claims, Views
+from polejax.pow import PoW
+from polejax.record import record, replace
+from polejax.scenario import Scenario
+from polejax.segments import simulate_many
+
+_SHARES = (30, 29, 12, 11, 8, 5, 3, 1, 1)
+
+
+def _alone(mechanism: Any, **rules: Any) -> Scenario:
+    """Nine unequal nodes without delay."""
+    return Scenario(nodes.from_shares(_SHARES), network.instant(len(_SHARES)), mechanism, **rules)
+
+
+def intervals(scale: int) -> list[Case]:
+    """Intervals and winners of Proof of Work, with and without a difficulty rule."""
+    memoryless = measures.chains(_alone(PoW(600.0)), seeds=512 * scale, blocks=1_000)
+    controlled = _alone(PoW(30.0), difficulty=difficulty.window(10, 30.0, clamp=math.inf))
+    retarget = measures.chains(controlled, seeds=1_024 * scale, blocks=520, skip=20)
+    power, lomax = np.array(_SHARES) / 100, "ours (Lomax law)"
+    return [
+        Case("PoW interval, mean (s)", "Nakamoto 2008, s. 11", 600.0, memoryless(measures.interval_mean)),
+        Case("PoW interval, CV", "Nakamoto 2008, s. 11", 1.0, memoryless(measures.interval_cv)),
+        Case(
+            "PoW win share of 30% power", "power share", power[0], memoryless(functools.partial(measures.win_share, 0))
+        ),
+        Case(
+            "PoW win share of 1% power", "power share", power[8], memoryless(functools.partial(measures.win_share, 8))
+        ),
+        Case("retarget W=10, mean (s)", lomax, theory.retarget_mean(10, 30.0), retarget(measures.interval_mean)),
+        Case("retarget W=10, CV", lomax, theory.retarget_cv(10), retarget(measures.interval_cv)),
+        Case(
+            "retarget W=10, P(interval > 90 s)",
+            lomax,
+            float(theory.retarget_survival(90.0, 10, 30.0)),
+            retarget(functools.partial(measures.longer_than, 90.0)),
+        ),
+    ]
+
+
+@record
+class _Tasks:
+    """A mechanism whose blocks differ in difficulty: one log-normal factor of mean 1 for all nodes of a height."""
+
+    mechanism: Any
+    sigma: Array
+    hashes_tips: ClassVar[bool] = False
+    segment: ClassVar[int] = 4096
+    cached_lanes: ClassVar[int] = 1024
+
+    @property
+    def initial_difficulty(self) -> Array:
+        return self.mechanism.initial_difficulty
+
+    def race(self, key: Array, views: Views, nodes: Any, network: Any = None) -> Claims:
+        claims = self.mechanism.race(key, views, nodes, network)
+        factor = parametric.unit_lognormal(jax.random.fold_in(key, 1), jnp.zeros(1, jnp.uint32), self.sigma)
+        return replace(claims, work=claims.work * factor)
+
+
+def _near_tie(key: Array, shape: float, delay: float, races: int) -> Measured:
+    """Share of Weibull races whose second finishes within `delay` seconds of the first."""
+    racing, mechanism = jax.tree.map(jnp.asarray, (nodes.from_shares(_SHARES), parametric.weibull(600.0, shape)))
+    zeros = jnp.zeros(len(_SHARES))
+    views = Views(jnp.int32(1), zeros, zeros, None, zeros + 600.0, None)
+
+    def gap(key: Array) -> Array:
+        finish = jnp.sort(racing.seconds(mechanism.race(key, views, racing).work))
+        return finish[1] - finish[0]
+
+    return measures.share(np.asarray(jax.jit(jax.vmap(gap))(jax.random.split(key, races))) < delay)
+
+
+def races(scale: int) -> list[Case]:
+    """Races of parametric works."""
+    sizes = (256 * scale, 1_000)
+    power, weibull, quadrature = np.array(_SHARES) / 100, "moments of a Weibull", "quadrature of E[X^j]"
+    steady = measures.chains(_alone(parametric.weibull(600.0, 4.0)), *sizes)
+    gamma = measures.chains(_alone(parametric.gamma(600.0, 5.0)), *sizes)
+    lognormal = measures.chains(_alone(parametric.lognormal(600.0, 0.5)), *sizes)
+    of_gamma = theory.race_moments(lambda work: theory.gamma_survival(work, 5.0, 600.0), power)
+    of_lognormal = theory.race_moments(lambda work: theory.lognormal_survival(work, 0.5, 600.0), power)
+    win, task_cv = theory.weibull_win_share(power, 4.0), math.sqrt(math.expm1(0.5**2))
+    mean, cv = theory.weibull_interval_mean(power, 4.0, 600.0), theory.weibull_interval_cv(4.0)
+    spread = measures.chains(_alone(_Tasks(parametric.weibull(600.0, 4.0), np.float32(0.5))), *sizes)
+    tie = fork_theory.tie_probability(20.0, mean, 4.0, win)
+    return [
+        Case("Weibull(4) race, mean (s)", weibull, mean, steady(measures.interval_mean)),
+        Case("Weibull(4) race, CV", weibull, cv, steady(measures.interval_cv)),
+        Case(
+            "Weibull(4) win share of 30%",
+            "proportional hazards",
+            win[0],
+            steady(functools.partial(measures.win_share, 0)),
+        ),
+        Case(
+            "Weibull(4) near ties, 20 s",
+            "ours (fork_theory)",
+            tie,
+            lambda key: _near_tie(key, 4.0, 20.0, 262_144 * scale),
+        ),
+        Case("gamma(5) race, mean (s)", quadrature, of_gamma.mean, gamma(measures.interval_mean)),
+        Case("gamma(5) race, CV", quadrature, of_gamma.cv, gamma(measures.interval_cv)),
+        Case("log-normal(0.5) race, mean (s)", quadrature, of_lognormal.mean, lognormal(measures.interval_mean)),
+        Case("log-normal(0.5) race, CV", quadrature, of_lognormal.cv, lognormal(measures.interval_cv)),
+        Case(
+            "task spread, CV",
+            "ours (independent factors)",
+            theory.task_spread_cv(cv, task_cv),
+            spread(measures.interval_cv),
+        ),
+    ]
+
+
+def forks(scale: int) -> list[Case]:
+    """Forks of Proof of Work on a clique."""
+
+    def clique(racing: nodes.Nodes, seconds: float) -> Scenario:
+        return Scenario(racing, network.clique(racing.count, seconds), PoW(600.0))
+
+    pair, crowd, alike = nodes.from_shares([70, 30]), nodes.equal(512), np.ones(512)
+    many = measures.chains(clique(crowd, 60.0), seeds=64 * scale, blocks=1_000)
+    sompolinsky, pass_ = "Sompolinsky, Zohar 2015", "Pass, Seeman, Shelat 2017"
+    return [
+        Case(
+            f"stale blocks, two nodes, {d:g} s",
+            sompolinsky,
+            fork_theory.two_node_stale_per_block(d, 600.0, 0.7),
+            measures.chains(clique(pair, d), seeds=512 * scale, blocks=1_000)(measures.stale_per_block),
+        )
+        for d in (30.0, 600.0)
+    ] + [
+        Case(
+            "stale blocks, 512 equal miners, 60 s",
+            pass_,
+            fork_theory.clique_stale_per_block(60.0, 600.0, alike),
+            many(measures.stale_per_block),
+        ),
+        Case(
+            "forked heights, 512 equal miners, 60 s",
+            pass_,
+            fork_theory.clique_fork_probability(60.0, 600.0, alike),
+            many(measures.forked_share),
+        ),
+    ]
+
+
+def _selfish_share(key: Array, share: float, tie_share: float, seeds: int) -> Measured:
+    revenue = selfish.mine_many(jax.random.split(key, seeds), share, tie_share, 50_000)
+    return measures.ratio(revenue.pool, revenue.pool + revenue.honest)
+
+
+def _double_spend_walk(key: Array, confirmations: int, walks: int) -> Measured:
+    chance = double_spend.walks(jax.random.split(key, walks), 0.1, confirmations)
+    return measures.share(np.arange(walks) < round(float(chance.value) * walks))
+
+
+def _double_spend_race(key: Array, confirmations: int, races: int) -> Measured:
+    honest, attacker = nodes.equal(9, 0.9), nodes.equal(1, 0.1)
+    public = Scenario(honest, network.instant(9), PoW(600.0))
+    chance = double_spend.race(jax.random.split(key, races), public, attacker, confirmations, horizon=60)
+    return measures.share(np.arange(races) < round(float(chance.value) * races))
+
+
+def attacks(scale: int) -> list[Case]:
+    """Attacks on the chain."""
+    eyal, rosenfeld = "Eyal, Sirer 2014, eq. 8", "Rosenfeld 2014"
+    leaking, head_start = nodes.from_shares([60, 40]), 400.0
+    deviant = adversary.leak(leaking, head_start, [1])
+    leaked = Scenario(leaking, network.instant(2), PoW(600.0), adversary=deviant)
+    friend = measures.chains(leaked, 256 * scale, 1_000)(functools.partial(measures.win_share, 1))
+    found = [
+        Case(
+            f"selfish mining, alpha {a:.4g}, gamma {g:g}",
+            eyal,
+            theory.selfish_revenue(a, g),
+            functools.partial(_selfish_share, share=a, tie_share=g, seeds=256 * scale),
+        )
+        for a, g in ((1 / 3, 0.0), (0.4, 0.5), (0.25, 1.0))
+    ]
+    for z in (1, 2, 6):
+        walk = functools.partial(_double_spend_walk, confirmations=z, walks=2**18 * scale)
+        found.append(Case(f"double spend by walk, q 0.1, z {z}", rosenfeld, theory.double_spend(0.1, z), walk))
+    for z in (1, 2):
+        race = functools.partial(_double_spend_race, confirmations=z, races=16_384 * scale)
+        found.append(Case(f"double spend by race, q 0.1, z {z}", rosenfeld, theory.double_spend(0.1, z), race))
+    ahead = 1 - 0.6 * math.exp(-0.4 * head_start / 600.0)
+    return [*found, Case("win share of a task's 400 s leak", "ours (exponential work)", ahead, friend)]
+
+
+def _wait(key: Array, scenario: Scenario, load: transactions.Load, seeds: int, blocks: int) -> Measured:
+    """Mean wait for the first confirmation, in seconds."""
+    chain_key, user_key = jax.random.split(key)
+    history = simulate_many(jax.random.split(chain_key, seeds), scenario, blocks)
+    served = mempool.serve_many(jax.random.split(user_key, seeds), history, load)
+    latency = service.summarise_service(served, history, load, confirmations=1).latency_mean
+    return measures.of_estimate(Estimate(latency.value[0], latency.low[0], latency.high[0]), seeds)
+
+
+def users(scale: int) -> list[Case]:
+    """How long users wait."""
+    unlimited = transactions.Load(transactions.Poisson(0.05), math.inf)
+    limited = transactions.Load(transactions.Poisson(0.15), 100)  # load 0.9 at one block in 600 s
+    power = np.array(_SHARES) / 100
+    steady = theory.weibull_interval_mean(power, 4.0, 600.0), theory.weibull_interval_cv(4.0)
+    wait = functools.partial(_wait, load=unlimited, seeds=64 * scale, blocks=512)
+    queue = functools.partial(_wait, scenario=_alone(PoW(600.0)), load=limited, seeds=128 * scale, blocks=2_048)
+    paradox = "Kleinrock 1975, s. 5.2"
+    return [
+        Case(
+            "first confirmation, PoW (s)",
+            paradox,
+            theory.first_confirmation_wait(600.0, 1.0),
+            functools.partial(wait, scenario=_alone(PoW(600.0))),
+        ),
+        Case(
+            "first confirmation, Weibull(4) (s)",
+            paradox,
+            theory.first_confirmation_wait(*steady),
+            functools.partial(wait, scenario=_alone(parametric.weibull(600.0, 4.0))),
+        ),
+        Case(
+            "wait at load 0.9, 100 a block (s)",
+            "Kleinrock 1975, s. 4.6",
+            theory.bulk_queue(0.15, 1 / 600.0, 100).wait,
+            queue,
+        ),
+    ]
+
+
+_FIPS = {
+    b"": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    b"abc": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq": (
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+    ),
+}
+_GENESIS = "000000000019d6689c085ae165831e934ff763ae46a2a6c172b3f1b60a8ce26f"
+_GENESIS_ROOT = "4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b"
+
+
+def _vectors(key: Array) -> Measured:
+    return float(sum(sha256.digest_bytes(message).hex() == digest for message, digest in _FIPS.items())), 0.0
+
+
+def _first_block(key: Array) -> Measured:
+    root = np.frombuffer(bytes.fromhex(_GENESIS_ROOT)[::-1], dtype=">u4").astype(np.uint32)
+    words = header.pow_words(1, np.zeros(8, np.uint32), root, 1231006505, 0x1D00FFFF, 2083236893)
+    digest = sha256.reverse_bytes(header.double_digest(words))
+    return float(sha256.to_hex(digest) == _GENESIS), 0.0
+
+
+def hashes(scale: int) -> list[Case]:
+    """Published digests, which must agree exactly."""
+    return [
+        Case("SHA-256 vectors that agree", "FIPS 180-4", float(len(_FIPS)), _vectors),
+        Case("Bitcoin's first header hashes to 0...19d668", "Nakamoto 2008, block 0", 1.0, _first_block),
+    ]
+
+
+GROUPS: tuple[Callable[[int], list[Case]], ...] = (intervals, races, forks, attacks, users, hashes)
+"""All groups of cases, in the order of the table."""
