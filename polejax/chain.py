@@ -21,8 +21,10 @@ import jax.numpy as jnp
 from polejax import header, sha256
 from polejax.checks import Array
 from polejax.mechanism import Claims, Learning, Views
+from polejax.network import of_round
 from polejax.record import record
 from polejax.scenario import Scenario
+from polejax.schedule import at_height
 
 
 @record
@@ -56,7 +58,8 @@ def genesis(key: Array, scenario: Scenario) -> Views:
     if scenario.mechanism.hashes_tips:
         words = jnp.concatenate([jnp.asarray(header.GENESIS), jax.random.key_data(key).reshape(-1)])
         tip = jnp.broadcast_to(sha256.digest_words(words), (*zeros.shape, 8))
-    return Views(jnp.int32(1), zeros, zeros, tip, scenario.difficulty.level(controller), controller)
+    rivals = jnp.int32(0) if getattr(scenario.difficulty, "counts_uncles", False) else None
+    return Views(jnp.int32(1), zeros, zeros, tip, scenario.difficulty.level(controller), controller, rivals)
 
 
 def play_round(key: Array, scenario: Scenario, views: Views) -> tuple[Views, Round]:
@@ -70,14 +73,18 @@ def play_round(key: Array, scenario: Scenario, views: Views) -> tuple[Views, Rou
     Returns:
       The views after, their times moved to the new origin, and the `Round`.
     """
-    nodes, network = scenario.nodes, scenario.network
+    nodes = at_height(scenario.nodes, views.height)
+    # Heights count from 1, so that 0 sets the network's random numbers apart from the race's.
+    network = of_round(scenario.network, jax.random.fold_in(jax.random.fold_in(key, 0), views.height))
     claims = scenario.mechanism.race(jax.random.fold_in(key, views.height), views, nodes, network)
     publish = jnp.where(claims.valid, views.start + nodes.seconds(claims.work), jnp.inf)
     arrival, source = scenario.election.elect(publish, claims, network)
     origin = arrival.min()
     blocks, controller = _blocks(scenario, views, claims, publish - views.stamp)
-    extended = (blocks.tip, controller)
-    tip, controller = jax.tree.map(lambda leaf: leaf[source], extended)
+    extended = (blocks.tip, controller if scenario.difficulty.per_branch else None)
+    tip, taken = jax.tree.map(lambda leaf: leaf[source], extended)
+    controller = taken if scenario.difficulty.per_branch else views.controller
+    rivals = None if views.rivals is None else (source == jnp.arange(nodes.count)).sum(dtype=jnp.int32) - 1
     after = Views(
         views.height + 1,
         arrival - origin,
@@ -85,6 +92,7 @@ def play_round(key: Array, scenario: Scenario, views: Views) -> tuple[Views, Rou
         tip,
         scenario.difficulty.level(controller),
         controller,
+        rivals,
     )
     useful = computed = None
     if claims.computed is not None:
@@ -99,7 +107,8 @@ def _blocks(scenario: Scenario, views: Views, claims: Claims, interval: Array) -
     tip = None
     if scenario.mechanism.hashes_tips:
         tip = header.tip(views.height, views.tip, scenario.nodes.address, claims.commitment, interval)
-    controller = scenario.difficulty.extend(views.controller, interval, views.height)
+    uncles = jnp.int32(0) if views.rivals is None else views.rivals
+    controller = scenario.difficulty.extend(views.controller, interval, views.height, uncles)
     commitment = None if tip is None else claims.commitment
     return Blocks(interval, claims.score, views.difficulty, commitment, tip, claims.learning), controller
 

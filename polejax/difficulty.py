@@ -1,16 +1,36 @@
 """Difficulty: what the next block on a branch demands, and how it answers to the intervals on that branch."""
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
-import jax.numpy as jnp
-
-from polejax import checks
 from polejax.checks import Array
-from polejax.record import record, static
+from polejax.every_block import Asert, Ethereum, Level, MovingAverage, asert, byzantium, ema, homestead
+from polejax.record import record
+from polejax.retarget import Window, bitcoin, window
+from polejax.threshold import Accuracy, accuracy
+
+__all__ = [
+    "Accuracy",
+    "Asert",
+    "Difficulty",
+    "Ethereum",
+    "Fixed",
+    "MovingAverage",
+    "Window",
+    "accuracy",
+    "asert",
+    "bitcoin",
+    "byzantium",
+    "ema",
+    "fixed",
+    "homestead",
+    "window",
+]
 
 
 class Difficulty(Protocol):
     """A controller whose state every node carries for the branch it follows; leading axis N throughout."""
+
+    per_branch: ClassVar[bool]  # whether branches may differ in their state, so that nodes take over their source's
 
     def start(self, initial: Array) -> Any:
         """State of the controller at genesis, for initial difficulties f32[N]."""
@@ -20,92 +40,29 @@ class Difficulty(Protocol):
         """f32[N], difficulty of the next block."""
         ...
 
-    def extend(self, state: Any, increment: Array, height: Array) -> Any:
-        """State after one more block, of `height` i32[], `increment` f32[N] seconds after its parent."""
+    def extend(self, state: Any, increment: Array, height: Array, uncles: Array) -> Any:
+        """State after one more block.
+
+        Args:
+          state: before it.
+          increment: f32[N], seconds from its parent's publishing to its own.
+          height: i32[], the block's.
+          uncles: i32[], stale blocks at the height below, which the block names.
+        """
         ...
 
 
 @record
-class Fixed:
+class Fixed(Level):
     """The difficulty never changes."""
 
-    def start(self, initial: Array) -> Any:
-        """The difficulty f32[N] itself."""
-        return initial
+    per_branch: ClassVar[bool] = False
 
-    def level(self, state: Any) -> Array:
-        """f32[N], as at genesis."""
+    def extend(self, state: Array, increment: Array, height: Array, uncles: Array) -> Array:
+        """The same difficulty f32[N]."""
         return state
-
-    def extend(self, state: Any, increment: Array, height: Array) -> Any:
-        """The same state."""
-        return state
-
-
-@record
-class WindowState:
-    """A branch's difficulty and how long its current window has taken."""
-
-    level: Array  # f32[N]
-    elapsed: Array  # f32[N], seconds
-
-
-@record
-class Window:
-    """Every `blocks` blocks, scale the difficulty by target time over measured time (Bitcoin's rule)."""
-
-    target: Array  # f32[], seconds per block
-    clamp: Array  # f32[], largest factor of one change, up or down
-    blocks: int = static()
-    off_by_one: bool = static(default=True)
-
-    def start(self, initial: Array) -> WindowState:
-        """State at genesis for difficulties f32[N]: genesis is the first block of the first window."""
-        return WindowState(initial, jnp.zeros_like(initial))
-
-    def level(self, state: WindowState) -> Array:
-        """f32[N], difficulty of the next block."""
-        return state.level
-
-    def extend(self, state: WindowState, increment: Array, height: Array) -> WindowState:
-        """State after the block of `height` i32[], `increment` f32[N] seconds after its parent."""
-        position = height % self.blocks
-        if self.off_by_one:
-            # Bitcoin measures from a window's first block to its last: the interval that leads into it is not counted.
-            elapsed = jnp.where(position == 0, 0.0, state.elapsed + increment)
-            complete = position == self.blocks - 1
-        else:
-            elapsed = jnp.where(position == 1 % self.blocks, 0.0, state.elapsed) + increment
-            complete = position == 0
-        factor = self.blocks * self.target / jnp.maximum(elapsed, jnp.finfo(jnp.float32).tiny)
-        factor = jnp.clip(factor, 1.0 / self.clamp, self.clamp)
-        return WindowState(jnp.where(complete, state.level * factor, state.level), elapsed)
 
 
 def fixed() -> Fixed:
     """The difficulty that the mechanism starts with, for ever."""
     return Fixed()
-
-
-def window(blocks: int = 2016, target: float = 600.0, *, clamp: float = 4.0, off_by_one: bool = True) -> Window:
-    """Bitcoin's rule: after every window of W blocks, difficulty times W T / (time the window took).
-
-    Args:
-      blocks: W, blocks per window, at least 3 (the mean interval under the rule is infinite below that).
-      target: T, seconds per block.
-      clamp: largest factor of one change, up or down; inf for none (Bitcoin: 4).
-      off_by_one: measure the W - 1 intervals between the window's first block and its last, as Bitcoin does, yet
-        compare them with W T; else measure all W.
-
-    Returns:
-      A `Window` controller. Source: Bitcoin Core, `CalculateNextWorkRequired`.
-
-    Raises:
-      ValueError: W < 3, a target that is not positive, or a clamp below 1.
-    """
-    return Window(
-        checks.real("target", target, above=0.0),
-        checks.real("clamp", clamp, low=1.0, infinite=True),
-        checks.whole("blocks", blocks, low=3),
-        bool(off_by_one),
-    )

@@ -21,6 +21,7 @@ class Views:
     tip: Array | None  # u32[N, 8]: the tip's SHA-256 hash; None where the mechanism needs no hashes
     difficulty: Array  # f32[N]: what the next block on that branch demands (expected hashes; accuracy threshold)
     controller: Any  # the difficulty controller's state on that branch, each leaf [N, ...]
+    rivals: Array | None = None  # i32[]: stale blocks at the tip's height; None where no controller counts uncles
 
 
 @record

@@ -1,0 +1,143 @@
+"""Difficulty that answers to every block: Ethereum's rules, ASERT and an exponential moving average."""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+
+from polejax import checks
+from polejax.checks import Array
+from polejax.record import record, static
+
+
+class Level:
+    """A controller that remembers nothing but the difficulty."""
+
+    per_branch: ClassVar[bool] = True
+
+    def start(self, initial: Array) -> Array:
+        """The difficulty f32[N] itself."""
+        return initial
+
+    def level(self, state: Array) -> Array:
+        """f32[N], difficulty of the next block."""
+        return state
+
+
+@record
+class Ethereum(Level):
+    """Add the fraction `gain` of the difficulty, times max(1 + u - floor(interval / step), lowest); u is for uncles."""
+
+    step: Array  # f32[], seconds
+    gain: Array  # f32[], of the difficulty per unit
+    lowest: Array  # f32[], negative
+    counts_uncles: bool = static(default=False)
+
+    def extend(self, state: Array, increment: Array, height: Array, uncles: Array) -> Array:
+        """Difficulty f32[N] after a block `increment` f32[N] seconds after its parent that names `uncles` i32[]."""
+        credit = 1.0 + (uncles > 0).astype(jnp.float32) if self.counts_uncles else jnp.float32(1.0)
+        return state + state * self.gain * jnp.maximum(credit - jnp.floor(increment / self.step), self.lowest)
+
+
+@record
+class Asert(Level):
+    """Difficulty times 2 to the power of (target - interval) / half-life, at every block."""
+
+    target: Array  # f32[], seconds per block
+    half_life: Array  # f32[], seconds
+
+    def extend(self, state: Array, increment: Array, height: Array, uncles: Array) -> Array:
+        """Difficulty f32[N] after a block `increment` f32[N] seconds after its parent."""
+        return state * jnp.exp2((self.target - increment) / self.half_life)
+
+
+@record
+class MovingAverage(Level):
+    """The target moves a fraction 1 / blocks of the way to what would have made this interval the target one."""
+
+    target: Array  # f32[], seconds per block
+    blocks: Array  # f32[], memory
+
+    def extend(self, state: Array, increment: Array, height: Array, uncles: Array) -> Array:
+        """Difficulty f32[N] after a block `increment` f32[N] seconds after its parent."""
+        return state / (1.0 + (increment / self.target - 1.0) / self.blocks)
+
+
+def homestead(step: float = 10.0, gain: float = 1 / 2048) -> Ethereum:
+    """Ethereum's rule from Homestead on: D + D gain max(1 - floor(interval / step), -99); mean interval 10 / ln 2.
+
+    Args:
+      step: seconds.
+      gain: fraction of the difficulty that one step adds or takes; Ethereum: 1 / 2048.
+
+    Returns:
+      An `Ethereum` controller, without timestamps' rounding to seconds, the least difficulty and the difficulty bomb.
+      Source: EIP-2.
+
+    Raises:
+      ValueError: a step that is not positive, or a gain not in (0, 0.01], where the difficulty could reach 0.
+    """
+    return _ethereum(step, gain, False)
+
+
+def byzantium(step: float = 9.0, gain: float = 1 / 2048) -> Ethereum:
+    """Ethereum's rule from Byzantium on: Homestead's with max(1 + u - floor(interval / step), -99).
+
+    u is 1 when the block names an uncle. Every block is taken to name the stale blocks of the height below its own, all
+    of which its producer has heard of by then; uncles of lower heights are left out (ours: stale blocks are rare, and
+    intervals are long beside delays).
+
+    Args:
+      step: seconds.
+      gain: fraction of the difficulty that one step adds or takes; Ethereum: 1 / 2048.
+
+    Returns:
+      An `Ethereum` controller. Source: EIP-100.
+
+    Raises:
+      ValueError: as `homestead`.
+    """
+    return _ethereum(step, gain, True)
+
+
+def _ethereum(step: float, gain: float, counts_uncles: bool) -> Ethereum:
+    gain = checks.real("gain", gain, above=0.0, high=0.01)
+    return Ethereum(checks.real("step", step, above=0.0), gain, checks.real("lowest", -99.0), counts_uncles)
+
+
+def asert(target: float = 600.0, half_life: float = 172_800.0) -> Asert:
+    """Bitcoin Cash's absolutely scheduled rule, D = D_0 2^((h T - t_h) / half-life), from block to block.
+
+    The product over blocks is the absolute schedule, so that the mean interval is T whatever happens to the power; only
+    its fixed-point arithmetic is left out.
+
+    Args:
+      target: T, seconds per block.
+      half_life: seconds behind schedule that halve the difficulty; Bitcoin Cash: two days.
+
+    Returns:
+      An `Asert` controller. Source: aserti3-2d, Bitcoin Cash upgrade specification 2020-11-15.
+
+    Raises:
+      ValueError: something is not positive.
+    """
+    return Asert(checks.real("target", target, above=0.0), checks.real("half_life", half_life, above=0.0))
+
+
+def ema(target: float = 600.0, blocks: float = 144.0) -> MovingAverage:
+    """Exponential moving average of targets (WTEMA): D / (1 + (interval / T - 1) / B).
+
+    For exponential work at constant power P the reciprocal difficulty is a moving average of exponential numbers: mean
+    1 / (T P) and squared coefficient of variation 1 / (2 B - 1), so that the mean interval is somewhat above T (ours).
+
+    Args:
+      target: T, seconds per block.
+      blocks: B, memory, more than 1.
+
+    Returns:
+      A `MovingAverage` controller. Source: the WTEMA rule of Harding and Eliosoff, as compared by Zawy
+      (github.com/zawy12/difficulty-algorithms).
+
+    Raises:
+      ValueError: a target that is not positive, or a memory of one block or less.
+    """
+    return MovingAverage(checks.real("target", target, above=0.0), checks.real("blocks", blocks, above=1.0))

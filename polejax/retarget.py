@@ -1,0 +1,79 @@
+"""Difficulty by windows of blocks: Bitcoin's rule."""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+
+from polejax import checks
+from polejax.checks import Array
+from polejax.record import record, static
+
+
+@record
+class WindowState:
+    """A branch's difficulty and how long its current window has taken."""
+
+    level: Array  # f32[N]
+    elapsed: Array  # f32[N], seconds
+
+
+@record
+class Window:
+    """Every `blocks` blocks, scale the difficulty by target time over measured time (Bitcoin's rule)."""
+
+    target: Array  # f32[], seconds per block
+    clamp: Array  # f32[], largest factor of one change, up or down
+    blocks: int = static()
+    off_by_one: bool = static(default=True)
+    per_branch: ClassVar[bool] = True
+
+    def start(self, initial: Array) -> WindowState:
+        """State at genesis for difficulties f32[N]: genesis is the first block of the first window."""
+        return WindowState(initial, jnp.zeros_like(initial))
+
+    def level(self, state: WindowState) -> Array:
+        """f32[N], difficulty of the next block."""
+        return state.level
+
+    def extend(self, state: WindowState, increment: Array, height: Array, uncles: Array) -> WindowState:
+        """State after the block of `height` i32[], `increment` f32[N] seconds after its parent."""
+        position = height % self.blocks
+        if self.off_by_one:
+            # Bitcoin measures from a window's first block to its last: the interval that leads into it is not counted.
+            elapsed = jnp.where(position == 0, 0.0, state.elapsed + increment)
+            complete = position == self.blocks - 1
+        else:
+            elapsed = jnp.where(position == 1 % self.blocks, 0.0, state.elapsed) + increment
+            complete = position == 0
+        factor = self.blocks * self.target / jnp.maximum(elapsed, jnp.finfo(jnp.float32).tiny)
+        factor = jnp.clip(factor, 1.0 / self.clamp, self.clamp)
+        return WindowState(jnp.where(complete, state.level * factor, state.level), elapsed)
+
+
+def window(blocks: int = 2016, target: float = 600.0, *, clamp: float = 4.0, off_by_one: bool = True) -> Window:
+    """After every window of W blocks, difficulty times W T / (time the window took).
+
+    Args:
+      blocks: W, blocks per window, at least 3 (the mean interval under the rule is infinite below that).
+      target: T, seconds per block.
+      clamp: largest factor of one change, up or down; inf for none (Bitcoin: 4).
+      off_by_one: measure the W - 1 intervals between the window's first block and its last, as Bitcoin does, yet
+        compare them with W T; else measure all W.
+
+    Returns:
+      A `Window` controller. Source: Bitcoin Core, `CalculateNextWorkRequired`.
+
+    Raises:
+      ValueError: W < 3, a target that is not positive, or a clamp below 1.
+    """
+    return Window(
+        checks.real("target", target, above=0.0),
+        checks.real("clamp", clamp, low=1.0, infinite=True),
+        checks.whole("blocks", blocks, low=3),
+        bool(off_by_one),
+    )
+
+
+def bitcoin() -> Window:
+    """Bitcoin's own numbers: windows of 2016 blocks, 600 seconds, at most a factor 4 a change, off by one."""
+    return window()

@@ -1,0 +1,99 @@
+"""Power that changes along the chain: growth, a sudden loss, nodes that come and go."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from polejax import checks
+from polejax.checks import Array
+from polejax.nodes import Nodes
+from polejax.record import record, replace
+
+
+@record
+class Scheduled:
+    """Nodes whose power depends on the height they work on.
+
+    By height and not by time, because nodes on different branches share no clock, and a float32 one would stall (ours).
+    """
+
+    nodes: Nodes
+    since: Array  # i32[P], heights from which each phase holds, rising from 0
+    factor: Array  # f32[P, N], of each node's power in each phase; 0: the node is switched off but listens
+    growth: Array  # f32[], power grows by this fraction a block, without end
+
+    @property
+    def count(self) -> int:
+        """Number of nodes N."""
+        return self.nodes.count
+
+    @property
+    def power(self) -> Array:
+        """f32[N], work units per second, at genesis."""
+        return self.nodes.power * self.factor[..., 0, :]
+
+    @property
+    def address(self) -> Array:
+        """u32[N], each node's identity."""
+        return self.nodes.address
+
+    def at(self, height: Array) -> Nodes:
+        """The nodes as they are while they work on a block of a height i32[]."""
+        phase = (self.since <= height).sum() - 1
+        grown = jnp.exp(jnp.log1p(self.growth) * height.astype(jnp.float32))
+        return replace(self.nodes, power=self.nodes.power * self.factor[phase] * grown)
+
+
+def schedule(nodes: Nodes, since: Sequence[int], factor: Array) -> Scheduled:
+    """Nodes whose power is multiplied by a factor from some heights on.
+
+    Args:
+      nodes: `Nodes` at a factor of 1.
+      since: P heights, rising, of which the first is 0.
+      factor: f32[P] for all nodes alike, or [P, N]; at least 0, and in no phase 0 for all nodes.
+
+    Raises:
+      ValueError: heights that do not rise from 0, or factors of another shape, negative, or 0 for all.
+    """
+    heights = np.asarray([checks.whole("since", height) for height in since], np.int32)
+    if heights.size == 0 or heights[0] != 0 or (np.diff(heights) <= 0).any():
+        raise ValueError(f"since must rise from 0, got {list(since)}: begin with height 0")
+    factors = np.asarray(checks.real("factor", factor, low=0.0))
+    if factors.shape == heights.shape:
+        factors = np.repeat(factors[:, None], nodes.count, axis=1)
+    if factors.shape != (heights.size, nodes.count):
+        raise ValueError(f"factor must be [{heights.size}] or [{heights.size}, {nodes.count}], got {factors.shape}")
+    dead = ~factors.any(axis=1)
+    if dead.any():
+        raise ValueError(f"factor must leave some node power, got 0 for all from height {heights[dead][0]} on")
+    return Scheduled(nodes, heights, factors, np.float32(0.0))
+
+
+def growth(nodes: Nodes, per_block: float) -> Scheduled:
+    """Nodes whose power grows by a fraction `per_block` every block (negative: it shrinks).
+
+    Raises:
+      ValueError: a fraction of -1 or less.
+    """
+    grown = schedule(nodes, [0], [1.0])
+    return replace(grown, growth=checks.real("per_block", per_block, above=-1.0))
+
+
+def lose(nodes: Nodes, lost: Array, height: int) -> Scheduled:
+    """Nodes of which those in `lost` bool[N] switch off at a height, for ever: a sudden loss of power.
+
+    Raises:
+      ValueError: a mask of another shape or one that leaves nobody, or a height below 1.
+    """
+    lost = np.asarray(lost)
+    if lost.dtype != bool or lost.shape != (nodes.count,):
+        raise ValueError(f"lost must be bool[{nodes.count}], got {lost!r}")
+    after = np.where(lost, 0.0, 1.0)
+    return schedule(nodes, [0, checks.whole("height", height, low=1)], np.stack([np.ones(nodes.count), after]))
+
+
+def at_height(nodes: Any, height: Array) -> Nodes:
+    """The nodes of one round: of their schedule where they have one, else as they are."""
+    return nodes.at(height) if hasattr(nodes, "at") else nodes
