@@ -122,7 +122,7 @@ def winner_work(history: History, scenario: Scenario) -> Array:
     delay from that block's producer). Exact for first-seen elections, honest nodes and fixed delays (ours).
     """
     producer = np.atleast_2d(history.producer)
-    parent = np.concatenate([producer[:, :1], producer[:, :-1]], axis=1)
+    parent = np.concatenate([producer[:, :1], producer[:, :-1]], axis=1)  # all know genesis: delay 0, as from oneself
     begun = np.zeros(producer.shape)
     sources = np.unique(parent)
     for first in range(0, len(sources), 256):
@@ -130,7 +130,6 @@ def winner_work(history: History, scenario: Scenario) -> Array:
         delay = _delays(scenario, some)
         chosen = np.isin(parent, some)
         begun[chosen] = delay[np.searchsorted(some, parent[chosen]), producer[chosen]]
-    begun[:, 0] = 0.0  # everyone knows genesis
     power = np.asarray(scenario.nodes.power, dtype=np.float64)
     return power[producer] * (np.atleast_2d(history.interval).astype(np.float64) - begun)
 

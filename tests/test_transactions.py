@@ -112,6 +112,10 @@ def test_transactions_are_conserved_and_littles_law_holds(load):
         waiting = backlog + arrived[:, height]
         np.testing.assert_array_equal(confirmed[:, height], np.minimum(waiting, 100))
         backlog = waiting - confirmed[:, height]
+    # Probes of an interval come one after another, before the block, and none overtakes.
+    assert (np.diff(chains.probe_wait, axis=2) < 0).all()
+    assert (chains.probe_wait >= 0).all()
+    assert (np.diff(chains.probe_block, axis=2) >= 0).all()
     # Little's law, chain by chain from an empty mempool on: what the backlog's area says and what the probes say.
     history = history_with(1.0)
     found = service.summarise_service(chains, history, load, warm_up=0, cool_down=0, confirmations=1)
