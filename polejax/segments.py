@@ -11,8 +11,9 @@ import numpy as np
 from polejax import chain, checks, lanes
 from polejax.checks import Array
 from polejax.history import History, from_chain
+from polejax.record import replace
 from polejax.scenario import Scenario, ready
-from polejax.simulate import check_key
+from polejax.simulate import check_key, whole_chain
 
 Progress = Callable[[int, int], None]  # blocks done, blocks in all (over all seeds)
 
@@ -53,12 +54,19 @@ def simulate_many(
     devices = devices or jax.local_devices()
     mechanism = scenario.mechanism
     segment = min(num_blocks, checks.whole("segment", segment or mechanism.segment, low=1))
-    nodes = mechanism.cached_lanes if devices[0].platform == "cpu" else num_seeds * scenario.nodes.count
-    chains = checks.whole("chains", chains or max(1, nodes // scenario.nodes.count), low=1)
-    chains = min(chains, -(-num_seeds // len(devices)))
-    padded = -(-num_seeds // (chains * len(devices))) * chains * len(devices)
+    share = -(-num_seeds // len(devices))
+    most = max(1, mechanism.cached_lanes // scenario.nodes.count) if devices[0].platform == "cpu" else share
+    turns = -(-share // checks.whole("chains", chains or most, low=1))
+    chains = -(-share // turns)  # equal blocks, so that few chains are computed only to fill the last one
+    padded = turns * chains * len(devices)
     keys = keys[np.minimum(np.arange(padded), num_seeds - 1)]
     scenario = ready(scenario)
+    if num_blocks <= segment:  # one program: a block of chains writes and walks its rounds within the cache
+        history = _whole(num_blocks, chains, tuple(devices))(keys, scenario)
+        if progress is not None:
+            jax.block_until_ready(history)
+            progress(num_seeds * num_blocks, num_seeds * num_blocks)
+        return _on_host(history, num_seeds)
     start, walk = _start(chains, tuple(devices)), _walk(chains, tuple(devices))
     views = start(keys, scenario)
     unsettled: list[chain.Round] = []
@@ -69,10 +77,16 @@ def simulate_many(
         unsettled.append(rounds)
         done = first + blocks == num_blocks
         settled, unsettled = _settle(walk, unsettled, everything=done)
-        parts += [jax.tree.map(lambda leaf: np.asarray(leaf)[:num_seeds], part) for part in settled]
+        parts += [_on_host(part, num_seeds) for part in settled]
         if progress is not None:
+            jax.block_until_ready(views)
             progress(num_seeds * (first + blocks), num_seeds * num_blocks)
     return concatenate(parts)
+
+
+def _on_host(history: History, num_seeds: int) -> History:
+    history = jax.tree.map(lambda leaf: np.asarray(leaf)[:num_seeds], history)
+    return replace(history, published_by=history.published_by.astype(np.int64))
 
 
 def _settle(walk: Any, unsettled: list[chain.Round], everything: bool) -> tuple[list[History], list[chain.Round]]:
@@ -95,13 +109,17 @@ def _settle(walk: Any, unsettled: list[chain.Round], everything: bool) -> tuple[
 def concatenate(parts: list[History]) -> History:
     """One history from those of consecutive segments, [S, H] NumPy leaves; blocks by node are summed."""
     joined = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *parts)
-    total = np.sum([part.published_by for part in parts], axis=0, dtype=np.int64)
-    object.__setattr__(joined, "published_by", total)
-    return joined
+    return replace(joined, published_by=np.sum([part.published_by for part in parts], axis=0))
 
 
 def _sharded(function: Any, chains: int, devices: tuple[Any, ...], replicated: tuple[int, ...], num: int) -> Any:
     return lanes.sharded(lanes.each(function, chains, replicated, num), chains, devices, replicated, num)
+
+
+@functools.cache
+def _whole(num_blocks: int, chains: int, devices: tuple[Any, ...]) -> Any:
+    play = functools.partial(whole_chain, num_blocks=num_blocks)
+    return _sharded(play, chains, devices, (1,), 2)
 
 
 @functools.cache

@@ -27,7 +27,11 @@ def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool 
     """
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     check_key(key, ndim=0)
-    scenario = ready(scenario)
+    return whole_chain(key, ready(scenario), num_blocks, keep_rounds)
+
+
+def whole_chain(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool = False) -> History:
+    """What `simulate` returns, for a scenario that is `ready`."""
     _, rounds = chain.advance(key, scenario, chain.genesis(key, scenario), num_blocks)
     everyone = jnp.arange(scenario.nodes.count, dtype=jnp.int32)
     _, canonical = chain.settle(rounds, everyone)
