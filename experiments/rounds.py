@@ -1,10 +1,11 @@
 """What a round costs beside its random numbers, and beside an event loop: `python experiments/rounds.py`.
 
 One device, one core where the platform can (Linux): other programs disturb a processor's time least there. Every
-line is one network; ns are per node and height, the least of several runs.
+line is one network; ns are per node and height, the median of runs that take turns.
 """
 
 import argparse
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -21,16 +22,20 @@ from polejax import chain, draw
 WORK = 600.0
 
 
-def seconds_of(function: Callable[..., Any], *arguments: Any, repeats: int = 7) -> float:
-    """Least processor time of a call (on a GPU or TPU: least wall time), after one that compiles."""
+def seconds_of(*calls: Callable[[], Any], repeats: int = 15) -> list[float]:
+    """Median processor time of each call (on a GPU or TPU: wall time), after one that compiles.
+
+    The calls take turns, so that what else the machine does falls on all of them alike.
+    """
     clock = time.process_time if jax.default_backend() == "cpu" else time.perf_counter
-    jax.block_until_ready(function(*arguments))
-    times = []
-    for _ in range(repeats):
-        begin = clock()
-        jax.block_until_ready(function(*arguments))
-        times.append(clock() - begin)
-    return min(times)
+    times: list[list[float]] = []
+    for _ in range(repeats + 1):
+        times.append([])
+        for call in calls:
+            begin = clock()
+            jax.block_until_ready(call())
+            times[-1].append(clock() - begin)
+    return np.median(times[1:], axis=0).tolist()
 
 
 def over_seeds(one: Callable[..., Any], lanes: int) -> Callable[..., Any]:
@@ -40,8 +45,8 @@ def over_seeds(one: Callable[..., Any], lanes: int) -> Callable[..., Any]:
     return jax.jit(lambda keys, *rest: jax.vmap(lambda key: one(key, *rest))(keys))
 
 
-def random_numbers(keys: Any, nodes: Any, num_blocks: int) -> float:
-    """Seconds for drawing one exponential number per node and height."""
+def random_numbers(keys: Any, nodes: Any, num_blocks: int) -> Callable[[], Any]:
+    """Draw one exponential number per node and height."""
 
     def one(key: Any, address: Any) -> Any:
         def step(total: Any, height: Any) -> tuple[Any, None]:
@@ -49,16 +54,16 @@ def random_numbers(keys: Any, nodes: Any, num_blocks: int) -> float:
 
         return jax.lax.scan(step, jnp.zeros(address.shape), jnp.arange(num_blocks))[0]
 
-    return seconds_of(over_seeds(one, keys.shape[0]), keys, jnp.asarray(nodes.address))
+    return functools.partial(over_seeds(one, keys.shape[0]), keys, jnp.asarray(nodes.address))
 
 
-def rounds(keys: Any, scenario: Any, num_blocks: int) -> float:
-    """Seconds for the rounds themselves, their records included."""
+def rounds(keys: Any, scenario: Any, num_blocks: int) -> Callable[[], Any]:
+    """Play the rounds themselves, their records included."""
 
     def one(key: Any, scenario: Any) -> Any:
         return chain.advance(key, scenario, chain.genesis(key, scenario), num_blocks)
 
-    return seconds_of(over_seeds(one, keys.shape[0]), keys, jax.tree.map(jnp.asarray, scenario))
+    return functools.partial(over_seeds(one, keys.shape[0]), keys, jax.tree.map(jnp.asarray, scenario))
 
 
 def networks() -> list[tuple[str, Any]]:
@@ -87,8 +92,8 @@ def main() -> None:
         keys = jax.random.split(jax.random.key(0), max(1, settings.lanes // network.count))
         num_blocks = max(1, settings.cells // (network.count * keys.shape[0]))
         cells = network.count * keys.shape[0] * num_blocks
-        drawn = random_numbers(keys, nodes, num_blocks)
-        played = rounds(keys, pj.Scenario(nodes, network, pj.PoW(WORK)), num_blocks)
+        scenario = pj.Scenario(nodes, network, pj.PoW(WORK))
+        drawn, played = seconds_of(random_numbers(keys, nodes, num_blocks), rounds(keys, scenario, num_blocks))
         rate = keys.shape[0] * num_blocks / played
         loop = event_rate(network)
         print(
