@@ -53,6 +53,9 @@ def intervals(scale: int) -> list[Case]:
     controlled = _alone(PoW(30.0), difficulty=difficulty.window(10, 30.0, clamp=math.inf))
     retarget = measures.chains(controlled, seeds=1_024 * scale, blocks=520, skip=20)
     power, lomax = np.array(_SHARES) / 100, "ours (Lomax law)"
+    ethereum = _alone(PoW(10 / math.log(2)), difficulty=difficulty.homestead())
+    asert = _alone(PoW(600.0), difficulty=difficulty.asert(600.0, 7_200.0))
+    rule = theory.ethereum_interval() * (1 - 0.75 / 2048)  # of the fluctuating difficulty, see `ethereum_interval`
     return [
         Case("PoW interval, mean (s)", "Nakamoto 2008, s. 11", 600.0, memoryless(measures.interval_mean)),
         Case("PoW interval, CV", "Nakamoto 2008, s. 11", 1.0, memoryless(measures.interval_cv)),
@@ -69,6 +72,18 @@ def intervals(scale: int) -> list[Case]:
             lomax,
             float(theory.retarget_survival(90.0, 10, 30.0)),
             retarget(functools.partial(measures.longer_than, 90.0)),
+        ),
+        Case(
+            "Ethereum Homestead, mean (s)",
+            "ours from EIP-2",
+            rule,
+            measures.chains(ethereum, 256 * scale, 2_000, skip=500)(measures.interval_mean),
+        ),
+        Case(
+            "Bitcoin Cash ASERT, mean (s)",
+            "aserti3-2d",
+            600.0,
+            measures.chains(asert, 256 * scale, 1_000, skip=200)(measures.interval_mean),
         ),
     ]
 
