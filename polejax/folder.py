@@ -1,4 +1,4 @@
-"""A study's folder: its manifest, its shards and its lock. Whatever is wrong with it is said in one line."""
+"""Folders that outlive a kill: a manifest, parts that appear whole, a lock. What is wrong is said in one line."""
 
 import contextlib
 import glob
@@ -7,114 +7,130 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from polejax import shards
+from polejax import netcdf
 from polejax.describe import differences
 
 FORMAT = 1
-MANIFEST = "study.json"
 
 
 class StudyError(RuntimeError):
-    """A study's folder cannot be used; the message names the file and the remedy."""
+    """A folder of a study or a bank cannot be used; the message names the file and the remedy."""
 
 
 class Folder:
-    """The files of one study: `study.json` says what it computes and in which shards; one netCDF file each."""
+    """The files of one study or bank: `<kind>.json` says what it computes; `parts` hold it, one netCDF file each.
 
-    def __init__(self, path: str | os.PathLike[str], process: int = 0) -> None:
+    Args:
+      path: of the folder.
+      kind: "study" or "bank".
+      process: number among the processes that fill the folder together.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], kind: str, process: int = 0) -> None:
         self.path = os.fspath(path)
-        self.process = process  # number among the processes that work on the study together
+        self.kind = kind
+        self.process = process
 
-    def shard_path(self, shard: shards.Shard) -> str:
-        """Where a shard is or will be."""
-        return os.path.join(self.path, "shards", shard.name)
+    @property
+    def _manifest_path(self) -> str:
+        return os.path.join(self.path, f"{self.kind}.json")
 
-    def has(self, shard: shards.Shard) -> bool:
-        """Whether a shard has been written."""
-        return os.path.exists(self.shard_path(shard))
+    def part_path(self, name: str) -> str:
+        """Where a part is or will be."""
+        return os.path.join(self.path, "parts", name)
 
-    def begin(self, manifest: dict[str, Any]) -> dict[str, Any]:
-        """Write the manifest, or find the same study begun before.
+    def has(self, name: str) -> bool:
+        """Whether a part has been written."""
+        return os.path.exists(self.part_path(name))
+
+    def begin(self, manifest: dict[str, Any], identity: tuple[str, ...]) -> dict[str, Any]:
+        """Write the manifest, or find the same work begun before.
+
+        Args:
+          manifest: what JSON can hold.
+          identity: the entries that must agree with those of a manifest found.
 
         Returns:
-          The manifest that holds, whose shards may be of another size than the new one's.
+          The manifest that holds: of an earlier run, it may cut the work into other parts.
 
         Raises:
-          StudyError: another study is in the folder, its manifest is damaged, or the folder cannot be written.
+          StudyError: other work is in the folder, its manifest is damaged, or the folder cannot be written.
         """
-        with _explained(self.path, "choose another `out`"):
-            os.makedirs(os.path.join(self.path, "shards"), exist_ok=True)
-            path = os.path.join(self.path, MANIFEST)
-            if not os.path.exists(path):
-                if os.listdir(os.path.join(self.path, "shards")) and not os.path.exists(path):
-                    raise StudyError(f"{self.path} has shards but no {MANIFEST}: choose another `out`")
+        manifest = {"format": FORMAT, "kind": self.kind, **manifest}
+        with _explained(self.path, "choose another folder"):
+            os.makedirs(os.path.join(self.path, "parts"), exist_ok=True)
+            if not os.path.exists(self._manifest_path):
+                if os.listdir(os.path.join(self.path, "parts")) and not os.path.exists(self._manifest_path):
+                    raise StudyError(f"{self.path} has parts but no {self.kind}.json: choose another folder")
                 text = json.dumps(manifest, indent=1, allow_nan=False)
-                shards.write_whole(path, text.encode(), self.process)
+                netcdf.write_whole(self._manifest_path, text.encode(), self.process)
                 return manifest
-        before = self.manifest()
-        for name in ("scenarios", "num_seeds", "num_blocks", "seed"):
+        before = self.manifest(tuple(manifest))
+        for name in identity:
             found = next(differences(before[name], manifest[name], name), None)
             if found:
-                raise StudyError(f"{self.path} holds another study; it has {found}: choose another `out`")
+                raise StudyError(f"{self.path} holds another {self.kind}; it has {found}: choose another folder")
         return before
 
-    def manifest(self) -> dict[str, Any]:
-        """Read the manifest.
+    def manifest(self, needed: tuple[str, ...]) -> dict[str, Any]:
+        """Read the manifest and see that it has the entries `needed`.
 
         Raises:
           StudyError: there is none, or it is damaged or of another format.
         """
-        path = os.path.join(self.path, MANIFEST)
+        path = self._manifest_path
         if not os.path.exists(path):
-            raise StudyError(f"{self.path} holds no study (no {MANIFEST}): check the path")
+            raise StudyError(f"{self.path} holds no {self.kind} (no {self.kind}.json): check the path")
         try:
             with open(path, encoding="utf-8") as file:
                 manifest = json.load(file)
-            known = isinstance(manifest, dict) and manifest["format"]
-            for name in ("scenarios", "names", "num_seeds", "num_blocks", "seed", "shards"):
-                manifest[name]
+            known = manifest["format"]
+            absent = [name for name in needed if name not in manifest and known == FORMAT]
+            if absent:
+                raise ValueError(f"no {absent[0]!r}")
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise StudyError(
                 f"{path} is damaged ({_line(error)}): restore it, or move the folder away and run again"
             ) from None
         if known != FORMAT:
             raise StudyError(f"{path} has format {known}, this polejax reads {FORMAT}: use the version that wrote it")
-        return manifest
+        return dict(manifest)
 
-    def write(self, shard: shards.Shard, arrays: shards.Arrays, attributes: dict[str, Any]) -> None:
-        """Write a shard whole; raises StudyError, leaving all others untouched."""
-        path = self.shard_path(shard)
-        with _explained(path, "make room or give access, and run again: finished shards are kept"):
-            shards.write(path, arrays, attributes, self.process)
+    def write(self, name: str, variables: netcdf.Variables, attributes: dict[str, Any]) -> None:
+        """Write a part whole; raises StudyError, leaving all others untouched."""
+        path = self.part_path(name)
+        with _explained(path, "make room or give access, and run again: what is finished is kept"):
+            netcdf.write_whole(path, netcdf.encode(variables, attributes), self.process)
 
-    def read(self, shard: shards.Shard, names: list[str] | None = None) -> tuple[shards.Arrays, dict[str, Any]]:
-        """Read a shard; raises StudyError where it is damaged."""
-        path = self.shard_path(shard)
+    def read(
+        self, name: str, expected: dict[str, int], names: list[str] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Arrays and attributes of a part; raises StudyError where it is damaged or its attributes not as expected."""
+        path = self.part_path(name)
+        remedy = "delete it and run again"
         try:
-            arrays, attributes = shards.read(path, names)
+            arrays, attributes = netcdf.read(path, names)
         except Exception as error:  # h5py raises what it pleases on damaged files
-            raise StudyError(f"{path} is damaged ({_line(error)}): delete it and run the study again") from None
-        if attributes.get("scenario") != shard.scenario or attributes.get("first_seed") != shard.first:
-            raise StudyError(f"{path} holds another shard than its name says: delete it and run the study again")
+            raise StudyError(f"{path} is damaged ({_line(error)}): {remedy}") from None
+        if any(attributes.get(attribute) != value for attribute, value in expected.items()):
+            raise StudyError(f"{path} is not the part that its name says: {remedy}")
         return arrays, attributes
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out, but for those that work on the study together, and clear away killed runs' rests.
+        """Keep other processes out, but for those that fill the folder together, and clear a killed run's rests away.
 
         Raises:
           StudyError: another process has the lock.
         """
-        path = os.path.join(self.path, f"lock-{self.process}")
-        with _explained(self.path, "choose another `out`"):
+        with _explained(self.path, "choose another folder"):
             os.makedirs(self.path, exist_ok=True)
-            file = open(path, "a")  # stays open: closing it gives the lock back
+            file = open(os.path.join(self.path, f"lock-{self.process}"), "a")  # closing it gives the lock back
         with file:
             _lock(file, self.path)
-            for part in glob.glob(
-                os.path.join(glob.escape(self.path), "**", f".*.p{self.process}.part"), recursive=True
-            ):
-                os.unlink(part)  # of a run that was killed
+            pattern = os.path.join(glob.escape(self.path), "**", f".*.p{self.process}.part")
+            for rest in glob.glob(pattern, recursive=True):
+                os.unlink(rest)
             yield
 
 
@@ -126,7 +142,7 @@ def _lock(file: Any, path: str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise StudyError(f"{path} is in use by another process: wait for it, or choose another `out`") from None
+        raise StudyError(f"{path} is in use by another process: wait for it, or choose another folder") from None
     except OSError:
         return  # some network file systems know no locks
 

@@ -11,7 +11,7 @@ import numpy as np
 from polejax.folder import Folder
 from polejax.history import History
 from polejax.mechanism import Learning
-from polejax.shards import DIMENSIONS, Arrays, Shard
+from polejax.shards import IDENTITY, Arrays, Shard, dimensions
 from polejax.statistics import Summary, summarise
 
 UNITS = {
@@ -28,8 +28,8 @@ class Results:
     """A study's results; every method reads what is on disk when it is called."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._folder = Folder(path)
-        self._manifest = self._folder.manifest()
+        self._folder = Folder(path, "study")
+        self._manifest = self._folder.manifest((*IDENTITY, "shards", "polejax"))
         self._shards = [Shard(*numbers) for numbers in self._manifest["shards"]]
 
     def __repr__(self) -> str:
@@ -59,7 +59,7 @@ class Results:
     @property
     def missing(self) -> list[Shard]:
         """Shards that are not on disk yet."""
-        return [shard for shard in self._shards if not self._folder.has(shard)]
+        return [shard for shard in self._shards if not self._folder.has(shard.name)]
 
     @property
     def complete(self) -> bool:
@@ -79,8 +79,8 @@ class Results:
         """
         index = self._index(scenario)
         for shard in self._shards:
-            if shard.scenario == index and self._folder.has(shard):
-                yield shard, self._folder.read(shard, names)[0]
+            if shard.scenario == index and self._folder.has(shard.name):
+                yield shard, self._folder.read(shard.name, shard.identity, names)[0]
 
     def history(self, scenario: int | str) -> History:
         """`History` [S, H] of a scenario's seeds that are on disk; hashes are not kept.
@@ -103,8 +103,8 @@ class Results:
         """Seconds of all shards on disk together: {"compile_seconds", "run_seconds"}."""
         totals = {"compile_seconds": 0.0, "run_seconds": 0.0}
         for shard in self._shards:
-            if self._folder.has(shard):
-                attributes = self._folder.read(shard, [])[1]
+            if self._folder.has(shard.name):
+                attributes = self._folder.read(shard.name, shard.identity, [])[1]
                 totals = {name: value + float(attributes[name]) for name, value in totals.items()}
         return totals
 
@@ -122,7 +122,7 @@ class Results:
 
         variables = self._variables(names)
         data = {
-            name: (("scenario", *_dims(name)), array, {"units": UNITS[name]} if name in UNITS else {})
+            name: (("scenario", *dimensions(name)), array, {"units": UNITS[name]} if name in UNITS else {})
             for name, array in variables.items()
         }
         about = {name: self._manifest[name] for name in ("polejax", "num_seeds", "num_blocks", "seed")}
@@ -136,7 +136,7 @@ class Results:
         for scenario, name in enumerate(self.names):
             for shard, arrays in self.shards(scenario):
                 rows, heights = np.nonzero(arrays.pop("settled"))
-                columns = {key: array[rows, heights] for key, array in arrays.items() if key not in DIMENSIONS}
+                columns = {key: array[rows, heights] for key, array in arrays.items() if key != "published_by"}
                 place = {"scenario": name, "seed": rows + shard.first, "height": heights + 1}
                 frames.append(pandas.DataFrame({**place, **columns}))
         return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
@@ -161,7 +161,7 @@ class Results:
             for shard, arrays in self.shards(scenario, names):
                 for name, array in arrays.items():
                     if name not in filled:
-                        shape = (len(self.names), *(lengths[dim] for dim in _dims(name)))
+                        shape = (len(self.names), *(lengths[dim] for dim in dimensions(name)))
                         empty = np.nan if array.dtype.kind == "f" else 0
                         filled[name] = np.full(shape, empty, array.dtype)
                     rows = slice(shard.first, shard.first + shard.count)
@@ -197,10 +197,6 @@ class Results:
 def open_study(path: str | os.PathLike[str]) -> Results:
     """Results of a finished or a partial study from its folder; raises StudyError where there is none."""
     return Results(path)
-
-
-def _dims(name: str) -> tuple[str, ...]:
-    return DIMENSIONS.get(name, DIMENSIONS[None])
 
 
 def _flat(description: Any, path: str = "") -> dict[str, Any]:

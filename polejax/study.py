@@ -12,12 +12,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from polejax import checks, folder
+from polejax import checks
 from polejax.describe import describe
-from polejax.record import record, static
+from polejax.folder import Folder
+from polejax.record import record, replace, static
 from polejax.results import Results
 from polejax.scenario import Scenario
-from polejax.shards import Arrays, Shard, Study, run_shard
+from polejax.shards import IDENTITY, Arrays, Shard, Study, dimensions, run_shard
 
 _BYTES = {"cpu": 2**28}  # of rounds that a shard may hold
 _BYTES_ELSEWHERE = 2**31
@@ -83,11 +84,15 @@ def study(
     """
     task, manifest = _plan(scenarios, num_seeds, num_blocks, seed, names, seeds_per_shard)
     process, processes = jax.process_index(), jax.process_count()
-    place = folder.Folder(out, process)
+    place = Folder(out, "study", process)
     with place.locked():
-        manifest = place.begin(manifest)
+        manifest = place.begin(manifest, IDENTITY)
         every = [Shard(*numbers) for numbers in manifest["shards"]]
-        mine = [shard for shard in every[process::processes] if not place.has(shard)]
+        for shard in every:
+            if place.has(shard.name):
+                place.read(shard.name, shard.identity, [])  # damage is told before hours of work, not after
+        mine = [shard for shard in every[process::processes] if not place.has(shard.name)]
+        task = replace(task, sizes=tuple(manifest["sizes"]))
         _run(task, mine, place, executor, progress, sum(shard.count for shard in every) * num_blocks)
     return Results(out)
 
@@ -118,13 +123,13 @@ def _plan(
     seed = checks.whole("seed", seed, low=0, high=2**31 - 1)
     task = Study(jax.tree.map(np.asarray, listed), num_seeds, num_blocks, seed, sizes)
     manifest = {
-        "format": folder.FORMAT,
         "polejax": importlib.metadata.version("polejax"),
         "names": names,
         "scenarios": [describe(scenario) for scenario in listed],
         "num_seeds": task.num_seeds,
         "num_blocks": task.num_blocks,
         "seed": task.seed,
+        "sizes": list(sizes),
         "shards": [[s.scenario, s.first, s.count] for s in _shards(task)],
     }
     return task, manifest
@@ -154,28 +159,40 @@ def _seeds_per_shard(scenario: Scenario, num_seeds: int, num_blocks: int) -> int
 def _run(
     task: Study,
     mine: list[Shard],
-    place: folder.Folder,
+    place: Folder,
     executor: Any,
     progress: Callable[[Progress], None] | None,
     total: int,
 ) -> None:
-    begin = time.perf_counter()
-    missing = sum(shard.count for shard in mine) * task.num_blocks
-    simulated = 0
-    # One shard is written while the next is simulated.
+    report = _reporter(sum(shard.count for shard in mine) * task.num_blocks, total, progress)
     with concurrent.futures.ThreadPoolExecutor(1) as writer:
-        writing: concurrent.futures.Future[None] | None = None
+        before: tuple[Shard, concurrent.futures.Future[None]] | None = None
         for shard, (arrays, times) in _simulated(task, mine, executor):
-            if writing is not None:
-                writing.result()
-            writing = writer.submit(place.write, shard, arrays, {**_provenance(shard), **times})
-            simulated += shard.count * task.num_blocks
-            if progress is not None:
-                seconds = time.perf_counter() - begin
-                rate = simulated / seconds
-                progress(Progress(total - missing + simulated, total, seconds, rate, (missing - simulated) / rate))
-        if writing is not None:
-            writing.result()
+            variables = {name: (dimensions(name), array) for name, array in arrays.items()}
+            attributes = {**shard.identity, **provenance(), **times}
+            if before is not None:  # one shard is written while the next is simulated
+                before[1].result()
+                report(before[0].count * task.num_blocks)
+            before = shard, writer.submit(place.write, shard.name, variables, attributes)
+        if before is not None:
+            before[1].result()
+            report(before[0].count * task.num_blocks)
+
+
+def _reporter(missing: int, total: int, progress: Callable[[Progress], None] | None) -> Callable[[int], None]:
+    """A function to call with the number of blocks that have just reached the disk."""
+    begin = time.perf_counter()
+    written = 0
+
+    def report(blocks: int) -> None:
+        nonlocal written
+        written += blocks
+        if progress is not None:
+            seconds = time.perf_counter() - begin
+            rate = written / seconds
+            progress(Progress(total - missing + written, total, seconds, rate, (missing - written) / rate))
+
+    return report
 
 
 def _simulated(task: Study, shards: list[Shard], executor: Any) -> Iterable[tuple[Shard, tuple[Arrays, dict]]]:
@@ -204,13 +221,12 @@ def _simulated(task: Study, shards: list[Shard], executor: Any) -> Iterable[tupl
                 future.cancel()
 
 
-def _provenance(shard: Shard) -> dict[str, Any]:
-    device = jax.local_devices()[0]
+def provenance() -> dict[str, str]:
+    """What every file of results says of where it comes from."""
+    devices = jax.local_devices()
     return {
-        "scenario": shard.scenario,
-        "first_seed": shard.first,
         "polejax": importlib.metadata.version("polejax"),
         "jax": jax.__version__,
-        "device": f"{len(jax.local_devices())} x {device.device_kind}",
+        "device": f"{len(devices)} x {devices[0].device_kind}",
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -1,0 +1,71 @@
+"""netCDF files: written whole or not at all, read only where every checksum holds."""
+
+import io
+import os
+from typing import Any
+
+import numpy as np
+
+Variables = dict[str, tuple[tuple[str, ...], np.ndarray]]
+"""Arrays by name, each with the names of its dimensions."""
+
+
+def encode(variables: Variables, attributes: dict[str, str | int | float]) -> bytes:
+    """The bytes of a netCDF 4 file, every chunk of it with its checksum."""
+    import h5netcdf
+
+    buffer = io.BytesIO()
+    with h5netcdf.File(buffer, "w") as file:
+        for name, (dims, array) in variables.items():
+            for dim, size in zip(dims, array.shape, strict=True):
+                if dim not in file.dimensions:
+                    file.dimensions[dim] = size
+            stored = array.astype(np.int8) if array.dtype == bool else array
+            # Random mantissas do not compress; whatever else there is compresses well and fast.
+            packing = {} if name == "interval" else {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+            chunks = tuple(max(1, size) for size in array.shape)
+            variable = file.create_variable(
+                name, dims, stored.dtype, data=stored, chunks=chunks, fletcher32=True, **packing
+            )
+            if array.dtype == bool:
+                variable.attrs["dtype"] = "bool"  # xarray's convention
+        for name, value in attributes.items():
+            file.attrs[name] = value
+    return buffer.getvalue()
+
+
+def read(path: str, names: list[str] | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays (all, or those named that the file has) and attributes.
+
+    Raises:
+      OSError, or what else h5py raises: the file is damaged.
+    """
+    import h5netcdf
+
+    with h5netcdf.File(path, "r") as file:
+        arrays = {}
+        for name in file.variables if names is None else [name for name in names if name in file.variables]:
+            variable = file.variables[name]
+            arrays[name] = np.asarray(variable[...])
+            if variable.attrs.get("dtype") == "bool":
+                arrays[name] = arrays[name].astype(bool)
+        return arrays, dict(file.attrs)
+
+
+def write_whole(path: str, content: bytes, process: int = 0) -> None:
+    """Write a file so that it appears under its name only when every byte is on the disk.
+
+    Raises:
+      OSError: the disk is full, the folder cannot be written, and so on; nothing is left behind.
+    """
+    temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.p{process}.part")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise

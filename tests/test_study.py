@@ -1,0 +1,252 @@
+"""Studies: the same numbers however they are run, killed or cut up, and one clear line for whatever is wrong."""
+
+import concurrent.futures
+import errno
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+import studies
+
+import polejax as pj
+from polejax import netcdf, shards, timing
+from polejax.folder import Folder
+
+
+def parts(out):
+    folder = os.path.join(out, "parts")
+    return {name: netcdf.read(os.path.join(folder, name))[0] for name in sorted(os.listdir(folder))}
+
+
+def assert_same_parts(out, whole):
+    found, expected = parts(out), parts(whole)
+    assert found.keys() == expected.keys()
+    for name, arrays in expected.items():
+        for variable, array in arrays.items():
+            np.testing.assert_array_equal(found[name][variable], array, err_msg=f"{name}: {variable}")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The study, run in one go on eight devices."""
+    out = str(tmp_path_factory.mktemp("study") / "whole")
+    studies.run(out)
+    return out
+
+
+def spawn(*arguments, devices=1):
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu"}
+    return subprocess.Popen(
+        [sys.executable, studies.__file__, *map(str, arguments)], env=environment, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_a_study_is_its_chains(whole):
+    """What is read back is what `simulate` gives, seed by seed, under the keys that are promised."""
+    result = pj.open_study(whole)
+    assert result.complete
+    data = result.to_xarray()
+    assert data.sizes == {"scenario": 2, "seed": studies.SEEDS, "height": studies.BLOCKS, "node": 3}
+    for index, scenario in enumerate(studies.scenarios()):
+        chains = jax.jit(jax.vmap(lambda key, scenario: pj.simulate(key, scenario, studies.BLOCKS), (0, None)))(
+            shards.seed_keys(3, 0, studies.SEEDS), scenario
+        )
+        for name in ("interval", "producer", "published", "published_by", "settled"):
+            np.testing.assert_array_equal(data[name].values[index], np.asarray(getattr(chains, name)), err_msg=name)
+        assert result.summarise(index).interval_mean.value == pytest.approx(pj.summarise(chains).interval_mean.value)
+    # Common random numbers: without forks, twice the work is twice the interval, chain by chain.
+    first = data.isel(height=0)
+    alone = (first["published"] == 1).all("scenario").values
+    assert alone.mean() > 0.8
+    np.testing.assert_allclose(first["interval"][1, alone], 2 * first["interval"][0, alone], rtol=1e-5)
+
+
+def test_parameters_are_coordinates_and_rows(whole, tmp_path):
+    data = pj.open_study(whole).to_xarray()
+    np.testing.assert_array_equal(data["mechanism.work"], [300.0, 600.0])
+    assert (data["mechanism.type"] == "PoW").all()
+    np.testing.assert_allclose(data["nodes.power"], [[0.5, 0.3, 0.2]] * 2)
+    data.to_netcdf(tmp_path / "all.nc", engine="h5netcdf")
+    frame = pj.open_study(whole).to_pandas()
+    assert len(frame) == int(data["settled"].sum())
+    assert frame["interval"].sum() == pytest.approx(float(data["interval"].where(data["settled"]).sum()))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
+def test_killed_twenty_times(whole, tmp_path):
+    out = str(tmp_path / "killed")
+    process = spawn("kill", out, 20, 0)
+    lives = [line.split() for line in process.communicate(timeout=900)[0].splitlines()]
+    assert [killed for _, killed in lives] == ["True"] * 20
+    done = [int(count) for count, _ in lives]
+    assert done == sorted(done)  # nothing lost
+    assert 10 <= done[-1] < len(parts(whole))  # and not finished yet
+    assert not pj.open_study(out).complete
+    partial = pj.open_study(out).to_xarray()
+    assert int((~partial["interval"].isnull()).any("height").sum()) == done[-1] * studies.SHARD
+    written = {name: os.stat(os.path.join(out, "parts", name)).st_mtime_ns for name in os.listdir(f"{out}/parts")}
+    studies.run(out)
+    assert_same_parts(out, whole)
+    for name, when in written.items():  # none was repeated
+        assert name.startswith(".") or os.stat(os.path.join(out, "parts", name)).st_mtime_ns == when
+    assert not [name for name in os.listdir(f"{out}/parts") if name.startswith(".")]
+
+
+def test_two_processes_of_one_device(whole, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    out = str(tmp_path / "ranks")
+    ranks = [spawn("rank", out, rank, port) for rank in range(2)]
+    for rank in ranks:
+        rank.communicate(timeout=300)
+    assert [rank.returncode for rank in ranks] == [0, 0]
+    assert_same_parts(out, whole)
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes", "dask"])
+def test_executors(whole, tmp_path, kind):
+    out = str(tmp_path / kind)
+    if kind == "threads":
+        with concurrent.futures.ThreadPoolExecutor(2) as executor:
+            studies.run(out, executor=executor)
+    elif kind == "processes":
+        context = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as executor:
+            studies.run(out, executor=executor)
+    else:
+        distributed = pytest.importorskip("distributed")
+        with distributed.Client(n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+            studies.run(out, executor=client.get_executor())
+    assert_same_parts(out, whole)
+
+
+def small(out, **changes):
+    scenario = pj.Scenario(pj.nodes.equal(2), pj.network.clique(2, 1.0), pj.PoW(work=10.0))
+    return pj.study(scenario, **{"num_seeds": 5, "num_blocks": 4, "out": out, "seeds_per_shard": 2, **changes})
+
+
+def one_line(error, *words):
+    text = str(error.value)
+    assert "\n" not in text
+    assert [word for word in words if word not in text] == [], text
+
+
+def test_another_study_is_refused(tmp_path):
+    out = tmp_path / "study"
+    small(out)
+    with pytest.raises(pj.StudyError) as error:
+        small(out, num_blocks=5)
+    one_line(error, str(out), "holds another study", "num_blocks: 4, not 5")
+    other = pj.Scenario(pj.nodes.equal(2), pj.network.clique(2, 1.0), pj.PoW(work=11.0))
+    with pytest.raises(pj.StudyError) as error:
+        pj.study(other, 5, 4, out)
+    one_line(error, "scenarios[0].mechanism.work: 10.0, not 11.0")
+    assert small(out, seeds_per_shard=4).complete  # how it is cut is no matter
+
+
+def test_a_second_process_leaves(tmp_path):
+    out = tmp_path / "study"
+    with Folder(out, "study").locked(), pytest.raises(pj.StudyError) as error:
+        small(out)
+    one_line(error, str(out), "in use by another process")
+    assert small(out).complete
+
+
+def test_damage_is_named_and_mended_by_hand(tmp_path):
+    out = str(tmp_path / "study")
+    result = small(out)
+    before = parts(out)
+    path = tmp_path / "study" / "parts" / sorted(before)[1]
+    content = path.read_bytes()
+    for damaged in (content[: len(content) // 2], b""):
+        path.write_bytes(damaged)
+        for read in (result.to_xarray, lambda: small(out)):
+            with pytest.raises(pj.StudyError) as error:
+                read()
+            one_line(error, str(path), "is damaged", "delete it and run again")
+    interval = np.ascontiguousarray(before[path.name]["interval"]).tobytes()
+    at = content.index(interval[:16])
+    path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])  # a single bit
+    with pytest.raises(pj.StudyError) as error:
+        result.to_xarray()
+    one_line(error, str(path), "is damaged")
+    path.unlink()
+    assert [shard.first for shard in result.missing] == [2]
+    assert small(out).complete
+    np.testing.assert_array_equal(parts(out)[path.name]["interval"], before[path.name]["interval"])
+
+
+def test_a_damaged_manifest(tmp_path):
+    out = str(tmp_path / "study")
+    small(out)
+    manifest = tmp_path / "study" / "study.json"
+    for text in (manifest.read_text()[:100], "[]", "{}", '{"format": 1}'):
+        manifest.write_text(text)
+        for read in (lambda: pj.open_study(out), lambda: small(out)):
+            with pytest.raises(pj.StudyError) as error:
+                read()
+            one_line(error, str(manifest), "is damaged")
+    manifest.write_text('{"format": 99}')
+    with pytest.raises(pj.StudyError, match="format 99, this polejax reads 1"):
+        pj.open_study(out)
+    assert len(parts(out)) == 3
+    with pytest.raises(pj.StudyError, match="holds no study"):
+        pj.open_study(str(tmp_path))
+
+
+def test_a_full_disk_and_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    out = str(tmp_path / "study")
+    flushed = []
+
+    def full(_):
+        flushed.append(1)
+        if len(flushed) > 2:  # the manifest and one shard fit
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(pj.StudyError) as error:
+            small(out)
+    one_line(error, out, "No space left on device", "what is finished is kept")
+    assert len(parts(out)) == 1
+    assert small(out).complete
+    (tmp_path / "file").write_text("")
+    with pytest.raises(pj.StudyError) as error:
+        small(str(tmp_path / "file" / "study"))
+    one_line(error, "cannot write", "Not a directory", "choose another folder")
+
+
+def test_arguments_are_checked(tmp_path):
+    scenario = pj.Scenario(pj.nodes.equal(2), pj.network.instant(2), pj.PoW(work=10.0))
+    for wrong, message in (
+        ({"scenarios": []}, "scenarios must not be empty"),
+        ({"scenarios": [scenario, 3]}, r"scenarios\[1\] must be a polejax.Scenario, got int"),
+        ({"num_seeds": 0}, "num_seeds must be at least 1, got 0"),
+        ({"names": ["a", "b"]}, "names must be 1 different words"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            pj.study(**{"scenarios": scenario, "num_seeds": 1, "num_blocks": 1, "out": tmp_path / "no", **wrong})
+    assert not (tmp_path / "no").exists()
+
+
+def test_progress_and_one_program_for_a_sweep(tmp_path):
+    lines = []
+    scenarios = [
+        pj.Scenario(pj.nodes.from_shares(shares), pj.network.clique(2, seconds), pj.PoW(work=10.0))
+        for shares, seconds in (([1, 2], 0.0), ([1, 1], 3.0), ([5, 1], 1.0))
+    ]
+    sizes = {"num_blocks": 7, "seeds_per_shard": 4}
+    pj.study(scenarios[:1], 4, out=tmp_path / "one", **sizes)
+    with timing.compilation() as compiled:
+        result = pj.study(scenarios, 6, out=tmp_path / "all", progress=lines.append, **sizes)
+    assert compiled.programs == 0  # neither another scenario nor the smaller last shard
+    assert [line.done for line in lines] == [28, 56, 84, 98, 112, 126]
+    assert str(lines[-1]).startswith("126 of 126 blocks (100%), ")
+    assert lines[-1].left == 0.0
+    assert result.timings()["compile_seconds"] == 0.0 < result.timings()["run_seconds"]
