@@ -9,6 +9,7 @@ import numpy as np
 from polejax import checks, estimate, learners
 from polejax.election import FirstSeen
 from polejax.estimate import Array, Estimate
+from polejax.fairness import powers
 from polejax.history import History
 from polejax.record import record, static
 from polejax.scenario import Scenario
@@ -43,7 +44,9 @@ def summarise_cost(
     """Estimate on the host, in float64, what a history's settled blocks cost.
 
     All work is `History.useful` where a mechanism computes it, else total power x time: a node that hashes or trains
-    until it hears a block is never idle. What the program computed beyond that in idle lanes costs nobody but us.
+    until it hears a block is never idle (where power changes along the chain, this takes all nodes for working on the
+    same height: exact but for the delays around each change). What the program computed beyond that, in idle lanes,
+    costs nobody but us.
 
     Energy is joules per work unit x work, the same for every node; idling, networking and verification are left out.
 
@@ -81,12 +84,13 @@ def summarise_cost(
         return estimate.mean(parts, wholes, confidence) or estimate.unknown(0.0)
 
     interval = np.atleast_2d(history.interval).astype(np.float64)
-    power = np.asarray(scenario.nodes.power, dtype=np.float64)
-    all_work = total(np.atleast_2d(history.useful) if history.useful is not None else interval * power.sum())
+    power = powers(scenario.nodes, history.num_blocks).sum(axis=1)
+    all_work = total(np.atleast_2d(history.useful) if history.useful is not None else interval * power)
     blocks, seconds = settled[some].sum(axis=1) * 1.0, total(interval)
     flops = flops_per_step(scenario.mechanism) if flops_per_unit is None else float(flops_per_unit)
     work, pace = ratio(all_work, blocks), ratio(all_work, seconds)
-    known = isinstance(scenario.election, FirstSeen) and scenario.adversary is None  # when nodes began
+    honest = isinstance(scenario.election, FirstSeen) and scenario.adversary is None
+    known = honest and not hasattr(scenario.network, "at")  # when nodes began
     best = _best_work(history, scenario, top) if known else None
     return Cost(
         work_per_block=work,
@@ -130,8 +134,8 @@ def winner_work(history: History, scenario: Scenario) -> Array:
         delay = _delays(scenario, some)
         chosen = np.isin(parent, some)
         begun[chosen] = delay[np.searchsorted(some, parent[chosen]), producer[chosen]]
-    power = np.asarray(scenario.nodes.power, dtype=np.float64)
-    return power[producer] * (np.atleast_2d(history.interval).astype(np.float64) - begun)
+    power = powers(scenario.nodes, history.num_blocks)[np.arange(history.num_blocks), producer]
+    return power * (np.atleast_2d(history.interval).astype(np.float64) - begun)
 
 
 def node_work(history: History, scenario: Scenario) -> Array:
@@ -145,7 +149,7 @@ def node_work(history: History, scenario: Scenario) -> Array:
     if history.rounds is None:
         raise ValueError("history must keep its rounds, got None: simulate(..., keep_rounds=True)")
     nodes = history.num_nodes
-    delay = _delays(scenario, np.arange(nodes))
+    delay, power = _delays(scenario, np.arange(nodes)), powers(scenario.nodes, history.num_blocks)
     source = np.asarray(history.rounds.source).reshape(-1, history.num_blocks, nodes)
     interval = np.asarray(history.rounds.blocks.interval, dtype=np.float64).reshape(source.shape)
     work = np.empty(source.shape)
@@ -155,7 +159,7 @@ def node_work(history: History, scenario: Scenario) -> Array:
         published = stamp + interval[:, height]
         stamp = np.take_along_axis(published, chosen, axis=1)
         heard = stamp + delay[chosen, np.arange(nodes)]
-        work[:, height] = (heard - start) * np.asarray(scenario.nodes.power, dtype=np.float64)
+        work[:, height] = (heard - start) * power[height]
         start = heard
     return work
 

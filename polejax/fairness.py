@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from polejax import checks, estimate
@@ -9,6 +11,7 @@ from polejax.estimate import Array, Estimate
 from polejax.history import History
 from polejax.nodes import Nodes
 from polejax.record import record, static
+from polejax.schedule import Scheduled, at_height
 
 
 @record
@@ -16,8 +19,8 @@ class Fairness:
     """Shares of the canonical blocks against shares of the power, and how concentrated each is; float64."""
 
     win_share: Estimate  # [N]
-    power_share: Array  # [N]
-    advantage: Estimate  # [N], win share / power share: 1 is fair
+    power_share: Array  # [N]; of power that changes along the chain: its mean over settled heights
+    advantage: Estimate  # [N], win share / power share: 1 is fair; 0 of a node without power
     gini: Estimate  # of wins: 0 all equal, (N - 1) / N one takes all
     gini_power: float
     hhi: Estimate  # of wins: 1 / N all equal, 1 one takes all
@@ -72,7 +75,18 @@ def wins(history: History) -> tuple[Array, Array]:
     return _by_producer(history, np.ones(np.shape(history.settled))), np.atleast_2d(history.settled).sum(axis=1) * 1.0
 
 
-def summarise_fairness(history: History, nodes: Nodes, majority: float = 0.5, confidence: float = 0.95) -> Fairness:
+def powers(nodes: Nodes | Scheduled, num_blocks: int) -> Array:
+    """Power of every node while it works on each of the heights 1 .. H, float64 [H, N] work units per second."""
+    if not hasattr(nodes, "at"):
+        return np.broadcast_to(np.asarray(nodes.power, dtype=np.float64), (num_blocks, nodes.count))
+    nodes = jax.tree.map(jnp.asarray, nodes)
+    heights = jnp.arange(1, num_blocks + 1, dtype=jnp.int32)
+    return np.asarray(jax.vmap(lambda height: at_height(nodes, height).power)(heights), dtype=np.float64)
+
+
+def summarise_fairness(
+    history: History, nodes: Nodes | Scheduled, majority: float = 0.5, confidence: float = 0.95
+) -> Fairness:
     """Estimate on the host, in float64, how wins follow power.
 
     Args:
@@ -95,10 +109,10 @@ def summarise_fairness(history: History, nodes: Nodes, majority: float = 0.5, co
     """
     confidence = _checked_confidence(confidence)
     won, blocks = _settled_seeds(*wins(history))
-    power = np.asarray(nodes.power, dtype=np.float64)
-    if power.shape != won.shape[1:]:
-        raise ValueError(f"nodes must be the history's {won.shape[1]}, got powers of shape {power.shape}")
-    power = power / power.sum()
+    if nodes.count != history.num_nodes:
+        raise ValueError(f"nodes must be the history's {history.num_nodes}, got {nodes.count}")
+    power = powers(nodes, history.num_blocks)
+    power = np.atleast_2d(history.settled).sum(axis=0) @ (power / power.sum(axis=1, keepdims=True)) / blocks.sum()
     share = estimate.share(won, blocks[:, None], confidence)
     value = won.sum(axis=0) / blocks.sum()
     seeds = len(blocks)
@@ -112,7 +126,7 @@ def summarise_fairness(history: History, nodes: Nodes, majority: float = 0.5, co
     return Fairness(
         win_share=share,
         power_share=power,
-        advantage=Estimate(share.value / power, share.low / power, share.high / power),
+        advantage=Estimate(*(end / np.where(power > 0, power, np.inf) for end in (share.value, share.low, share.high))),
         gini=unequal,
         gini_power=float(gini(power)),
         hhi=estimate.real(index, indices, confidence),

@@ -68,6 +68,7 @@ def test_few_blocks_do_not_look_concentrated():
     for _ in range(200):
         few = replace(
             history(),
+            interval=np.ones((8, 4)),
             producer=random.integers(0, 10, (8, 4)),
             settled=np.ones((8, 4), bool),
             published_by=np.zeros((8, 10)),
@@ -144,6 +145,22 @@ class Students:
         no = jnp.zeros(steps.shape, bool)
         model = pj.Learning(claimed, no.astype(jnp.int32), no, jnp.zeros((*steps.shape, 0)))
         return pj.Claims(steps, claimed, ~no, computed=2.0 * steps, learning=model)
+
+
+def test_power_that_changes_is_counted_as_it_changes():
+    nodes = pj.schedule.schedule(pj.nodes.equal(4, total=1.0), [0, 101], [[1, 1, 1, 1], [2, 1, 0, 0]])
+    setting = pj.Scenario(nodes, pj.network.instant(4), pj.PoW(10.0))
+    batch = jax.jit(jax.vmap(lambda key: pj.simulate(key, setting, 400)))
+    chains = jax.tree.map(np.asarray, batch(jax.random.split(jax.random.key(2), SEEDS)))
+    found = fairness.summarise_fairness(chains, nodes)
+    np.testing.assert_allclose(found.power_share, [0.25 * 0.25 + 0.5, 0.25 * 0.25 + 0.25, 0.0625, 0.0625], rtol=1e-5)
+    assert sigmas(found.advantage, 1.0) < 5
+    spent = cost.summarise_cost(chains, setting)
+    assert sigmas(spent.work_per_block, 10.0) < 5  # the difficulty never changes, so neither does the work
+    assert sigmas(spent.winner_share, 0.25 * 0.25 + 0.75 * (4 + 1) / 9) < 5
+    random = pj.network.random_delays(pj.network.instant(4), pj.network.constant_delay(0.1))
+    unknown = cost.summarise_cost(chains, pj.Scenario(nodes, random, pj.PoW(10.0)))
+    assert unknown.winner_share is None  # when nodes began, nobody wrote down
 
 
 def test_training_is_counted_in_steps_and_the_best_models_in_theirs():
