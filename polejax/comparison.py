@@ -209,10 +209,7 @@ def to_xarray(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
             arrays |= {"tip": history.tip, "commitment": history.commitment}
         if history.learning is not None:
             arrays["curve"] = history.learning.curve
-        data = {
-            name: (dims.get(name, shards.DIMENSIONS.get(name, shards.DIMENSIONS[None])), array)
-            for name, array in arrays.items()
-        }
+        data = {name: (dims.get(name) or shards.dimensions(name), array) for name, array in arrays.items()}
         description = as_text(describe(outcome.scenarios[label]))
         power = np.asarray(outcome.scenarios[label].nodes.power)
         parts.append(

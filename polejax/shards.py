@@ -60,7 +60,7 @@ def run_shard(study: Study, shard: Shard) -> tuple[Arrays, dict[str, float]]:
       shard: one of its shards.
 
     Returns:
-      Arrays by name, leading axis the shard's seeds (see `kept`), and {"compile_seconds", "run_seconds"}. Seed s of
+      Arrays by name, leading axis the shard's seeds (see `variables`), and {"compile_seconds", "run_seconds"}. Seed s of
       every scenario runs under the same key, `fold_in(key(study.seed), s)`: common random numbers.
     """
     # The last shard is simulated at full size and cut, as its own size would be another program to compile.
@@ -70,7 +70,7 @@ def run_shard(study: Study, shard: Shard) -> tuple[Arrays, dict[str, float]]:
         history = simulate_many(keys, study.scenarios[shard.scenario], study.num_blocks)
         seconds = time.perf_counter() - begin
     times = {"compile_seconds": compiling.seconds, "run_seconds": max(seconds - compiling.seconds, 0.0)}
-    return {name: array[: shard.count] for name, array in kept(history).items()}, times
+    return {name: array[: shard.count] for name, array in variables(history).items()}, times
 
 
 def seed_keys(seed: int, first: int, count: int) -> jax.Array:
@@ -79,7 +79,7 @@ def seed_keys(seed: int, first: int, count: int) -> jax.Array:
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(seed), numbers)
 
 
-def kept(history: History) -> Arrays:
+def variables(history: History) -> Arrays:
     """The arrays of a history [S, H] that a study keeps, in dtypes as narrow as their range; hashes are left out."""
     index = np.int16 if history.num_nodes < 2**15 else np.int32
     arrays = {
