@@ -125,6 +125,11 @@ class Leaked:
         return self.mechanism.hashes_tips
 
     @property
+    def scored(self) -> bool:
+        """Whether its claims differ in score."""
+        return getattr(self.mechanism, "scored", True)
+
+    @property
     def initial_difficulty(self) -> Array:
         """f32[], what the first block demands."""
         return self.mechanism.initial_difficulty

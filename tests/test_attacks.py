@@ -140,7 +140,9 @@ def test_steadier_laws_make_catching_up_rarer_at_equal_pace_but_not_at_equal_pow
         scenario = pj.Scenario(nodes, pj.network.instant(nodes.count), mechanism)
         return double_spend.race(keys, scenario, attacker, 2, horizon=30)
 
-    assert chance(lone, 8.0).high < chance(lone, 1.0).low  # both chains keep their mean intervals
+    memoryless, expected = chance(lone, 1.0), theory.double_spend(0.25, 2)
+    assert_within(memoryless.value, expected, math.sqrt(expected * (1 - expected) / len(keys)))
+    assert chance(lone, 8.0).high < memoryless.low  # both chains keep their mean intervals
     assert chance(nine, 8.0).low > chance(nine, 1.0).high  # nine steady nodes are hardly faster than one of their size
 
 

@@ -89,6 +89,14 @@ def test_what_is_skipped_does_not_count():
     np.testing.assert_array_equal(seen[0], np.broadcast_to((np.arange(60) >= 10) & (np.arange(60) < 36), (2, 60)))
 
 
+def test_ratios_know_that_their_parts_vary_together():
+    bottom = np.random.default_rng(3).uniform(1.0, 100.0, 50)
+    assert measures.ratio(3.0 * bottom, bottom) == pytest.approx((3.0, 0.0), abs=1e-12)
+    top = bottom + np.random.default_rng(4).normal(0.0, 5.0, 50)
+    error = (top - bottom * top.sum() / bottom.sum()).std(ddof=1) / math.sqrt(50) / bottom.mean()  # linearised
+    assert measures.ratio(top, bottom)[1] == pytest.approx(error, rel=0.05)
+
+
 def test_rare_events_have_an_error():
     value, error = measures.share(np.zeros(1_000, bool))
     assert value == 0.0
