@@ -32,8 +32,8 @@ class Blocks:
     """The blocks that nodes would publish at one height, leading axis N; only those with `source[i] == i` exist."""
 
     interval: Array  # f32[N], s since the parent was published
-    score: Array  # f32[N]
-    difficulty: Array  # f32[N]
+    score: Array | None  # f32[N]; None of a mechanism that says its claims are all alike: 1
+    difficulty: Array | None  # f32[N]; None under a controller that never moves it
     commitment: Array | None  # u32[N, 8], None where the mechanism needs no hashes, like the tip
     tip: Array | None  # u32[N, 8]
     learning: Learning | None
@@ -110,7 +110,10 @@ def _blocks(scenario: Scenario, views: Views, claims: Claims, interval: Array) -
     uncles = jnp.int32(0) if views.rivals is None else views.rivals
     controller = scenario.difficulty.extend(views.controller, interval, views.height, uncles)
     commitment = None if tip is None else claims.commitment
-    return Blocks(interval, claims.score, views.difficulty, commitment, tip, claims.learning), controller
+    # What never changes is not written down at every height: it would cost as much as the race itself.
+    score = claims.score if getattr(scenario.mechanism, "scored", True) else None
+    difficulty = views.difficulty if scenario.difficulty.per_branch else None
+    return Blocks(interval, score, difficulty, commitment, tip, claims.learning), controller
 
 
 def advance(key: Array, scenario: Scenario, views: Views, num_blocks: int) -> tuple[Views, Round]:

@@ -37,6 +37,7 @@ class HashedPoW:
     chunk: int | None = static(default=None)
 
     hashes_tips: ClassVar[bool] = True
+    scored: ClassVar[bool] = False
     segment: ClassVar[int] = 256
     cached_lanes: ClassVar[int] = 16
 

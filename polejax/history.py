@@ -1,5 +1,7 @@
 """History: what is kept of a chain."""
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from polejax.chain import Canonical, Round
@@ -41,14 +43,15 @@ class History:
         return self.published_by.shape[-1]
 
 
-def from_chain(canonical: Canonical, rounds: Round, keep_rounds: bool = False) -> History:
+def from_chain(scenario: Any, canonical: Canonical, rounds: Round, keep_rounds: bool = False) -> History:
     """History of one chain's H heights from the walk back along its rounds; `keep_rounds` keeps the [H, N] records."""
-    blocks = canonical.blocks
+    blocks, heights = canonical.blocks, canonical.producer.shape
+    constant = jnp.broadcast_to(scenario.mechanism.initial_difficulty, heights)
     return History(
         interval=blocks.interval,
         producer=canonical.producer,
-        score=blocks.score,
-        difficulty=blocks.difficulty,
+        score=jnp.ones(heights) if blocks.score is None else blocks.score,
+        difficulty=constant if blocks.difficulty is None else blocks.difficulty,
         commitment=blocks.commitment,
         tip=blocks.tip,
         settled=canonical.settled,

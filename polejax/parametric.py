@@ -36,6 +36,7 @@ class Parametric:
     law: Law = static()
 
     hashes_tips: ClassVar[bool] = False
+    scored: ClassVar[bool] = False
     segment: ClassVar[int] = 4096
     cached_lanes: ClassVar[int] = 1024
 

@@ -114,10 +114,11 @@ class PoLe:
 
     def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
         """Claims of nodes that really trained, work f32[N] in steps; see `Mechanism.race`."""
+        key, jitter_key = jax.random.split(key)
         keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, nodes.address)
         order_keys, begin_keys = jax.vmap(lambda key: tuple(jax.random.split(key)))(keys)
         material = learning.prepare(self, order_keys, views.tip, nodes.address)
-        slowness = draw.lognormal_of(draw.bits(jax.random.fold_in(key, 1), nodes.address), self.jitter)
+        slowness = draw.lognormal_of(draw.bits(jitter_key, nodes.address), self.jitter)
         chunk = rounded(self.evaluate_every * slowness)  # work between a node's evaluations, in steps of usual length
         race = _Race.begin(self, learning.begin(self, begin_keys, material), nodes.count)
 

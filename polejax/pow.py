@@ -28,6 +28,7 @@ class PoW:
 
     work: Array
     hashes_tips: ClassVar[bool] = False
+    scored: ClassVar[bool] = False
     segment: ClassVar[int] = 4096
     cached_lanes: ClassVar[int] = 1024
 

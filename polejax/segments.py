@@ -67,8 +67,12 @@ def simulate_many(
             jax.block_until_ready(history)
             progress(num_seeds * num_blocks, num_seeds * num_blocks)
         return _on_host(history, num_seeds)
-    start, walk = _start(chains, tuple(devices)), _walk(chains, tuple(devices))
+    start, walker = _start(chains, tuple(devices)), _walk(chains, tuple(devices))
     views = start(keys, scenario)
+
+    def walk(rounds: chain.Round, holders: Array) -> tuple[Array, History]:
+        return walker(rounds, holders, scenario)
+
     unsettled: list[chain.Round] = []
     parts: list[History] = []
     for first in range(0, num_blocks, segment):
@@ -135,8 +139,8 @@ def _play(num_blocks: int, chains: int, devices: tuple[Any, ...]) -> Any:
 
 @functools.cache
 def _walk(chains: int, devices: tuple[Any, ...]) -> Any:
-    def walk(rounds: chain.Round, holders: Array) -> tuple[Array, History]:
+    def walk(rounds: chain.Round, holders: Array, scenario: Scenario) -> tuple[Array, History]:
         holders, canonical = chain.settle(rounds, holders)
-        return holders, from_chain(canonical, rounds)
+        return holders, from_chain(scenario, canonical, rounds)
 
-    return _sharded(walk, chains, devices, (), 2)
+    return _sharded(walk, chains, devices, (2,), 3)

@@ -42,7 +42,7 @@ def exact():
 def test_a_claim_is_what_plain_sequential_training_gives(exact):
     """Train each node by a plain Python loop behind a layer that hashlib derives; find the same step and accuracies."""
     views, _, claims = exact
-    mechanism, task, key = small_pole(jitter=0.0), small_task(), jax.random.key(1)
+    mechanism, task, key = small_pole(jitter=0.0), small_task(), jax.random.split(jax.random.key(1))[0]
 
     @jax.jit
     def step(params, state, inputs, labels):
