@@ -4,7 +4,8 @@ Data flows one way, and so does this table of contents.
 """
 
 from polejax import difficulty, learners, network, nodes, readers, tasks, theory
-from polejax.bank import Bank, learning_curves
+from polejax.bank import Bank, load_bank
+from polejax.curves import learning_curves
 from polejax.election import FirstSeen
 from polejax.estimate import Estimate
 from polejax.folder import StudyError
@@ -47,6 +48,7 @@ __all__ = [
     "difficulty",
     "learners",
     "learning_curves",
+    "load_bank",
     "network",
     "nodes",
     "open_study",

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import time
 from importlib import metadata
 from typing import Any
 
@@ -47,4 +48,15 @@ def machine() -> dict[str, Any]:
         "processes": jax.process_count(),
         "cores": os.cpu_count(),
         "system": platform.platform(),
+    }
+
+
+def provenance() -> dict[str, str]:
+    """What every file of results says of where it comes from: versions and device, and when."""
+    found, device = versions(), machine()
+    return {
+        "polejax": found["polejax"],
+        "jax": found["jax"],
+        "device": f"{device['devices']} x {device['kind']} ({device['platform']})",
+        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -98,7 +98,10 @@ class Folder:
 
     def write(self, name: str, variables: netcdf.Variables, attributes: dict[str, Any]) -> None:
         """Write a part whole; raises StudyError, leaving all others untouched."""
-        path = self.part_path(name)
+        self.write_file(self.part_path(name), variables, attributes)
+
+    def write_file(self, path: str, variables: netcdf.Variables, attributes: dict[str, Any]) -> None:
+        """Write any file whole; see `write`."""
         with _explained(path, "make room or give access, and run again: what is finished is kept"):
             netcdf.write_whole(path, netcdf.encode(variables, attributes), self.process)
 
@@ -106,7 +109,12 @@ class Folder:
         self, name: str, expected: dict[str, int], names: list[str] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Arrays and attributes of a part; raises StudyError where it is damaged or its attributes not as expected."""
-        path = self.part_path(name)
+        return self.read_file(self.part_path(name), expected, names)
+
+    def read_file(
+        self, path: str, expected: dict[str, int], names: list[str] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Arrays and attributes of any file; see `read`."""
         remedy = "delete it and run again"
         try:
             arrays, attributes = netcdf.read(path, names)

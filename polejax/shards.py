@@ -60,8 +60,8 @@ def run_shard(study: Study, shard: Shard) -> tuple[Arrays, dict[str, float]]:
       shard: one of its shards.
 
     Returns:
-      Arrays by name, leading axis the shard's seeds (see `variables`), and {"compile_seconds", "run_seconds"}. Seed s of
-      every scenario runs under the same key, `fold_in(key(study.seed), s)`: common random numbers.
+      Arrays by name, leading axis the shard's seeds (see `variables`), and {"compile_seconds", "run_seconds"}. Seed s
+      of every scenario runs under the same key, `fold_in(key(study.seed), s)`: common random numbers.
     """
     # The last shard is simulated at full size and cut, as its own size would be another program to compile.
     keys = seed_keys(study.seed, shard.first, study.sizes[shard.scenario])

@@ -14,6 +14,7 @@ import numpy as np
 
 from polejax import checks
 from polejax.describe import describe
+from polejax.devices import provenance
 from polejax.folder import Folder
 from polejax.record import record, replace, static
 from polejax.results import Results
@@ -219,14 +220,3 @@ def _simulated(task: Study, shards: list[Shard], executor: Any) -> Iterable[tupl
         for future in pending:
             with contextlib.suppress(AttributeError):  # submitit's jobs and MPI's cannot all be cancelled
                 future.cancel()
-
-
-def provenance() -> dict[str, str]:
-    """What every file of results says of where it comes from."""
-    devices = jax.local_devices()
-    return {
-        "polejax": importlib.metadata.version("polejax"),
-        "jax": jax.__version__,
-        "device": f"{len(devices)} x {devices[0].device_kind}",
-        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }

@@ -68,6 +68,47 @@ def test_a_mismatch_is_named(pole, bank):
         bank.check_matches(small_pole(task_seed=1))
 
 
+def test_saved_and_loaded(pole, bank, tmp_path):
+    bank.save(tmp_path / "bank.nc")
+    again = pj.load_bank(tmp_path / "bank.nc", pole)
+    for name in ("validation", "test", "diverged"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(bank, name))
+    assert (again.trained, again.evaluate_every) == (bank.trained, bank.evaluate_every)
+    with pytest.raises(ValueError, match="it has batch_size: 16, not 8"):
+        pj.load_bank(tmp_path / "bank.nc", small_pole(batch_size=8))
+    content = (tmp_path / "bank.nc").read_bytes()
+    (tmp_path / "bank.nc").write_bytes(content[:-100])
+    with pytest.raises(pj.StudyError, match=r"bank\.nc is damaged"):
+        pj.load_bank(tmp_path / "bank.nc")
+    with pytest.raises(pj.StudyError, match="does not exist: check the path"):
+        pj.load_bank(tmp_path / "none.nc")
+    with pytest.raises(pj.StudyError, match="No such file or directory"):
+        bank.save(tmp_path / "none" / "bank.nc")
+
+
+def test_stopped_and_gone_on(pole, bank, tmp_path):
+    """Stopped after the first of several chunks, a bank goes on; for more curves, it grows."""
+
+    class Stop(Exception):
+        pass
+
+    def stop(done, total):
+        raise Stop
+
+    out = tmp_path / "bank"
+    with pytest.raises(Stop):
+        pj.learning_curves(jax.random.key(1), pole, 1_100, out=out, progress=stop)
+    partial = pj.load_bank(out, pole)
+    assert 0 < partial.num_curves < 1_100
+    np.testing.assert_array_equal(partial.validation[:40], bank.validation)
+    done = []
+    grown = pj.learning_curves(jax.random.key(1), pole, 1_200, out=out, progress=lambda *counts: done.append(counts))
+    assert done[0][0] > partial.num_curves  # what was saved is not trained again
+    np.testing.assert_array_equal(grown.validation, pj.learning_curves(jax.random.key(1), pole, 1_200).validation)
+    with pytest.raises(pj.StudyError, match=r"holds another bank; it has key\.key\[1\]: 1, not 2: choose another"):
+        pj.learning_curves(jax.random.key(2), pole, 1_200, out=out)
+
+
 def test_an_honest_interval_includes_the_bank():
     """Of 40 banks of 256 curves, replayed long, seeds alone cover the law's mean rarely, split banks nearly always."""
     scenario = pj.Scenario(pj.nodes.equal(1), pj.network.instant(1), pj.Replay(geometric_bank(0), 0.5, jitter=0.0))

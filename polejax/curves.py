@@ -1,0 +1,159 @@
+"""Curves: many networks trained at once to a fixed budget, for a bank."""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from polejax import bank, checks, lanes, learning
+from polejax.bank import Bank
+from polejax.checks import Array
+from polejax.describe import as_text, describe
+from polejax.folder import Folder
+from polejax.pole import PoLe
+from polejax.simulate import check_key
+
+DEFAULT_STEPS = 400
+"""Training steps of a bank's curves unless told otherwise: 4,096 curves of the digits have all passed 0.9 by then."""
+
+Progress = Callable[[int, int], None]  # curves done, curves in all
+
+_BLOCKS_PER_CALL = 8  # so that a bank of any size reports and is saved every few seconds
+_BYTES_IN_LOCKSTEP = 2**30  # of mapped samples that the lanes of one block may hold
+
+
+def learning_curves(
+    key: Array,
+    mechanism: PoLe,
+    num_curves: int,
+    *,
+    num_evaluations: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    devices: list[Any] | None = None,
+    progress: Progress | None = None,
+) -> Bank:
+    """Train networks on a mechanism's task to a fixed budget and record their accuracies.
+
+    Every curve has a random tip and address, hence its own Secure Mapping Layer, and its own initialisation and
+    shuffle, all by its number: a larger bank of the same key begins with the smaller one's curves.
+
+    Args:
+      key: typed key.
+      mechanism: a `PoLe`, whose task, learner, layer and optimiser are used; its threshold plays no part.
+      num_curves: B.
+      num_evaluations: K, one every `mechanism.evaluate_every` steps; None: 400 steps' worth, or `mechanism.max_steps`
+        if that is less. A replayed node gives up where its curve ends, so nearly all curves should pass the
+        thresholds of interest (`Bank.share_reaching`).
+      out: folder to save the curves to as they are trained, some thousand at a time; a run that was killed goes on
+        where it stopped, and one for more curves adds to those of the last. None: they are kept in memory only.
+      devices: to train on; None: all local ones.
+      progress: called with (curves done, curves in all).
+
+    Returns:
+      `Bank` of NumPy arrays [B, K].
+
+    Raises:
+      ValueError: a key that is none, a mechanism that is no `PoLe`, or a count below 1 or beyond `max_steps`.
+      StudyError: `out` holds another bank, is in use, damaged, full or cannot be written; in one line.
+    """
+    check_key(key, ndim=0)
+    num_curves = checks.whole("num_curves", num_curves, low=1)
+    num_evaluations = _checked_evaluations(mechanism, num_evaluations)
+    devices = devices or jax.local_devices()
+    lanes_ = _lanes(mechanism, -(-num_curves // len(devices)), devices[0].platform)
+    width = lanes_ * len(devices)
+    blocks = -(-num_curves // width)
+    chunk = width * -(-blocks // -(-blocks // _BLOCKS_PER_CALL))  # calls of equal size, so that one program serves all
+    train = functools.partial(_train_chunk, key, mechanism, num_evaluations, lanes_, tuple(devices))
+    if out is None:
+        return _collect(train, num_curves, chunk, [], None, progress)
+    folder = Folder(out, "bank")
+    trained = bank.learning_of(mechanism)
+    with folder.locked():
+        manifest = {"trained": trained, "key": describe(key), "num_evaluations": num_evaluations, "chunk": chunk}
+        chunk = int(folder.begin(manifest, ("trained", "key", "num_evaluations"))["chunk"])
+        saved = [part for _, part in bank.saved_parts(folder)]
+        return _collect(train, num_curves, chunk, saved, folder, progress)
+
+
+def _collect(
+    train: Callable[[int, int], Bank],
+    num_curves: int,
+    chunk: int,
+    saved: list[Bank],
+    folder: Folder | None,
+    progress: Progress | None,
+) -> Bank:
+    """The first `num_curves` curves: those saved, and the others trained, and saved, chunk by chunk."""
+    parts = list(saved)
+    for first in range(chunk * len(parts), num_curves, chunk):
+        part = train(first, chunk)
+        if folder is not None:
+            folder.write(bank.part_name(first), part.variables(), {**part.attributes(), "first_curve": first})
+        parts.append(part)
+        if progress is not None:
+            progress(min(first + chunk, num_curves), num_curves)
+    return bank.join(parts).cut(0, num_curves)
+
+
+def _train_chunk(
+    key: Array,
+    mechanism: PoLe,
+    num_evaluations: int,
+    lanes_: int,
+    devices: tuple[Any, ...],
+    first: int,
+    count: int,
+) -> Bank:
+    """Curves `first` to `first + count - 1`, and as many more as fill the lanes of all devices, cut off."""
+    padded = -(-count // (lanes_ * len(devices))) * lanes_ * len(devices)
+    numbers = np.arange(first, first + padded, dtype=np.uint32)
+    train = _train(num_evaluations, lanes_, devices)
+    curves = train(jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, numbers), jax.tree.map(jnp.asarray, mechanism))
+    validation, test, diverged = (np.asarray(part)[:count] for part in curves)
+    return Bank(validation, test, diverged, mechanism.evaluate_every, as_text(bank.learning_of(mechanism)))
+
+
+def _checked_evaluations(mechanism: PoLe, num_evaluations: int | None) -> int:
+    if not isinstance(mechanism, PoLe):
+        raise ValueError(f"mechanism must be a polejax.PoLe, got {type(mechanism).__name__}: only PoLe learns")
+    most = mechanism.max_steps // mechanism.evaluate_every
+    if num_evaluations is None:
+        return max(1, min(most, DEFAULT_STEPS // mechanism.evaluate_every))
+    return checks.whole("num_evaluations", num_evaluations, low=1, high=most)
+
+
+def _lanes(mechanism: PoLe, needed: int, platform: str) -> int:
+    """How many curves train in lockstep on a device."""
+    task, sml = mechanism.task, mechanism.sml
+    features = (sml.features if sml else None) or task.num_features
+    samples = sum(part.shape[0] for part in (task.train_inputs, task.validation_inputs, task.test_inputs))
+    most = mechanism.cached_lanes if platform == "cpu" else needed
+    return max(1, min(most, needed, _BYTES_IN_LOCKSTEP // (4 * features * samples)))
+
+
+@functools.cache
+def _train(num_evaluations: int, lanes_: int, devices: tuple[Any, ...]) -> Any:
+    block = functools.partial(_curves, num_evaluations=num_evaluations)
+    return lanes.sharded(block, lanes_, devices, (1,), 2)
+
+
+def _curves(keys: Array, mechanism: PoLe, num_evaluations: int) -> tuple[Array, Array, Array]:
+    """Validation and test accuracy f32[lanes, K] of a block of curves, and whether they diverged."""
+    identity, order, start = jax.vmap(lambda key: tuple(jax.random.split(key, 3)))(keys)
+    words = jax.vmap(lambda key: jax.random.bits(key, (9,), jnp.uint32))(identity)
+    material = learning.prepare(mechanism, order, words[:, :8], words[:, 8])
+    test_inputs = learning.map_test_inputs(mechanism, material.layer)
+
+    def stretch(training: learning.Training, _: None) -> tuple[learning.Training, tuple[Array, Array]]:
+        training = learning.train(mechanism, material, training, mechanism.evaluate_every)
+        validation = learning.validate(mechanism, material, training.params)
+        return training, (validation, learning.judge(mechanism, test_inputs, training.params))
+
+    training = learning.begin(mechanism, start, material)
+    training, (validation, test) = jax.lax.scan(stretch, training, length=num_evaluations)
+    return validation.T, test.T, learning.diverged(training.params)
