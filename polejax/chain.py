@@ -79,7 +79,7 @@ def play_round(key: Array, scenario: Scenario, views: Views) -> tuple[Views, Rou
     claims = scenario.mechanism.race(jax.random.fold_in(key, views.height), views, nodes, network)
     publish = jnp.where(claims.valid, views.start + nodes.seconds(claims.work), jnp.inf)
     arrival, source = scenario.election.elect(publish, claims, network)
-    origin = arrival.min()
+    origin = publish.min()  # which is the first arrival too
     blocks, controller = _blocks(scenario, views, claims, publish - views.stamp)
     extended = (blocks.tip, controller if scenario.difficulty.per_branch else None)
     tip, taken = jax.tree.map(lambda leaf: leaf[source], extended)
@@ -128,10 +128,10 @@ class Canonical:
     producer: Array  # i32[H]: who produced the canonical block
     blocks: Blocks  # of the canonical blocks, each leaf [H, ...]
     settled: Array  # bool[H]: every node's branch has this block, so that no later block can change it
-    published: Array  # bool[H, N]: who published a block at the height
+    published: Array  # i32[H]: how many blocks were published at the height
 
 
-def settle(rounds: Round, holders: Array) -> tuple[Array, Canonical]:
+def settle(rounds: Round, holders: Array) -> tuple[Array, Array, Canonical]:
     """Walk back from the nodes' tips along parents.
 
     Args:
@@ -140,15 +140,22 @@ def settle(rounds: Round, holders: Array) -> tuple[Array, Canonical]:
         `arange(N)` at the end of a chain.
 
     Returns:
-      The same map before the first of these rounds, i32[N], and `Canonical`: canonical[h - 1] = source[h - 1,
-      canonical[h]]. The canonical branch is that of node 0's tip; where `settled`, it is everyone's.
+      The same map before the first of these rounds, i32[N]; the blocks that each node published at settled heights,
+      i32[N]; and `Canonical`: canonical[h - 1] = source[h - 1, canonical[h]]. The canonical branch is that of node 0's
+      tip; where `settled`, it is everyone's.
     """
     nodes = jnp.arange(rounds.source.shape[-1], dtype=rounds.source.dtype)
 
-    def back(holders: Array, height: Round) -> tuple[Array, Canonical]:
+    def back(carry: tuple[Array, Array], height: Round) -> tuple[tuple[Array, Array], Canonical]:
+        holders, published_by = carry
         holders = height.source[holders]
         producer = holders[0]
+        settled = (holders == producer).all()
+        published = height.source == nodes
         blocks = jax.tree.map(lambda leaf: leaf[producer], height.blocks)
-        return holders, Canonical(producer, blocks, (holders == producer).all(), height.source == nodes)
+        carry = holders, published_by + (published & settled)
+        return carry, Canonical(producer, blocks, settled, published.sum(dtype=jnp.int32))
 
-    return jax.lax.scan(back, holders, rounds, reverse=True)
+    nothing = jnp.zeros_like(nodes)
+    (holders, published_by), canonical = jax.lax.scan(back, (holders, nothing), rounds, reverse=True)
+    return holders, published_by, canonical

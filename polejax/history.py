@@ -43,7 +43,9 @@ class History:
         return self.published_by.shape[-1]
 
 
-def from_chain(scenario: Any, canonical: Canonical, rounds: Round, keep_rounds: bool = False) -> History:
+def from_chain(
+    scenario: Any, published_by: Array, canonical: Canonical, rounds: Round, keep_rounds: bool = False
+) -> History:
     """History of one chain's H heights from the walk back along its rounds; `keep_rounds` keeps the [H, N] records."""
     blocks, heights = canonical.blocks, canonical.producer.shape
     constant = jnp.broadcast_to(scenario.mechanism.initial_difficulty, heights)
@@ -55,8 +57,8 @@ def from_chain(scenario: Any, canonical: Canonical, rounds: Round, keep_rounds: 
         commitment=blocks.commitment,
         tip=blocks.tip,
         settled=canonical.settled,
-        published=canonical.published.sum(axis=-1, dtype=jnp.int32),
-        published_by=(canonical.published & canonical.settled[:, None]).sum(axis=0, dtype=jnp.int32),
+        published=canonical.published,
+        published_by=published_by,
         fallback=rounds.fallback,
         useful=rounds.useful,
         computed=rounds.computed,

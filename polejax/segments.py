@@ -140,7 +140,7 @@ def _play(num_blocks: int, chains: int, devices: tuple[Any, ...]) -> Any:
 @functools.cache
 def _walk(chains: int, devices: tuple[Any, ...]) -> Any:
     def walk(rounds: chain.Round, holders: Array, scenario: Scenario) -> tuple[Array, History]:
-        holders, canonical = chain.settle(rounds, holders)
-        return holders, from_chain(scenario, canonical, rounds)
+        holders, published_by, canonical = chain.settle(rounds, holders)
+        return holders, from_chain(scenario, published_by, canonical, rounds)
 
     return _sharded(walk, chains, devices, (2,), 3)

@@ -34,8 +34,8 @@ def whole_chain(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bo
     """What `simulate` returns, for a scenario that is `ready`."""
     _, rounds = chain.advance(key, scenario, chain.genesis(key, scenario), num_blocks)
     everyone = jnp.arange(scenario.nodes.count, dtype=jnp.int32)
-    _, canonical = chain.settle(rounds, everyone)
-    return from_chain(scenario, canonical, rounds, keep_rounds)
+    _, published_by, canonical = chain.settle(rounds, everyone)
+    return from_chain(scenario, published_by, canonical, rounds, keep_rounds)
 
 
 def check_key(key: Array, ndim: int) -> None:

@@ -63,6 +63,8 @@ def races(draw):
     return np.maximum(np.round(work / GRID), 1) * GRID, power, delay
 
 
+@pytest.mark.smoke
+@pytest.mark.device
 @given(races())
 def test_rounds_equal_the_event_simulator(race):
     work, power, delay = race
@@ -90,6 +92,8 @@ def test_rounds_equal_the_event_simulator(race):
         branches = [expected.parent[block] for block in branches]
 
 
+@pytest.mark.smoke
+@pytest.mark.device
 def test_a_clique_is_its_matrix_to_the_last_bit():
     publish = jax.random.exponential(jax.random.key(1), (200, 7)) * 30
     publish = jnp.where(jax.random.bernoulli(jax.random.key(2), 0.1, publish.shape), jnp.inf, jnp.round(publish))
@@ -136,6 +140,8 @@ def test_a_longer_run_begins_with_the_shorter_one(pools, history):
     np.testing.assert_array_equal(np.asarray(longer.interval)[:400][settled], np.asarray(history.interval)[settled])
 
 
+@pytest.mark.smoke
+@pytest.mark.device
 def test_published_blocks_are_conserved(history):
     settled = np.asarray(history.settled)
     np.testing.assert_array_equal(np.asarray(history.published)[settled].sum(), history.published_by.sum())

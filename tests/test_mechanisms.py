@@ -59,6 +59,8 @@ def histories(scenario):
     return one, pj.simulate_many(keys, scenario, 24, segment=12, devices=jax.devices()[:2])
 
 
+@pytest.mark.smoke
+@pytest.mark.device
 def test_claims_have_the_contract_s_shapes(claims):
     first = claims[0]
     assert first.work.shape == first.score.shape == first.valid.shape == (COUNT,)
@@ -69,6 +71,8 @@ def test_claims_have_the_contract_s_shapes(claims):
     assert not np.isnan(first.score).any()
 
 
+@pytest.mark.smoke
+@pytest.mark.device
 def test_claims_belong_to_addresses_not_to_positions(claims):
     first, relabelled, _, order = claims
     for name in ("work", "score", "valid"):

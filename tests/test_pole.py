@@ -39,6 +39,8 @@ def exact():
     return jax.device_get(race(jax.random.key(1), scenario_of(small_pole(jitter=0.0))))
 
 
+@pytest.mark.smoke
+@pytest.mark.device
 def test_a_claim_is_what_plain_sequential_training_gives(exact):
     """Train each node by a plain Python loop behind a layer that hashlib derives; find the same step and accuracies."""
     views, _, claims = exact
@@ -79,6 +81,8 @@ def gaussian_kernel(tip, address, shape):
     return (quantiles.astype(np.float32) * np.float32(1 / np.sqrt(shape[0]))).reshape(shape)
 
 
+@pytest.mark.smoke
+@pytest.mark.device
 def test_the_layer_s_kernel_is_bit_for_bit_what_hashlib_says():
     tip, address = np.arange(8, dtype=np.uint32) * 0x01234567, np.uint32(99)
     for features in (12, 20, 5):
@@ -125,6 +129,8 @@ def test_a_model_behind_another_key_scores_near_chance():
     assert abs(stolen.mean() - 0.1) < 0.07
 
 
+@pytest.mark.smoke
+@pytest.mark.device
 def test_stopping_early_changes_no_block(exact):
     views, stopped, full = exact
     scenario = ready(scenario_of(small_pole(jitter=0.0)))
