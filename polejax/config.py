@@ -1,0 +1,258 @@
+"""Config files: a study written down in TOML, with scenarios by the names that Python users call.
+
+    seeds = 1024                                  # chains of each scenario
+    blocks = 1000                                 # heights of each chain
+    out = "results/sweep"
+    seed = 0                                      # optional, as is seeds_per_shard
+
+    [[scenario]]
+    name = "pow"
+    nodes = { from_shares = [30, 29, 12, 11, 8, 5, 3, 1, 1] }
+    network = { clique = { seconds = 10.0 } }     # `count` is the nodes'
+    mechanism = { PoW = { work = 600.0 } }
+    difficulty = { window = { blocks = 10, target = 600.0 } }
+
+    [[scenario]]
+    name = "replay"
+    nodes = { equal = 16 }
+    network = { clique = { seconds = 10.0 } }
+
+    [scenario.mechanism.Replay]
+    threshold = 0.9
+    bank = { learning_curves = { num_curves = 4096, mechanism = { PoLe = { task = { digits = {} } } } } }
+
+    [scenario.grid]                               # every combination becomes a scenario of its own
+    "network.seconds" = [1.0, 10.0, 60.0]
+    "mechanism.threshold" = [0.85, 0.9]
+
+A field is `{ constructor = arguments }`: a table of named arguments, or one argument alone. `learning_curves` takes a
+`seed` in place of a key and keeps its curves in `out`; `load_bank` takes a `path`.
+"""
+
+import dataclasses
+import inspect
+import itertools
+import os
+import tomllib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+
+from polejax import adversary, checks, difficulty, learners, network, nodes, parametric, readers, schedule, tasks
+from polejax.bank import load_bank
+from polejax.curves import learning_curves
+from polejax.describe import as_text
+from polejax.election import FirstSeen
+from polejax.hashed_pow import HashedPoW
+from polejax.pole import PoLe
+from polejax.pow import PoW
+from polejax.replay import Replay
+from polejax.results import Results
+from polejax.scenario import Scenario
+from polejax.sml import SecureMappingLayer
+from polejax.study import Progress, study
+
+_NETWORKS = (
+    network.clique,
+    network.instant,
+    network.gossip,
+    network.internet,
+    network.regions,
+    network.from_matrix,
+    network.random_delays,
+)
+_CONSTRUCTORS: dict[str, tuple[Callable[..., Any], ...]] = {
+    "nodes": (nodes.from_shares, nodes.equal, nodes.zipf, nodes.lognormal, schedule.growth, schedule.lose),
+    "network": _NETWORKS,
+    "base": _NETWORKS,
+    "law": (
+        network.constant_delay,
+        network.exponential_delay,
+        network.lognormal_delay,
+        network.uniform_delay,
+        network.empirical_delay,
+    ),
+    "graph": (network.random_regular, network.erdos_renyi, network.scale_free, network.small_world),
+    "mechanism": (PoW, HashedPoW, PoLe, Replay, parametric.gamma, parametric.weibull, parametric.lognormal),
+    "election": (FirstSeen,),
+    "difficulty": (
+        difficulty.fixed,
+        difficulty.bitcoin,
+        difficulty.window,
+        difficulty.asert,
+        difficulty.ema,
+        difficulty.homestead,
+        difficulty.byzantium,
+        difficulty.accuracy,
+    ),
+    "adversary": (adversary.withholding, adversary.leak),
+    "task": (tasks.digits, tasks.synthetic, readers.mnist, readers.cifar10, readers.npz),
+    "learner": (learners.MultilayerPerceptron, learners.ConvolutionalNetwork),
+    "sml": (SecureMappingLayer,),
+    "bank": (learning_curves, load_bank),
+}
+"""What may be named in a file, by the field or argument that it makes."""
+
+_TOP = {"seeds", "blocks", "out", "seed", "seeds_per_shard", "scenario"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A study as a config file describes it: the arguments of `polejax.study`."""
+
+    scenarios: list[Scenario]
+    names: list[str]
+    num_seeds: int
+    num_blocks: int
+    out: str
+    seed: int
+    seeds_per_shard: int | None
+
+
+def run(
+    path: str | os.PathLike[str], *, executor: Any = None, progress: Callable[[Progress], None] | None = None
+) -> Results:
+    """Run the study of a config file, or go on with it; see `polejax.study`."""
+    config = read(path)
+    return study(
+        config.scenarios,
+        config.num_seeds,
+        config.num_blocks,
+        config.out,
+        seed=config.seed,
+        names=config.names,
+        seeds_per_shard=config.seeds_per_shard,
+        executor=executor,
+        progress=progress,
+    )
+
+
+def read(path: str | os.PathLike[str]) -> Config:
+    """Read a config file and build its scenarios; a bank that it asks for is trained now.
+
+    Raises:
+      ValueError: the file cannot be read, is no TOML, or asks for what there is not; it says where, and what there is.
+    """
+    try:
+        with open(path, "rb") as file:
+            raw = tomllib.load(file)
+    except OSError as error:
+        raise ValueError(f"config must be a file that can be read, got {path} ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"config {path} is not TOML ({error})") from None
+    _only("config", raw, _TOP)
+    for name in ("seeds", "blocks", "out", "scenario"):
+        if name not in raw:
+            raise ValueError(f"config {path} must have {name!r}: see `polejax.config`")
+    if not isinstance(raw["scenario"], list):
+        raise ValueError("config: scenario must be a list of tables: write [[scenario]]")
+    if not isinstance(raw["out"], str):
+        raise ValueError(f"config: out must be a folder in quotes, got {raw['out']!r}")
+    build = _Builder(raw["out"])
+    found = [pair for index, entry in enumerate(raw["scenario"]) for pair in build.scenarios(index, entry)]
+    return Config(
+        [scenario for _, scenario in found],
+        [name for name, _ in found],
+        checks.whole("seeds", raw["seeds"], low=1),
+        checks.whole("blocks", raw["blocks"], low=1),
+        raw["out"],
+        checks.whole("seed", raw.get("seed", 0)),
+        raw.get("seeds_per_shard"),
+    )
+
+
+class _Builder:
+    """Builds what a file describes; each bank and task once."""
+
+    def __init__(self, out: str) -> None:
+        self._out = out
+        self._built: dict[str, Any] = {}
+
+    def scenarios(self, index: int, entry: dict[str, Any]) -> Iterator[tuple[str, Scenario]]:
+        """Names and scenarios of an entry: one, or every combination of its grid."""
+        label = str(entry.get("name", index))
+        fields = {field.name for field in dataclasses.fields(Scenario)}
+        _only(f"scenario {label!r}", entry, fields | {"name", "grid"})
+        grid = entry.get("grid", {})
+        for path, values in grid.items():
+            if not isinstance(values, list) or not values:
+                raise ValueError(f"scenario {label!r}: grid {path!r} must be a list of values, got {values!r}")
+        for values in itertools.product(*grid.values()):
+            chosen = dict(zip(grid, values, strict=True))
+            name = ", ".join([label, *(f"{path}={value}" for path, value in chosen.items())])
+            tables = {field: table for field, table in entry.items() if field in fields}
+            for path, value in chosen.items():
+                tables = _with(tables, path.split("."), value, f"scenario {label!r}: grid {path!r}")
+            try:
+                yield name, self._scenario(tables)
+            except ValueError as error:
+                raise ValueError(f"scenario {name!r}: {error}") from None
+
+    def _scenario(self, tables: dict[str, Any]) -> Scenario:
+        for field in ("nodes", "network", "mechanism"):
+            if field not in tables:
+                names = ", ".join(maker.__name__ for maker in _CONSTRUCTORS[field])
+                raise ValueError(f"{field} is missing: give one of {names}")
+        built_nodes = self._field("nodes", tables["nodes"], None)
+        others = {field: self._field(field, table, built_nodes) for field, table in tables.items() if field != "nodes"}
+        return Scenario(built_nodes, **others)
+
+    def _field(self, field: str, table: Any, built_nodes: Any) -> Any:
+        """What `{ constructor = arguments }` makes; of an argument that takes plain values, the value itself."""
+        if field not in _CONSTRUCTORS or (built_nodes is not None and not isinstance(table, dict)):
+            return table
+        known = {maker.__name__: maker for maker in _CONSTRUCTORS[field]}
+        if not isinstance(table, dict) or len(table) != 1:
+            raise ValueError(f"{field} must be {{ constructor = arguments }}, got {table!r}: try {', '.join(known)}")
+        ((name, arguments),) = table.items()
+        if name not in known:
+            raise ValueError(f"{field} has no constructor {name!r}: try {', '.join(known)}")
+        text = as_text([field, name, arguments])
+        if field in ("task", "bank") and text in self._built:
+            return self._built[text]
+        made = self._call(f"{field}.{name}", known[name], arguments, built_nodes)
+        if field in ("task", "bank"):
+            self._built[text] = made
+        return made
+
+    def _call(self, name: str, constructor: Callable[..., Any], arguments: Any, built_nodes: Any) -> Any:
+        if constructor is learning_curves:
+            constructor = self._train
+        accepted = inspect.signature(constructor).parameters
+        if not isinstance(arguments, dict):
+            arguments = {next(iter(accepted)): arguments}
+        given = {field: self._field(field, value, built_nodes) for field, value in arguments.items()}
+        available = {"count": built_nodes.count, "nodes": built_nodes} if built_nodes is not None else {}
+        given = {**{field: value for field, value in available.items() if field in accepted}, **given}
+        _only(name, given, set(accepted))
+        try:
+            return constructor(**given)
+        except TypeError as error:
+            raise ValueError(f"{name}: {error}") from None
+
+    def _train(self, mechanism: PoLe, num_curves: int, num_evaluations: int | None = None, seed: int = 0) -> Any:
+        key = jax.random.key(checks.whole("seed", seed))
+        out = os.path.join(self._out, f"bank-{len(self._built)}")
+        return learning_curves(key, mechanism, num_curves, num_evaluations=num_evaluations, out=out)
+
+
+def _only(where: str, table: dict[str, Any], known: set[str]) -> None:
+    """Raise a ValueError unless all of a table's names are known."""
+    for name in table:
+        if name not in known:
+            raise ValueError(f"{where} has no {name!r}: it takes {', '.join(sorted(known))}")
+
+
+def _with(table: dict[str, Any], path: list[str], value: Any, where: str) -> dict[str, Any]:
+    """A copy of nested `{ field = { constructor = { argument = ... } } }` with the argument at a path replaced."""
+    field, *rest = path
+    if not rest:
+        return {**table, field: value}
+    inner = table.get(field)
+    if not isinstance(inner, dict) or len(inner) != 1:
+        raise ValueError(f"{where} must lead to an argument: no {field!r} with one constructor")
+    ((name, arguments),) = inner.items()
+    if not isinstance(arguments, dict):
+        raise ValueError(f"{where} must lead to a named argument: write {field} = {{ {name} = {{ ... }} }}")
+    return {**table, field: {name: _with(arguments, rest, value, where)}}

@@ -1,0 +1,110 @@
+"""Config files: what a file says is what Python would build, and what it gets wrong is said in its own words."""
+
+import jax
+import numpy as np
+import pytest
+
+import polejax as pj
+from polejax import config
+from polejax.describe import describe
+
+HEAD = 'seeds = 3\nblocks = 4\nout = "{out}"\n'
+SCENARIO = """
+[[scenario]]
+name = "work"
+nodes = {{ from_shares = [3, 2, 1] }}
+network = {{ clique = {{ seconds = 1.0 }} }}
+mechanism = {{ PoW = {{ work = 60.0 }} }}
+difficulty = {{ window = {{ blocks = 10, target = 60.0 }} }}
+"""
+POLE = """
+[[scenario]]
+name = "learning"
+nodes = {{ equal = {{ count = 3 }} }}
+network = {{ gossip = {{ graph = {{ small_world = {{ count = 3, degree = 2 }} }}, latency = 0.5 }} }}
+[scenario.mechanism.Replay]
+threshold = 0.6
+[scenario.mechanism.Replay.bank.learning_curves]
+num_curves = 20
+seed = 1
+[scenario.mechanism.Replay.bank.learning_curves.mechanism.PoLe]
+batch_size = 16
+max_steps = 20
+task = {{ synthetic = {{ key_or_seed = 0, num_features = 8, num_classes = 3, hidden = 4, num_train = 128 }} }}
+learner = {{ MultilayerPerceptron = {{ hidden = [], num_classes = 3 }} }}
+sml = {{ SecureMappingLayer = {{ law = "rademacher" }} }}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "study.toml"
+        path.write_text(text.format(out=(tmp_path / "out").as_posix()))
+        return path
+
+    return write
+
+
+def test_a_file_says_what_python_builds(write):
+    found = config.read(write(HEAD + SCENARIO))
+    expected = pj.Scenario(
+        pj.nodes.from_shares([3, 2, 1]),
+        pj.network.clique(3, seconds=1.0),
+        pj.PoW(work=60.0),
+        difficulty=pj.difficulty.window(10, 60.0),
+    )
+    assert describe(found.scenarios) == describe([expected])
+    assert (found.names, found.num_seeds, found.num_blocks, found.seed) == (["work"], 3, 4, 0)
+
+
+def test_a_grid_and_a_bank(write, tmp_path):
+    grid = '[scenario.grid]\n"mechanism.threshold" = [0.4, 0.5]\n"mechanism.jitter" = [0.0, 0.1, 0.2]\n'
+    path = write(HEAD + SCENARIO + POLE + grid)
+    result = config.run(path)
+    data = result.to_xarray()
+    assert data.sizes["scenario"] == 7
+    np.testing.assert_allclose(data["mechanism.threshold"][1:], [0.4] * 3 + [0.5] * 3)
+    np.testing.assert_allclose(data["mechanism.jitter"][1:], [0.0, 0.1, 0.2] * 2, rtol=1e-6)
+    assert result.names[2] == "learning, mechanism.threshold=0.4, mechanism.jitter=0.1"
+    (bank,) = (tmp_path / "out").glob("bank-*")  # trained once, and kept
+    scenarios = config.read(path).scenarios
+    assert scenarios[1].mechanism.bank is scenarios[6].mechanism.bank
+    np.testing.assert_array_equal(pj.load_bank(bank).test, scenarios[1].mechanism.bank.test)
+    assert isinstance(scenarios[1].mechanism.bank.evaluate_every, int)
+    assert jax.tree.structure(scenarios[1]) == jax.tree.structure(scenarios[6])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("PoW = ", "PoV = ", r"scenario 'work': mechanism has no constructor 'PoV': try PoW, HashedPoW, PoLe"),
+        ("seconds = 1.0", "secs = 1.0", r"network\.clique has no 'secs': it takes count, seconds"),
+        ("seconds = 1.0", "seconds = -1.0", r"scenario 'work': seconds must be at least 0, got -1"),
+        ("work = 60.0 ", "", r"mechanism\.PoW: .*missing 1 required positional argument: 'work'"),
+        ("mechanism = ", "mechanisme = ", r"scenario 'work' has no 'mechanisme': it takes"),
+        ("seeds = 3", "seeds = 0", "seeds must be at least 1, got 0"),
+        ("seeds = 3", "", "must have 'seeds'"),
+        ("seeds = 3", "seeds = ", "is not TOML"),
+        ("[[scenario]]", "[scenario]", r"write \[\[scenario\]\]"),
+        (
+            'name = "work"',
+            'name = "work"\ngrid = {{ "network.seconds" = 3 }}',
+            r"grid 'network\.seconds' must be a list",
+        ),
+        ('name = "work"', 'name = "work"\ngrid = {{ "election.x" = [3] }}', r"'election\.x' must lead to an argument"),
+        ('name = "work"', 'name = "work"\ngrid = {{ "nodes.shares" = [3] }}', "must lead to a named argument"),
+        ("nodes = {{ from_shares = [3, 2, 1] }}", "", "nodes is missing: give one of from_shares, equal"),
+    ],
+)
+def test_mistakes_are_named(write, old, new, message):
+    text = (HEAD + SCENARIO).replace(old, new)
+    assert text != HEAD + SCENARIO
+    with pytest.raises(ValueError, match=message) as error:
+        config.read(write(text))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"config must be a file that can be read, got .*none\.toml"):
+        config.read(tmp_path / "none.toml")
