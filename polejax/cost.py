@@ -115,7 +115,7 @@ def flops_per_step(mechanism: Any) -> int | None:
     if not hasattr(mechanism, "learner") or not hasattr(mechanism, "task"):
         return None
     sml, task = mechanism.sml, mechanism.task
-    width = (sml.features if sml else None) or task.num_features
+    width = sml.width(task.num_features) if sml else task.num_features
     return learners.step_flops(mechanism.learner, width, mechanism.batch_size)
 
 

@@ -130,7 +130,7 @@ def _checked_evaluations(mechanism: PoLe, num_evaluations: int | None) -> int:
 def _lanes(mechanism: PoLe, needed: int, platform: str) -> int:
     """How many curves train in lockstep on a device."""
     task, sml = mechanism.task, mechanism.sml
-    features = (sml.features if sml else None) or task.num_features
+    features = sml.width(task.num_features) if sml else task.num_features
     samples = sum(part.shape[0] for part in (task.train_inputs, task.validation_inputs, task.test_inputs))
     most = mechanism.cached_lanes if platform == "cpu" else needed
     return max(1, min(most, needed, _BYTES_IN_LOCKSTEP // (4 * features * samples)))

@@ -266,7 +266,7 @@ def _expand(mask: Array, leaf: Array) -> Array:
 def _check_learner(mechanism: PoLe) -> None:
     """Raise a ValueError unless the learner turns mapped samples into one logit per class and has no other state."""
     task, sml = mechanism.task, mechanism.sml
-    width = (sml.features or task.num_features) if sml else task.num_features
+    width = sml.width(task.num_features) if sml else task.num_features
     sample = jax.ShapeDtypeStruct((1, width), jnp.float32)
     answer, variables = jax.eval_shape(mechanism.learner.init_with_output, jax.random.key(0), sample)
     if set(variables) != {"params"}:

@@ -13,7 +13,8 @@ from flax import linen as nn
 from polejax import checks, sha256
 from polejax.checks import Array
 
-LAWS = ("gaussian", "rademacher", "uniform", "positive")
+LAWS = ("gaussian", "rademacher", "uniform", "positive", "orthogonal")
+_MIXINGS = 16  # of quadruples of rows; after six of them every entry of 3,072 rows depends on every other
 _DOMAIN = 0x534D4C31  # "SML1": keeps these hashes apart from every other use of SHA-256 here
 
 
@@ -23,10 +24,17 @@ class SecureMappingLayer(nn.Module):
     The kernel lives in the collection `sml`, apart from `params`, so no optimiser can touch it; `derive` makes it.
 
     Args:
-      features: width F of the layer's output; None for as many as come in (square).
-      law: of the kernel's entries, which have variance 1 / D, so that standardised inputs keep their scale: "gaussian";
-        "rademacher" (a fair sign); "uniform" (centred); "positive" (uniform from 0, not centred).
+      features: width F of the layer's output, of each patch if there are patches; None for as many as come in (square).
+      law: of the kernel's entries, which have mean square 1 / D, so that standardised inputs keep their scale:
+        "gaussian"; "rademacher" (a fair sign); "uniform" (centred); "positive" (uniform from 0, not centred);
+        "orthogonal" (orthonormal rows or columns, whichever are fewer, times a number).
       activation: after the linear map, or None.
+      shape: an image's own, (height, width) or (height, width, channels), as `Task.shape`; only patches need it.
+      patch: side P, in pixels, of the disjoint square patches that the same kernel maps one by one, so that the image
+        stays one, of shape (height / P, width / P, F), for a convolutional learner; None: the flat pixels are mapped.
+      standardise: whether each sample is first centred and divided by its standard deviation over its own features.
+      fraction_bits: b, where inputs and sqrt(D) times the kernel are rounded to multiples of 2^-b, so that the map is a
+        product of small integers, as functional encryption needs (`polejax.functional_encryption`); None: no rounding.
 
     Source: Lan, Liu, Li 2020 (arXiv 2007.15145) propose the layer; the law, size and activation are left open there
     and are options here (ours).
@@ -35,13 +43,25 @@ class SecureMappingLayer(nn.Module):
     features: int | None = None
     law: str = "gaussian"
     activation: Callable[[Array], Array] | None = None
+    shape: tuple[int, ...] | None = None
+    patch: int | None = None
+    standardise: bool = False
+    fraction_bits: int | None = None
 
     @nn.compact
     def __call__(self, inputs: Array) -> Array:
-        """Map inputs f32[..., D] to features f32[..., F]; precision is highest, so that all verifiers agree."""
-        kernel = self.variable("sml", "kernel", _underived, inputs.shape[-1])
-        mapped = jnp.matmul(inputs, kernel.value, precision=jax.lax.Precision.HIGHEST)
-        return mapped if self.activation is None else self.activation(mapped)
+        """Map inputs f32[..., D] to features f32[..., F], or of all patches one after another.
+
+        Precision is highest, so that all verifiers agree.
+        """
+        kernel = self.variable("sml", "kernel", _underived, inputs.shape[-1]).value
+        if self.standardise:
+            inputs = _standardised(inputs)
+        if self.patch is not None:
+            inputs = self._patches(inputs)
+        mapped = self._product(inputs, kernel)
+        mapped = mapped if self.activation is None else self.activation(mapped)
+        return mapped if self.patch is None else mapped.reshape(*mapped.shape[:-2], -1)
 
     def derive(self, tip: Array, address: Array, num_features: int) -> dict[str, Any]:
         """The layer's variables, from what a block's header and its producer say.
@@ -52,19 +72,86 @@ class SecureMappingLayer(nn.Module):
           num_features: D, features of a sample.
 
         Returns:
-          {"sml": {"kernel": f32[D, F]}}. Entry e is a function of word or half-word e of the counter-mode stream
-          SHA-256(seed || 0), SHA-256(seed || 1), ... with seed = SHA-256("SML1" || tip || address) (ours), by integer
-          arithmetic, a table and one product, so it is the same bits on every device and jax version.
+          {"sml": {"kernel": f32[D, F]}}, with the features of a patch for D where there are patches. Entry e is a
+          function of word or half-word e of the counter-mode stream SHA-256(seed || 0), SHA-256(seed || 1), ... with
+          seed = SHA-256("SML1" || tip || address) (ours), by integer arithmetic, a table and one product, so it is the
+          same bits on every device and jax version; the orthogonal law's entries all depend on all words.
 
         Raises:
-          ValueError: an unknown law or a width below 1.
+          ValueError: an unknown law, a width below 1, or patches that do not tile the image.
         """
         checks.one_of("law", self.law, LAWS)
-        shape = (num_features, checks.whole("features", self.features or num_features, low=1))
+        rows, columns = self._kernel_shape(num_features)
         message = jnp.concatenate([jnp.uint32([_DOMAIN]), tip, address[None]])
-        entries = _entries(self.law, sha256.digest_words(message), math.prod(shape))
-        scale = np.float32(1.0 / math.sqrt(num_features))
-        return {"sml": {"kernel": (entries * scale).reshape(shape)}}
+        seed = sha256.digest_words(message)
+        if self.law == "orthogonal":
+            size = max(rows, columns)
+            entries = _orthogonal(seed, size)[:rows, :columns] * np.float32(math.sqrt(size))
+        else:
+            entries = _entries(self.law, seed, rows * columns).reshape(rows, columns)
+        if self.fraction_bits is not None:
+            entries = _on_grid(entries, self.fraction_bits)
+        return {"sml": {"kernel": entries * _scale(rows)}}
+
+    def width(self, num_features: int) -> int:
+        """Features of the layer's output for samples of D features, all patches' together.
+
+        Raises:
+          ValueError: a width below 1, or patches that do not tile the image.
+        """
+        rows, columns = self._kernel_shape(num_features)
+        return columns if self.patch is None else num_features // rows * columns
+
+    def _kernel_shape(self, num_features: int) -> tuple[int, int]:
+        rows = num_features
+        if self.patch is not None:
+            patch, shape = checks.whole("patch", self.patch, low=1), self.shape or ()
+            if len(shape) not in (2, 3) or math.prod(shape) != num_features or any(side % patch for side in shape[:2]):
+                raise ValueError(
+                    f"patch must divide the sides of an image of {num_features} features, got patch {patch} and shape "
+                    f"{self.shape}: give task.shape and a divisor of height and width"
+                )
+            rows = patch * patch * math.prod(shape[2:])
+        return rows, checks.whole("features", rows if self.features is None else self.features, low=1)
+
+    def _patches(self, inputs: Array) -> Array:
+        """Cut images f32[..., D] into patches f32[..., number of patches, P P channels], row by row."""
+        assert self.patch is not None
+        assert self.shape is not None
+        height, width, *channels = self.shape
+        leading, patch = inputs.shape[:-1], self.patch
+        image = inputs.reshape(*leading, height // patch, patch, width // patch, patch, *channels)
+        patches = jnp.moveaxis(image, len(leading) + 1, len(leading) + 2)
+        return patches.reshape(*leading, (height // patch) * (width // patch), -1)
+
+    def _product(self, inputs: Array, kernel: Array) -> Array:
+        highest = jax.lax.Precision.HIGHEST
+        if self.fraction_bits is None:
+            return jnp.matmul(inputs, kernel, precision=highest)
+        scale = _scale(kernel.shape[0])
+        integers = jnp.matmul(  # exact while sums stay below 2^24
+            _integers(inputs, self.fraction_bits), _integers(kernel / scale, self.fraction_bits), precision=highest
+        )
+        return integers * np.float32(scale * 2.0 ** (-2 * self.fraction_bits))
+
+
+def _scale(rows: int) -> np.float32:
+    return np.float32(1.0 / math.sqrt(rows))
+
+
+def _integers(numbers: Array, fraction_bits: int) -> Array:
+    return jnp.round(numbers * np.float32(2.0**fraction_bits))
+
+
+def _on_grid(numbers: Array, fraction_bits: int) -> Array:
+    return _integers(numbers, fraction_bits) * np.float32(2.0**-fraction_bits)
+
+
+def _standardised(samples: Array) -> Array:
+    """Samples f32[..., D] of mean 0 and variance 1 each; a constant one is 0."""
+    centred = samples - samples.mean(axis=-1, keepdims=True)
+    deviation = jnp.sqrt(jnp.square(centred).mean(axis=-1, keepdims=True))
+    return centred / jnp.where(deviation > 0, deviation, 1.0)
 
 
 def _underived(num_features: int) -> Array:
@@ -87,6 +174,27 @@ def _entries(law: str, seed: Array, count: int) -> Array:
     if law == "uniform":
         return (parts - 0.5) * np.float32(math.sqrt(12.0))
     return parts * np.float32(math.sqrt(3.0))
+
+
+def _orthogonal(seed: Array, size: int) -> Array:
+    """An orthogonal matrix f32[size, size], all entries multiples of 2^-16: orthogonal exactly, not to rounding (ours).
+
+    Sixteen times, rows are shuffled and signed by the stream behind `seed` u32[8] and each quadruple of them multiplied
+    by the Hadamard matrix of order 4, whose half is orthogonal; up to three rows left over stay. Whole numbers
+    throughout, so that the bits are the same everywhere. Sizes below 4 give signed permutations.
+    """
+    words = sha256.stream(seed, _MIXINGS * size).reshape(_MIXINGS, size)
+    quadruples = size // 4
+
+    def mix(rows: Array, words: Array) -> tuple[Array, None]:
+        signs = 1 - 2 * (words & 1).astype(jnp.int32)
+        rows = (rows * signs[:, None])[jnp.argsort(words >> 1, stable=True)]
+        a, b, c, d = rows[: 4 * quadruples].reshape(4, quadruples, size)
+        mixed = [a + b + c + d, a - b + c - d, a + b - c - d, a - b - c + d]
+        return jnp.concatenate([*mixed, 2 * rows[4 * quadruples :]]), None
+
+    rows = jax.lax.scan(mix, jnp.eye(size, dtype=jnp.int32), words)[0]
+    return rows.astype(jnp.float32) * np.float32(2.0**-_MIXINGS)
 
 
 @functools.cache
