@@ -153,7 +153,7 @@ def settle(rounds: Round, holders: Array) -> tuple[Array, Array, Canonical]:
         settled = (holders == producer).all()
         published = height.source == nodes
         blocks = jax.tree.map(lambda leaf: leaf[producer], height.blocks)
-        carry = holders, published_by + (published & settled)
+        carry = holders, published_by + (published & settled).astype(jnp.int32)
         return carry, Canonical(producer, blocks, settled, published.sum(dtype=jnp.int32))
 
     nothing = jnp.zeros_like(nodes)
