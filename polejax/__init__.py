@@ -3,25 +3,44 @@
 Data flows one way, and so does this table of contents.
 """
 
-from polejax import difficulty, learners, network, nodes, readers, tasks, theory
+from polejax import (
+    adversary,
+    difficulty,
+    double_spend,
+    learners,
+    network,
+    nodes,
+    parametric,
+    readers,
+    schedule,
+    selfish,
+    tasks,
+    theory,
+)
 from polejax.bank import Bank, load_bank
+from polejax.cost import summarise_cost
 from polejax.curves import learning_curves
 from polejax.election import FirstSeen
 from polejax.estimate import Estimate
+from polejax.fairness import summarise_fairness, summarise_rewards
 from polejax.folder import StudyError
 from polejax.hashed_pow import HashedPoW
 from polejax.history import History
 from polejax.mechanism import Claims, Learning, Mechanism, Views
+from polejax.mempool import serve, serve_many
+from polejax.parametric import Parametric
 from polejax.pole import PoLe
 from polejax.pow import PoW
 from polejax.replay import Replay
 from polejax.results import Results, open_study
 from polejax.scenario import Scenario
 from polejax.segments import simulate_many
+from polejax.service import summarise_service
 from polejax.simulate import simulate
 from polejax.sml import SecureMappingLayer
 from polejax.statistics import Summary, compare, summarise
 from polejax.study import Progress, study
+from polejax.transactions import Load, MarkovModulated, Poisson
 
 __version__ = "0.1.0"
 
@@ -33,9 +52,13 @@ __all__ = [
     "HashedPoW",
     "History",
     "Learning",
+    "Load",
+    "MarkovModulated",
     "Mechanism",
+    "Parametric",
     "PoLe",
     "PoW",
+    "Poisson",
     "Progress",
     "Replay",
     "Results",
@@ -44,19 +67,30 @@ __all__ = [
     "StudyError",
     "Summary",
     "Views",
+    "adversary",
     "compare",
     "difficulty",
+    "double_spend",
     "learners",
     "learning_curves",
     "load_bank",
     "network",
     "nodes",
     "open_study",
+    "parametric",
     "readers",
+    "schedule",
+    "selfish",
+    "serve",
+    "serve_many",
     "simulate",
     "simulate_many",
     "study",
     "summarise",
+    "summarise_cost",
+    "summarise_fairness",
+    "summarise_rewards",
+    "summarise_service",
     "tasks",
     "theory",
 ]

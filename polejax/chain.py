@@ -9,8 +9,8 @@ A round is a min-plus product. Let node i hear of height h - 1 at `start[i]` and
 
 It is exact for delays D >= 0 that obey the triangle inequality: a node that stopped at hearing k's block is first
 nowhere, as publish[k] + D[k, i] <= publish[k] + D[k, j] + D[j, i] <= publish[j] + D[j, i], so the minimum over all
-nodes is the one over publishers; and nobody hears of height h + 1 before height h, so heights follow one another even when
-delays exceed block intervals (ours; tests/event_simulator.py is the independent check).
+nodes is the one over publishers; and nobody hears of height h + 1 before height h, so heights follow one another even
+when delays exceed block intervals (ours; tests/event_simulator.py is the independent check).
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The command line: `polejax compare` and `polejax info`."""
+"""The command line: `polejax compare`, `study`, `validate` and `info`."""
 
 import contextlib
 import dataclasses
@@ -6,12 +6,14 @@ import io
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from polejax import comparison, devices
+from polejax.folder import StudyError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,12 +23,30 @@ DESCRIPTION = "Monte Carlo simulation of Proof of Learning consensus, against Pr
 
 
 @dataclasses.dataclass(frozen=True)
+class StudyFile:
+    """A grid of scenarios, many seeds of each, into a folder; killed and started again, it goes on."""
+
+    config: Annotated[Path, tyro.conf.Positional]
+    """TOML file; `polejax.config` says what goes into it"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Validate:
+    """Every closed form against the simulation that should obey it; exit code 1 beyond 5 sigma."""
+
+    thorough: bool = False
+    """16 times the seeds"""
+
+
+@dataclasses.dataclass(frozen=True)
 class Info:
     """Versions and devices that results depend on."""
 
 
 Command = (
     Annotated[comparison.Settings, tyro.conf.subcommand("compare")]  # what users come for stands first
+    | Annotated[StudyFile, tyro.conf.subcommand("study")]
+    | Annotated[Validate, tyro.conf.subcommand("validate")]
     | Annotated[Info, tyro.conf.subcommand("info")]
 )
 
@@ -36,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = parse(sys.argv[1:] if arguments is None else arguments)
     devices.use_all_cores()
     try:
-        sys.exit(_run_compare(command) if isinstance(command, comparison.Settings) else _run_info())
-    except ValueError as error:
+        sys.exit(_RUN[type(command)](command))
+    except (ValueError, StudyError) as error:
         _refuse(str(error))
     except KeyboardInterrupt:
         print("polejax: interrupted", file=sys.stderr)
@@ -62,7 +82,30 @@ def _refuse(reason: str) -> None:
     sys.exit(2)
 
 
-def _run_info() -> int:
+def _run_study(command: StudyFile) -> int:
+    from polejax import config
+
+    results = config.run(command.config, progress=lambda progress: print(progress, flush=True))
+    print(f"{results}\nopen it with polejax.open_study({results.path!r})")
+    return 0
+
+
+def _run_validate(command: Validate) -> int:
+    from polejax import validate
+
+    print(f"{'case':58} {'expected':>11} {'simulated':>11} {'std. error':>10} {'z':>6}  source")
+
+    def show(row: validate.Row) -> None:
+        numbers = f"{row.expected:11.6g} {row.simulated:11.6g} {row.error:10.2g} {row.z:6.2f}"
+        print(f"{row.name:58} {numbers}  {row.source}", flush=True)
+
+    rows = validate.run(command.thorough, progress=show)
+    worst = max(rows, key=lambda row: abs(row.z))
+    print(f"{len(rows)} cases; largest |z| {abs(worst.z):.2f}: {worst.name}")
+    return 0 if validate.passed(rows) else 1
+
+
+def _run_info(command: Info) -> int:
     for name, value in {**devices.versions(), **devices.machine()}.items():
         print(f"{name:12} {value}")
     return 0
@@ -129,3 +172,11 @@ def _table(outcome: comparison.Outcome) -> "Table":
     for name, cells in lines.items():
         table.add_row(name, *(cells.get(label, "") for label in outcome.summaries))
     return table
+
+
+_RUN: dict[type, Callable[[Any], int]] = {
+    comparison.Settings: _run_compare,
+    StudyFile: _run_study,
+    Validate: _run_validate,
+    Info: _run_info,
+}

@@ -16,9 +16,8 @@ def use_all_cores() -> None:
 
     Nothing happens where JAX already runs, where `jax_num_cpu_devices` was set, or where an accelerator leads.
     """
-    if jax.config.jax_num_cpu_devices < 0 and "xla_force_host_platform_device_count" not in os.environ.get(
-        "XLA_FLAGS", ""
-    ):
+    chosen: int = getattr(jax.config, "jax_num_cpu_devices", -1)
+    if chosen < 0 and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         try:
             jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
         except (RuntimeError, AttributeError):  # already running, or a platform that does not say

@@ -115,7 +115,7 @@ def map_test_inputs(mechanism: Any, layer: Any) -> Array:
 
 
 def judge(mechanism: Any, test_inputs: Array, params: Any) -> Array:
-    """Accuracy f32[N] of every node's network on test data behind its layer (`map_test_inputs`), at highest precision."""
+    """Accuracy f32[N] of every node's network on test data behind its layer, at highest precision."""
     with jax.default_matmul_precision("highest"):
         return _accuracies(mechanism, params, test_inputs, mechanism.task.test_labels)
 

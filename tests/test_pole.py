@@ -105,7 +105,7 @@ def test_layers_keep_the_scale_of_their_inputs(law, mean):
 
 
 def test_a_layer_without_its_key_refuses():
-    with pytest.raises(ValueError, match="pass layer.derive"):
+    with pytest.raises(ValueError, match=r"pass layer\.derive"):
         pj.SecureMappingLayer().init(jax.random.key(0), jnp.ones((1, 4)))
     with pytest.raises(ValueError, match="law must be one of"):
         pj.SecureMappingLayer(law="cauchy").derive(jnp.zeros(8, jnp.uint32), jnp.uint32(0), 4)
@@ -221,7 +221,7 @@ class WithState(nn.Module):
 def test_bad_input_names_value_and_remedy(options, message):
     with pytest.raises(ValueError, match=message):
         small_pole(**options)
-    with pytest.raises(ValueError, match="task must be a polejax.tasks.Task"):
+    with pytest.raises(ValueError, match=r"task must be a polejax\.tasks\.Task"):
         pj.PoLe("digits")
 
 
