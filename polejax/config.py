@@ -30,6 +30,7 @@ A field is `{ constructor = arguments }`: a table of named arguments, or one arg
 """
 
 import dataclasses
+import hashlib
 import inspect
 import itertools
 import os
@@ -40,7 +41,7 @@ from typing import Any
 import jax
 
 from polejax import adversary, checks, difficulty, learners, network, nodes, parametric, readers, schedule, tasks
-from polejax.bank import load_bank
+from polejax.bank import learning_of, load_bank
 from polejax.curves import learning_curves
 from polejax.describe import as_text
 from polejax.election import FirstSeen
@@ -233,7 +234,8 @@ class _Builder:
 
     def _train(self, mechanism: PoLe, num_curves: int, num_evaluations: int | None = None, seed: int = 0) -> Any:
         key = jax.random.key(checks.whole("seed", seed))
-        out = os.path.join(self._out, f"bank-{len(self._built)}")
+        what = as_text([learning_of(mechanism), seed, num_evaluations])
+        out = os.path.join(self._out, f"bank-{hashlib.sha256(what.encode()).hexdigest()[:8]}")
         return learning_curves(key, mechanism, num_curves, num_evaluations=num_evaluations, out=out)
 
 

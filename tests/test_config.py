@@ -70,7 +70,7 @@ def test_a_grid_and_a_bank(write, tmp_path):
     (bank,) = (tmp_path / "out").glob("bank-*")  # trained once, and kept
     scenarios = config.read(path).scenarios
     assert scenarios[1].mechanism.bank is scenarios[6].mechanism.bank
-    np.testing.assert_array_equal(pj.load_bank(bank).test, scenarios[1].mechanism.bank.test)
+    np.testing.assert_array_equal(pj.load_bank(bank).test[:20], scenarios[1].mechanism.bank.test)
     assert isinstance(scenarios[1].mechanism.bank.evaluate_every, int)
     assert jax.tree.structure(scenarios[1]) == jax.tree.structure(scenarios[6])
 

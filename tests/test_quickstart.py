@@ -1,0 +1,48 @@
+"""The Colab notebook is its script, asks for a TPU, and runs from top to bottom."""
+
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent.parent / "experiments" / "quickstart.py"
+SMALL = """
+LIVE_SEEDS, LIVE_BLOCKS = 2, 2
+CURVES = 96
+SEEDS, BLOCKS = 8, 10
+THRESHOLDS = [0.80, 0.85]
+DELAYS = [1.0, 60.0]
+OUT = "results/quickstart"
+"""
+
+jupytext = pytest.importorskip("jupytext")
+nbformat = pytest.importorskip("nbformat")
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    return nbformat.read(SCRIPT.with_suffix(".ipynb"), as_version=4)
+
+
+def test_the_notebook_is_its_script(notebook):
+    """Else run `jupytext --to ipynb experiments/quickstart.py`."""
+    script = jupytext.read(SCRIPT)
+    assert [(cell.cell_type, cell.source) for cell in script.cells] == [
+        (cell.cell_type, cell.source) for cell in notebook.cells
+    ]
+    assert notebook.metadata["accelerator"] == "TPU"
+    assert "colab.research.google.com/github/" in notebook.cells[0].source
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+
+
+def test_the_notebook_runs(notebook, tmp_path, monkeypatch):
+    nbclient = pytest.importorskip("nbclient")
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # what notebooks use
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source = SMALL
+    nbclient.NotebookClient(notebook, timeout=900, resources={"metadata": {"path": tmp_path}}).execute()
+    assert (tmp_path / "results" / "quickstart" / "study" / "study.json").exists()
+    figures = [
+        output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
+    ]
+    assert len(figures) == 2
