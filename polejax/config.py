@@ -3,7 +3,7 @@
     seeds = 1024                                  # chains of each scenario
     blocks = 1000                                 # heights of each chain
     out = "results/sweep"
-    seed = 0                                      # optional, as is seeds_per_shard
+    seed = 0                                      # optional, as are records and seeds_per_shard
 
     [[scenario]]
     name = "pow"
@@ -44,7 +44,7 @@ from polejax import adversary, checks, difficulty, learners, network, nodes, par
 from polejax.bank import learning_of, load_bank
 from polejax.curves import learning_curves
 from polejax.describe import as_text
-from polejax.election import FirstSeen
+from polejax.election import BestAtDeadline, BestInWindow, FirstSeen
 from polejax.hashed_pow import HashedPoW
 from polejax.pole import PoLe
 from polejax.pow import PoW
@@ -76,7 +76,7 @@ _CONSTRUCTORS: dict[str, tuple[Callable[..., Any], ...]] = {
     ),
     "graph": (network.random_regular, network.erdos_renyi, network.scale_free, network.small_world),
     "mechanism": (PoW, HashedPoW, PoLe, Replay, parametric.gamma, parametric.weibull, parametric.lognormal),
-    "election": (FirstSeen,),
+    "election": (FirstSeen, BestInWindow, BestAtDeadline),
     "difficulty": (
         difficulty.fixed,
         difficulty.bitcoin,
@@ -95,7 +95,7 @@ _CONSTRUCTORS: dict[str, tuple[Callable[..., Any], ...]] = {
 }
 """What may be named in a file, by the field or argument that it makes."""
 
-_TOP = {"seeds", "blocks", "out", "seed", "seeds_per_shard", "scenario"}
+_TOP = {"seeds", "blocks", "out", "seed", "records", "seeds_per_shard", "scenario"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +108,7 @@ class Config:
     num_blocks: int
     out: str
     seed: int
+    records: str
     seeds_per_shard: int | None
 
 
@@ -123,6 +124,7 @@ def run(
         config.out,
         seed=config.seed,
         names=config.names,
+        records=config.records,
         seeds_per_shard=config.seeds_per_shard,
         executor=executor,
         progress=progress,
@@ -159,6 +161,7 @@ def read(path: str | os.PathLike[str]) -> Config:
         checks.whole("blocks", raw["blocks"], low=1),
         raw["out"],
         checks.whole("seed", raw.get("seed", 0)),
+        str(raw.get("records", "blocks")),
         raw.get("seeds_per_shard"),
     )
 

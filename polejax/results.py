@@ -6,13 +6,16 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import numpy as np
 
 from polejax.folder import Folder
 from polejax.history import History
 from polejax.mechanism import Learning
-from polejax.shards import IDENTITY, Arrays, Shard, dimensions
-from polejax.statistics import Summary, summarise
+from polejax.nodes import Nodes
+from polejax.shards import IDENTITY, SUMS, Arrays, Shard, dimensions
+from polejax.statistics import Comparison, Summary, compare, summarise
+from polejax.tally import Tally, join, tally
 
 UNITS = {
     "interval": "s",
@@ -29,7 +32,7 @@ class Results:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._folder = Folder(path, "study")
-        self._manifest = self._folder.manifest((*IDENTITY, "shards", "polejax"))
+        self._manifest = self._folder.manifest((*IDENTITY, "num_nodes", "shards", "polejax"))
         self._shards = [Shard(*numbers) for numbers in self._manifest["shards"]]
 
     def __repr__(self) -> str:
@@ -45,6 +48,11 @@ class Results:
     def names(self) -> list[str]:
         """The scenarios' names."""
         return list(self._manifest["names"])
+
+    @property
+    def records(self) -> str:
+        """What was kept: "blocks" or "chains"."""
+        return str(self._manifest["records"])
 
     @property
     def num_seeds(self) -> int:
@@ -83,21 +91,42 @@ class Results:
                 yield shard, self._folder.read(shard.name, shard.identity, names)[0]
 
     def history(self, scenario: int | str) -> History:
-        """`History` [S, H] of a scenario's seeds that are on disk; hashes are not kept.
+        """`History` [S, H] of a scenario's seeds that are on disk, in memory; hashes are not kept.
 
         Raises:
-          ValueError: no such scenario, or nothing of it on disk yet.
+          ValueError: no such scenario, nothing of it on disk yet, or its blocks were not kept.
         """
+        if self.records != "blocks":
+            raise ValueError(f"{self.path} keeps no blocks: run a study with records='blocks'")
         parts = [_as_history(arrays) for _, arrays in self.shards(scenario)]
+        self._check_some(scenario, parts)
+        history: History = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+        return history
+
+    def tally(self, scenario: int | str) -> Tally:
+        """`Tally` of a scenario's seeds that are on disk, from one shard after the other."""
+        parts = [
+            tally(_as_history(arrays)) if self.records == "blocks" else self._as_tally(arrays)
+            for _, arrays in self.shards(scenario)
+        ]
+        self._check_some(scenario, parts)
+        return join(parts)
+
+    def summarise(self, scenario: int | str, nodes: Nodes | None = None, confidence: float = 0.95) -> Summary:
+        """`Summary` of a scenario's seeds that are on disk; see `polejax.summarise`."""
+        return summarise(self.tally(scenario), nodes, confidence)
+
+    def compare(self, first: int | str, second: int | str, confidence: float = 0.95) -> Comparison:
+        """`Comparison` of two scenarios of a finished study, seed by seed; see `polejax.compare`."""
+        return compare(self.tally(first), self.tally(second), confidence)
+
+    def _check_some(self, scenario: int | str, parts: list[Any]) -> None:
         if not parts:
             raise ValueError(f"scenario {scenario!r} has no shard in {self.path} yet: run the study on")
-        import jax
 
-        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
-
-    def summarise(self, scenario: int | str, confidence: float = 0.95) -> Summary:
-        """`Summary` of a scenario's seeds that are on disk; see `polejax.summarise`."""
-        return summarise(self.history(scenario), confidence=confidence)
+    def _as_tally(self, arrays: Arrays) -> Tally:
+        carries_models = bool((arrays["claims"] > 0).any())
+        return Tally(**{name: arrays[name] for name in SUMS}, centre=0.0, carries_models=carries_models)
 
     def timings(self) -> dict[str, float]:
         """Seconds of all shards on disk together: {"compile_seconds", "run_seconds"}."""
@@ -121,24 +150,38 @@ class Results:
         import xarray
 
         variables = self._variables(names)
+        units = UNITS if self.records == "blocks" else {}
         data = {
-            name: (("scenario", *dimensions(name)), array, {"units": UNITS[name]} if name in UNITS else {})
+            name: (
+                ("scenario", *dimensions(name, array.ndim - 1)),
+                array,
+                {"units": units[name]} if name in units else {},
+            )
             for name, array in variables.items()
         }
         about = {name: self._manifest[name] for name in ("polejax", "num_seeds", "num_blocks", "seed")}
         return xarray.Dataset(data, self._coordinates(), about)
 
     def to_pandas(self) -> Any:
-        """`pandas.DataFrame` with one row per settled block: scenario, seed, height and the variables of blocks."""
+        """`pandas.DataFrame` with one row per settled block: scenario, seed, height and the variables of blocks.
+
+        Of a study that keeps chains: one row per chain, and its sums.
+        """
         import pandas
 
         frames = []
         for scenario, name in enumerate(self.names):
             for shard, arrays in self.shards(scenario):
-                rows, heights = np.nonzero(arrays.pop("settled"))
-                columns = {key: array[rows, heights] for key, array in arrays.items() if key != "published_by"}
-                place = {"scenario": name, "seed": rows + shard.first, "height": heights + 1}
-                frames.append(pandas.DataFrame({**place, **columns}))
+                rows, place = np.arange(shard.count), {}
+                if self.records == "blocks":
+                    rows, heights = np.nonzero(arrays.pop("settled"))
+                    place = {"height": heights + 1}
+                columns = {
+                    key: array[rows, heights] if array.ndim == 2 else array
+                    for key, array in arrays.items()
+                    if "node" not in dimensions(key, array.ndim)
+                }
+                frames.append(pandas.DataFrame({"scenario": name, "seed": rows + shard.first, **place, **columns}))
         return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
 
     def _index(self, scenario: int | str) -> int:
@@ -150,8 +193,7 @@ class Results:
 
     @functools.cached_property
     def _num_nodes(self) -> int:
-        powers = [scenario["nodes"]["power"] for scenario in self._manifest["scenarios"]]
-        return max(len(power) if isinstance(power, list) else power["shape"][0] for power in powers)
+        return int(max(self._manifest["num_nodes"]))
 
     def _variables(self, names: list[str] | None) -> Arrays:
         """Arrays [scenario, seed, ...] of all scenarios, filled from the shards."""
@@ -161,11 +203,12 @@ class Results:
             for shard, arrays in self.shards(scenario, names):
                 for name, array in arrays.items():
                     if name not in filled:
-                        shape = (len(self.names), *(lengths[dim] for dim in dimensions(name)))
+                        shape = (len(self.names), *(lengths[dim] for dim in dimensions(name, array.ndim)))
                         empty = np.nan if array.dtype.kind == "f" else 0
                         filled[name] = np.full(shape, empty, array.dtype)
                     rows = slice(shard.first, shard.first + shard.count)
-                    filled[name][scenario, rows, : array.shape[1]] = array
+                    place: Any = (scenario, rows, *(slice(size) for size in array.shape[1:]))
+                    filled[name][place] = array
         return filled
 
     def _coordinates(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Shards: the pieces of a study that are simulated, written and, after a kill, repeated whole."""
 
+import dataclasses
 import time
 from typing import Any
 
@@ -10,10 +11,11 @@ from polejax import timing
 from polejax.history import History
 from polejax.record import record, static
 from polejax.segments import simulate_many
+from polejax.tally import Tally, tally
 
 Arrays = dict[str, np.ndarray]
 
-IDENTITY = ("names", "scenarios", "num_seeds", "num_blocks", "seed")
+IDENTITY = ("names", "scenarios", "num_seeds", "num_blocks", "seed", "records")
 """What of a manifest must be the same for a study to go on in its folder."""
 
 
@@ -44,12 +46,19 @@ class Study:
     num_seeds: int = static()
     num_blocks: int = static()
     seed: int = static()
+    records: str = static()  # "blocks": every block; "chains": each seed's sums
     sizes: tuple[int, ...] = static()  # seeds that are simulated together, by scenario
 
 
-def dimensions(name: str) -> tuple[str, ...]:
-    """Dimensions of a variable of a shard."""
-    return ("seed", "node") if name == "published_by" else ("seed", "height")
+def dimensions(name: str, ndim: int = 2) -> tuple[str, ...]:
+    """Dimensions of a variable of a shard that has `ndim` axes."""
+    if ndim == 1:
+        return ("seed",)
+    return ("seed", "node") if name in ("published_by", "wins") else ("seed", "height")
+
+
+SUMS = tuple(field.name for field in dataclasses.fields(Tally) if not field.metadata.get("static"))
+"""The variables of a shard that keeps chains and not blocks; `interval` and `square` sum seconds and their squares."""
 
 
 def run_shard(study: Study, shard: Shard) -> tuple[Arrays, dict[str, float]]:
@@ -70,7 +79,8 @@ def run_shard(study: Study, shard: Shard) -> tuple[Arrays, dict[str, float]]:
         history = simulate_many(keys, study.scenarios[shard.scenario], study.num_blocks)
         seconds = time.perf_counter() - begin
     times = {"compile_seconds": compiling.seconds, "run_seconds": max(seconds - compiling.seconds, 0.0)}
-    return {name: array[: shard.count] for name, array in variables(history).items()}, times
+    kept = variables(history) if study.records == "blocks" else sums(history)
+    return {name: array[: shard.count] for name, array in kept.items()}, times
 
 
 def seed_keys(seed: int, first: int, count: int) -> jax.Array:
@@ -102,3 +112,9 @@ def variables(history: History) -> Arrays:
             "diverged": history.learning.diverged,
         }
     return arrays
+
+
+def sums(history: History) -> Arrays:
+    """Each seed's sums over its settled blocks, float64[S] or [S, N], from which every statistic can be had."""
+    about_zero = tally(history).about(0.0)
+    return {name: getattr(about_zero, name) for name in SUMS}

@@ -11,6 +11,7 @@ from polejax.estimate import Array, Estimate
 from polejax.history import History
 from polejax.nodes import Nodes
 from polejax.record import record, static
+from polejax.tally import Tally, tally
 
 
 @record
@@ -55,11 +56,11 @@ class Comparison:
     confidence: float = static()
 
 
-def summarise(history: History, nodes: Nodes | None = None, confidence: float = 0.95) -> Summary:
+def summarise(history: History | Tally, nodes: Nodes | None = None, confidence: float = 0.95) -> Summary:
     """Estimate the statistics of a history on the host, in float64, from its settled heights.
 
     Args:
-      history: of one chain, leaves [H, ...], or of S seeds, leaves [S, H, ...]; NumPy or JAX arrays.
+      history: of one chain, leaves [H, ...], or of S seeds, leaves [S, H, ...]; NumPy or JAX arrays. Or its `tally`.
       nodes: N nodes whose powers the wins are measured against (`fairness`); None: they are not.
       confidence: of the intervals, in (0, 1).
 
@@ -75,8 +76,8 @@ def summarise(history: History, nodes: Nodes | None = None, confidence: float = 
     Source: Tukey 1958; Miller 1974 (Biometrika 61). Fairness and its interval are ours.
     """
     confidence = _checked_confidence(confidence)
-    seeds = _tally(history)
-    seeds = _only(seeds, seeds.settled > 0)
+    seeds = _tallied(history)
+    seeds = seeds.only(seeds.settled > 0)
     if not seeds.settled.size:
         raise ValueError("history must hold settled heights, got none: simulate more blocks")
     spread, others = _spread(seeds, _sum), _spread(seeds, estimate.left_out)
@@ -107,7 +108,7 @@ def summarise(history: History, nodes: Nodes | None = None, confidence: float = 
     )
 
 
-def compare(first: History, second: History, confidence: float = 0.95) -> Comparison:
+def compare(first: History | Tally, second: History | Tally, confidence: float = 0.95) -> Comparison:
     """Compare two mechanisms that ran on the same seeds: ratios first / second, differences first - second.
 
     Args:
@@ -125,13 +126,13 @@ def compare(first: History, second: History, confidence: float = 0.95) -> Compar
     Source: Miller 1974 (Biometrika 61); Newcombe 1998 (Statistics in Medicine 17, method 10).
     """
     confidence = _checked_confidence(confidence)
-    one, two = _tally(first), _tally(second)
+    one, two = _tallied(first), _tallied(second)
     if one.settled.size != two.settled.size:
         raise ValueError(f"second must have the {one.settled.size} seeds of first, got {two.settled.size}: pair them")
     both = (one.settled > 0) & (two.settled > 0)
     if not both.any():
         raise ValueError("second must have settled heights in a seed of first's, got none: simulate more blocks")
-    one, two = _only(one, both), _only(two, both)
+    one, two = one.only(both), two.only(both)
     a, b = _spread(one, _sum), _spread(two, _sum)
     others_a, others_b = _spread(one, estimate.left_out), _spread(two, estimate.left_out)
     return Comparison(
@@ -189,83 +190,15 @@ def _checked_confidence(confidence: float) -> float:
     return float(confidence)
 
 
-@record
-class _Seeds:
-    """What each seed adds to the estimates: sums over its settled heights, float64[S] or [S, N]."""
-
-    settled: Array
-    interval: Array  # of deviations from `centre`, lest squares cancel
-    square: Array
-    published: Array
-    stale: Array
-    wins: Array  # [S, N]
-    published_by: Array  # [S, N]
-    score: Array
-    fallback: Array
-    claims: Array  # blocks with a model that met the threshold
-    claimed: Array
-    claimed_score: Array
-    rejected: Array
-    diverged: Array
-    useful: Array
-    computed: Array
-    centre: float = static()
-    carries_models: bool = static()
-
-
-def _tally(history: History) -> _Seeds:
-    """Sum up each seed of a history; a single chain is one seed."""
-    settled = np.asarray(history.settled)
-    if settled.ndim not in (1, 2):
-        raise ValueError(f"history must have axes [S, H] or [H], got {settled.shape}: summarise one sweep at a time")
-    settled = np.atleast_2d(settled)
-    nothing = np.zeros(settled.shape[0])
-
-    def over(values: Any, where: Array = settled) -> Array:
-        if values is None:
-            return nothing
-        return np.asarray(np.sum(np.atleast_2d(values), axis=1, where=where, dtype=np.float64))
-
-    count = settled.sum(axis=1, dtype=np.float64)
-    centre = float(over(history.interval).sum() / max(count.sum(), 1))
-    deviation = np.where(settled, np.atleast_2d(history.interval).astype(np.float64) - centre, 0.0)
-    published, nodes = over(history.published), history.num_nodes
-    winner = np.atleast_2d(history.producer) + nodes * np.arange(settled.shape[0])[:, None]
-    wins = np.bincount(winner[settled], minlength=nodes * settled.shape[0]).reshape(-1, nodes)
-    model = history.learning
-    claim = settled & ~np.atleast_2d(history.fallback) & (model is not None)
-    return _Seeds(
-        settled=count,
-        interval=deviation.sum(axis=1),
-        square=np.einsum("sh,sh->s", deviation, deviation),
-        published=published,
-        stale=published - count,
-        wins=wins.astype(np.float64),
-        published_by=np.atleast_2d(history.published_by).astype(np.float64),
-        score=over(history.score),
-        fallback=over(history.fallback),
-        claims=claim.sum(axis=1, dtype=np.float64),
-        claimed=over(model and model.claimed, claim),
-        claimed_score=over(history.score, claim),
-        rejected=over(model and model.rejected),
-        diverged=over(model and model.diverged),
-        useful=over(history.useful),
-        computed=over(history.computed),
-        centre=centre,
-        carries_models=model is not None,
-    )
-
-
-def _only(seeds: _Seeds, chosen: Array) -> _Seeds:
-    parts = {f.name: getattr(seeds, f.name) for f in dataclasses.fields(seeds)}
-    return _Seeds(**{name: part[chosen] if isinstance(part, np.ndarray) else part for name, part in parts.items()})
+def _tallied(history: History | Tally) -> Tally:
+    return history if isinstance(history, Tally) else tally(history)
 
 
 def _sum(sums: Array) -> Array:
     return sums.sum(axis=0)
 
 
-def _others_mean(sums: Array, seeds: _Seeds) -> Array:
+def _others_mean(sums: Array, seeds: Tally) -> Array:
     """Mean over all seeds' blocks but one seed's, for each seed [S]."""
     return estimate.left_out(sums) / np.maximum(estimate.left_out(seeds.settled), 1)
 
@@ -276,7 +209,7 @@ class _Spread(NamedTuple):
     cv: Array
 
 
-def _spread(seeds: _Seeds, reduce: Callable[[Array], Array]) -> _Spread:
+def _spread(seeds: Tally, reduce: Callable[[Array], Array]) -> _Spread:
     """Mean, standard deviation and CV of the intervals, from sums that `reduce` takes over the seeds."""
     count, total, square = reduce(seeds.settled), reduce(seeds.interval), reduce(seeds.square)
     deviation = total / np.maximum(count, 1)
@@ -303,10 +236,10 @@ def _ratio(one: Array, others_one: Array, two: Array, others_two: Array, confide
     return estimate.positive(one / two, others_one / others_two, confidence)
 
 
-def _difference(one: _Seeds, two: _Seeds, scale: Callable[[Array], Array], confidence: float) -> Estimate:
+def _difference(one: Tally, two: Tally, scale: Callable[[Array], Array], confidence: float) -> Estimate:
     """Estimate of the difference of stale rates, after `scale` of stale / published."""
 
-    def rate(seeds: _Seeds, reduce: Callable[[Array], Array]) -> Array:
+    def rate(seeds: Tally, reduce: Callable[[Array], Array]) -> Array:
         return scale(reduce(seeds.stale) / np.maximum(reduce(seeds.published), 1))
 
     values = rate(one, estimate.left_out) - rate(two, estimate.left_out)
@@ -320,7 +253,7 @@ def _difference(one: _Seeds, two: _Seeds, scale: Callable[[Array], Array], confi
     return estimate.real(value, values, confidence)
 
 
-def _fairness(seeds: _Seeds, nodes: Nodes, confidence: float) -> tuple[Estimate, Array]:
+def _fairness(seeds: Tally, nodes: Nodes, confidence: float) -> tuple[Estimate, Array]:
     """Total variation distance of win share and power share, and what chance alone would make of it.
 
     A distance is biased upwards in finite samples: by E|noise| / 2 = sqrt(v / (2 pi)) for each node of variance v if

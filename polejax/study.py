@@ -52,6 +52,7 @@ def study(
     *,
     seed: int = 0,
     names: Sequence[str] | None = None,
+    records: str = "blocks",
     seeds_per_shard: int | None = None,
     executor: Any = None,
     progress: Callable[[Progress], None] | None = None,
@@ -71,6 +72,8 @@ def study(
       out: folder for `study.json` and the shards.
       seed: of the study's key.
       names: of the scenarios, all different; None: their numbers.
+      records: what to keep: "blocks", every canonical block (some 20 bytes each), or "chains", each chain's sums alone
+        (some 200 bytes), from which `Results.summarise` gives the same estimates.
       seeds_per_shard: None: as fit in memory, and few enough that a shard takes minutes at most.
       executor: with the interface of `concurrent.futures`: shards run wherever it takes `polejax.shards.run_shard`
         and its arguments; this process writes what comes back. None: here.
@@ -80,10 +83,10 @@ def study(
       `Results`, which read from `out`.
 
     Raises:
-      ValueError: no scenario, a count below 1, or names that are not as many or not different.
+      ValueError: no scenario, a count below 1, an unknown word, or names that are not as many or not different.
       StudyError: the folder is another study's, in use, damaged, full or not to be written; in one line.
     """
-    task, manifest = _plan(scenarios, num_seeds, num_blocks, seed, names, seeds_per_shard)
+    task, manifest = _plan(scenarios, num_seeds, num_blocks, seed, names, records, seeds_per_shard)
     process, processes = jax.process_index(), jax.process_count()
     place = Folder(out, "study", process)
     with place.locked():
@@ -104,6 +107,7 @@ def _plan(
     num_blocks: int,
     seed: int,
     names: Sequence[str] | None,
+    records: str,
     seeds_per_shard: int | None,
 ) -> tuple[Study, dict[str, Any]]:
     """Check the arguments; what to compute, and the manifest that tells of it."""
@@ -122,7 +126,8 @@ def _plan(
         seeds_per_shard = min(num_seeds, checks.whole("seeds_per_shard", seeds_per_shard, low=1))
     sizes = tuple(seeds_per_shard or _seeds_per_shard(scenario, num_seeds, num_blocks) for scenario in listed)
     seed = checks.whole("seed", seed, low=0, high=2**31 - 1)
-    task = Study(jax.tree.map(np.asarray, listed), num_seeds, num_blocks, seed, sizes)
+    records = checks.one_of("records", records, ("blocks", "chains"))
+    task = Study(jax.tree.map(np.asarray, listed), num_seeds, num_blocks, seed, records, sizes)
     manifest = {
         "polejax": importlib.metadata.version("polejax"),
         "names": names,
@@ -130,6 +135,8 @@ def _plan(
         "num_seeds": task.num_seeds,
         "num_blocks": task.num_blocks,
         "seed": task.seed,
+        "records": records,
+        "num_nodes": [scenario.nodes.count for scenario in listed],
         "sizes": list(sizes),
         "shards": [[s.scenario, s.first, s.count] for s in _shards(task)],
     }
@@ -169,7 +176,7 @@ def _run(
     with concurrent.futures.ThreadPoolExecutor(1) as writer:
         before: tuple[Shard, concurrent.futures.Future[None]] | None = None
         for shard, (arrays, times) in _simulated(task, mine, executor):
-            variables = {name: (dimensions(name), array) for name, array in arrays.items()}
+            variables = {name: (dimensions(name, array.ndim), array) for name, array in arrays.items()}
             attributes = {**shard.identity, **provenance(), **times}
             if before is not None:  # one shard is written while the next is simulated
                 before[1].result()

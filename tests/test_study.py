@@ -1,6 +1,7 @@
 """Studies: the same numbers however they are run, killed or cut up, and one clear line for whatever is wrong."""
 
 import concurrent.futures
+import dataclasses
 import errno
 import multiprocessing
 import os
@@ -12,6 +13,7 @@ import jax
 import numpy as np
 import pytest
 import studies
+from banks import geometric_bank
 
 import polejax as pj
 from polejax import netcdf, shards, timing
@@ -222,6 +224,29 @@ def test_a_full_disk_and_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     one_line(error, "cannot write", "Not a directory", "choose another folder")
 
 
+def test_chains_alone_give_the_same_estimates(tmp_path):
+    """Without its blocks a study summarises and compares as with them, whatever the shards."""
+    nodes, network = pj.nodes.from_shares([5, 3, 2]), pj.network.clique(3, seconds=60.0)
+    replay = pj.Replay(geometric_bank(0), 0.5)
+    scenarios = [pj.Scenario(nodes, network, mechanism) for mechanism in (pj.PoW(work=300.0), replay)]
+    blocks = pj.study(scenarios, 12, 9, tmp_path / "blocks", seeds_per_shard=12)
+    chains = pj.study(scenarios, 12, 9, tmp_path / "chains", seeds_per_shard=5, records="chains")
+    for index in range(2):
+        whole, reduced = pj.summarise(blocks.history(index), nodes), chains.summarise(index, nodes)
+        for field in dataclasses.fields(whole):
+            one, other = getattr(whole, field.name), getattr(reduced, field.name)
+            jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), one, other)
+    one, other = pj.compare(blocks.history(0), blocks.history(1)), chains.compare(0, 1)
+    assert other.interval_cv_ratio.low == pytest.approx(one.interval_cv_ratio.low, rel=1e-6)
+    data = chains.to_xarray()
+    assert data["interval"].dims == ("scenario", "seed")
+    assert data["wins"].dims == ("scenario", "seed", "node")
+    np.testing.assert_array_equal(data["settled"], blocks.to_xarray()["settled"].sum("height"))
+    assert len(chains.to_pandas()) == 24
+    with pytest.raises(ValueError, match="keeps no blocks"):
+        chains.history(0)
+
+
 def test_arguments_are_checked(tmp_path):
     scenario = pj.Scenario(pj.nodes.equal(2), pj.network.instant(2), pj.PoW(work=10.0))
     for wrong, message in (
@@ -229,6 +254,7 @@ def test_arguments_are_checked(tmp_path):
         ({"scenarios": [scenario, 3]}, r"scenarios\[1\] must be a polejax.Scenario, got int"),
         ({"num_seeds": 0}, "num_seeds must be at least 1, got 0"),
         ({"names": ["a", "b"]}, "names must be 1 different words"),
+        ({"records": "all"}, "records must be one of blocks, chains; got 'all'"),
     ):
         with pytest.raises(ValueError, match=message):
             pj.study(**{"scenarios": scenario, "num_seeds": 1, "num_blocks": 1, "out": tmp_path / "no", **wrong})
