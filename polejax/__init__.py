@@ -20,7 +20,7 @@ from polejax import (
 from polejax.bank import Bank, load_bank
 from polejax.cost import summarise_cost
 from polejax.curves import learning_curves
-from polejax.election import FirstSeen
+from polejax.election import BestAtDeadline, BestInWindow, FirstSeen
 from polejax.estimate import Estimate
 from polejax.fairness import summarise_fairness, summarise_rewards
 from polejax.folder import StudyError
@@ -46,6 +46,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Bank",
+    "BestAtDeadline",
+    "BestInWindow",
     "Claims",
     "Estimate",
     "FirstSeen",

@@ -7,6 +7,8 @@ A round is a min-plus product. Let node i hear of height h - 1 at `start[i]` and
     node i publishes a block at height h   <=>   source[i] == i
     start'     = arrival,   view'[i] = view[source[i]] extended by block (h, source[i])
 
+where the first block heard wins; of other rules, `polejax.election` says what stands for the middle two lines.
+
 It is exact for delays D >= 0 that obey the triangle inequality: a node that stopped at hearing k's block is first
 nowhere, as publish[k] + D[k, i] <= publish[k] + D[k, j] + D[j, i] <= publish[j] + D[j, i], so the minimum over all
 nodes is the one over publishers; and nobody hears of height h + 1 before height h, so heights follow one another even
@@ -29,7 +31,7 @@ from polejax.schedule import at_height
 
 @record
 class Blocks:
-    """The blocks that nodes would publish at one height, leading axis N; only those with `source[i] == i` exist."""
+    """The blocks that nodes would publish at one height, leading axis N; only those that `Round` says exist."""
 
     interval: Array  # f32[N], s since the parent was published
     score: Array | None  # f32[N]; None of a mechanism that says its claims are all alike: 1
@@ -46,8 +48,9 @@ class Round:
     source: Array  # i32[N]: whose block each node took for this height
     blocks: Blocks
     fallback: Array  # bool[]: nobody finished before the deadline
-    useful: Array | None  # f32[]: work that nodes did before they finished or heard, of all nodes
+    useful: Array | None  # f32[]: work that nodes did before they finished or closed the height, of all nodes
     computed: Array | None  # f32[]: work that the program did for it
+    published: Array | None = None  # bool[N]: who published; None: exactly those who took their own block
 
 
 def genesis(key: Array, scenario: Scenario) -> Views:
@@ -76,18 +79,22 @@ def play_round(key: Array, scenario: Scenario, views: Views) -> tuple[Views, Rou
     nodes = at_height(scenario.nodes, views.height)
     # Heights count from 1, so that 0 sets the network's random numbers apart from the race's.
     network = of_round(scenario.network, jax.random.fold_in(jax.random.fold_in(key, 0), views.height))
-    claims = scenario.mechanism.race(jax.random.fold_in(key, views.height), views, nodes, network)
+    listening = scenario.election.listening(network, views)
+    claims = scenario.mechanism.race(jax.random.fold_in(key, views.height), views, nodes, listening)
     publish = jnp.where(claims.valid, views.start + nodes.seconds(claims.work), jnp.inf)
-    arrival, source = scenario.election.elect(publish, claims, network)
+    close, source, published = scenario.election.elect(publish, claims, network, views)
     origin = publish.min()  # which is the first arrival too
     blocks, controller = _blocks(scenario, views, claims, publish - views.stamp)
     extended = (blocks.tip, controller if scenario.difficulty.per_branch else None)
     tip, taken = jax.tree.map(lambda leaf: leaf[source], extended)
     controller = taken if scenario.difficulty.per_branch else views.controller
-    rivals = None if views.rivals is None else (source == jnp.arange(nodes.count)).sum(dtype=jnp.int32) - 1
+    rivals = views.rivals
+    if rivals is not None:
+        own = source == jnp.arange(nodes.count) if published is None else published
+        rivals = own.sum(dtype=jnp.int32) - 1
     after = Views(
         views.height + 1,
-        arrival - origin,
+        close - origin,
         publish[source] - origin,
         tip,
         scenario.difficulty.level(controller),
@@ -96,10 +103,10 @@ def play_round(key: Array, scenario: Scenario, views: Views) -> tuple[Views, Rou
     )
     useful = computed = None
     if claims.computed is not None:
-        done = jnp.minimum(claims.work, (arrival - views.start) * nodes.power)
+        done = jnp.minimum(claims.work, (close - views.start) * nodes.power)
         useful, computed = done.sum(), claims.computed.sum()
     fallback = jnp.bool_(False) if claims.fallback is None else claims.fallback
-    return after, Round(source, blocks, fallback, useful, computed)
+    return after, Round(source, blocks, fallback, useful, computed, published)
 
 
 def _blocks(scenario: Scenario, views: Views, claims: Claims, interval: Array) -> tuple[Blocks, Any]:
@@ -151,7 +158,7 @@ def settle(rounds: Round, holders: Array) -> tuple[Array, Array, Canonical]:
         holders = height.source[holders]
         producer = holders[0]
         settled = (holders == producer).all()
-        published = height.source == nodes
+        published = height.source == nodes if height.published is None else height.published
         blocks = jax.tree.map(lambda leaf: leaf[producer], height.blocks)
         carry = holders, published_by + (published & settled).astype(jnp.int32)
         return carry, Canonical(producer, blocks, settled, published.sum(dtype=jnp.int32))

@@ -1,25 +1,57 @@
-"""Elections: which of the claims that reach a node it takes for the block of a height."""
+"""Elections: which of the claims that reach a node it takes for the block of a height, and when.
 
-from typing import Any, Protocol
+Every rule is a rule of closing: node i begins a height at `start[i]`, first hears a claim at `first[i]` (its own, when
+it finishes, like anyone's), and at `close[i] >= first[i]` takes the best claim it has heard and begins the next height.
+Rounds stay exact (`polejax.chain`) as long as
 
+    close[i] <= close[k] + D[k, i]    for all nodes k, i,
+
+for then nobody hears of height h + 1 before it has closed h: whoever publishes it, k, began it at close[k], and i hears
+of it at close[k] + D[k, i] or later. It holds for all rules here by induction: start, the last height's close, obeys
+it, and so does `first`, by the triangle inequality, as first[k] = publish[j] + D[j, k] gives first[i] <=
+publish[j] + D[j, i] <= first[k] + D[k, i]; adding a constant and taking the greater of two keep it (ours;
+tests/winner_simulator.py is the independent check).
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from polejax import checks
 from polejax.checks import Array
-from polejax.mechanism import Claims
-from polejax.record import record
+from polejax.mechanism import Claims, Views
+from polejax.record import convert, record
+
+
+class Elected(NamedTuple):
+    """What every node makes of one height's claims; leading axis N."""
+
+    close: Array  # f32[N], s: when the node takes a block and begins the next height
+    source: Array  # i32[N]: that block's producer
+    published: Array | None  # bool[N]: whether the node published; None: exactly where `source` is the node itself
 
 
 class Election(Protocol):
     """The rule by which every node chooses among the claims it hears."""
 
-    def elect(self, publish: Array, claims: Claims, network: Any) -> tuple[Array, Array]:
+    def elect(self, publish: Array, claims: Claims, network: Any, views: Views) -> Elected:
         """When each node settles on a block and whose.
 
         Args:
           publish: f32[N], seconds at which each node would publish its claim; inf if never.
           claims: of all nodes.
-          network: answers `hear`.
+          network: answers `hear` and `row`.
+          views: of all nodes, before the race.
+        """
+        ...
+
+    def listening(self, network: Any, views: Views) -> Any:
+        """What a mechanism hears with that really computes: how long it must compute.
 
         Returns:
-          arrival f32[N], seconds at which the node has its tip for the height; source i32[N], that block's producer.
+          Something whose `hear(publish f32[N])` answers, beside the source of the first claim, until when f32[N]
+          (seconds) a node's own claim can matter: its close, if only the given claims are published.
         """
         ...
 
@@ -28,6 +60,119 @@ class Election(Protocol):
 class FirstSeen:
     """The first valid block to arrive wins: longest-chain consensus as in Bitcoin (design theorem; exact)."""
 
-    def elect(self, publish: Array, claims: Claims, network: Any) -> tuple[Array, Array]:
-        """Arrival f32[N] (seconds) and source i32[N] of the first block heard."""
-        return network.hear(publish)
+    def elect(self, publish: Array, claims: Claims, network: Any, views: Views) -> Elected:
+        """The first block heard, at once; see `Election.elect`."""
+        arrival, source = network.hear(publish)
+        return Elected(arrival, source, None)
+
+    def listening(self, network: Any, views: Views) -> Any:
+        """The network itself: a claim matters until another one is heard."""
+        return network
+
+
+@record
+class BestInWindow:
+    """Every node takes the best claim that it hears within so many seconds of the first one.
+
+    The window of node i opens when it hears of the height's first claim, or has finished one itself, and closes
+    `seconds` later; until then it listens, and races on if it has no claim yet, which it publishes if it finishes in
+    time. Best is the greatest `Claims.score`: verified test accuracy. Of equal ones the first heard wins, as in
+    `FirstSeen`, and of those the lowest index; so where claims are all alike, as under Proof of Work, the first heard
+    wins but everybody waits. A claim that arrives exactly at the close is late, unless it is the first: a window of 0
+    seconds is `FirstSeen` to the last bit. Nodes fork where their windows hold different claims; a window that is long
+    against the delays makes that rare: only claims near its end are heard here and not there.
+
+    A node claims once, with the first model that meets the threshold: it does not train on to a better one (ours).
+    A round takes O(N^2) time and memory: every pair of nodes is looked at.
+
+    Args:
+      seconds: f32[], finite, at least 0. May be swept.
+
+    Raises:
+      ValueError: negative or infinite seconds.
+
+    Source: ours; sources leave the winner rule of Proof of Learning open (Lan, Liu, Li 2020, arXiv 2007.15145).
+    """
+
+    seconds: Array
+
+    def __post_init__(self) -> None:
+        convert(self, seconds=lambda seconds: checks.real("seconds", seconds, low=0.0))
+
+    def closing(self, first: Array, start: Array) -> Array:
+        """When nodes close f32[N] that began at `start` f32[N] and hear the first claim at `first` f32[N], seconds."""
+        return first + self.seconds
+
+    def elect(self, publish: Array, claims: Claims, network: Any, views: Views) -> Elected:
+        """The best block of each window; see `Election.elect`."""
+        return _best(self, publish, claims, network, views)
+
+    def listening(self, network: Any, views: Views) -> "Listening":
+        """A claim matters until the window closes; see `Election.listening`."""
+        return Listening(network, self, views.start)
+
+
+@record
+class BestAtDeadline:
+    """Every node takes the best claim that it has heard so many seconds after it began, or else the next one it hears.
+
+    Node i closes the height at max(start + seconds, first claim heard): blocks come at a steady pace as long as
+    somebody finishes in time. Ties, and claims that arrive exactly at the close, are as in `BestInWindow`, as are
+    forks, a node's single claim and the price of a round.
+
+    Args:
+      seconds: f32[], finite, at least 0. May be swept. A deadline of 0 is `FirstSeen`.
+
+    Raises:
+      ValueError: negative or infinite seconds.
+
+    Source: ours; a reading of Proof of Learning's task deadline (Lan, Liu, Li 2020, arXiv 2007.15145, leave it open).
+    """
+
+    seconds: Array
+
+    def __post_init__(self) -> None:
+        convert(self, seconds=lambda seconds: checks.real("seconds", seconds, low=0.0))
+
+    def closing(self, first: Array, start: Array) -> Array:
+        """When nodes close f32[N] that began at `start` f32[N] and hear the first claim at `first` f32[N], seconds."""
+        return jnp.maximum(start + self.seconds, first)
+
+    def elect(self, publish: Array, claims: Claims, network: Any, views: Views) -> Elected:
+        """The best block at each node's deadline; see `Election.elect`."""
+        return _best(self, publish, claims, network, views)
+
+    def listening(self, network: Any, views: Views) -> "Listening":
+        """A claim matters until the deadline, and then until the first; see `Election.listening`."""
+        return Listening(network, self, views.start)
+
+
+@record
+class Listening:
+    """A network whose arrivals are the closes of an election; see `Election.listening`."""
+
+    network: Any
+    election: Any
+    start: Array
+
+    def hear(self, publish: Array) -> tuple[Array, Array]:
+        """Close f32[N] (seconds) and the source i32[N] of the first claim."""
+        first, source = self.network.hear(publish)
+        return self.election.closing(first, self.start), source
+
+
+def _best(election: Any, publish: Array, claims: Claims, network: Any, views: Views) -> Elected:
+    """The best claim that each node hears before it closes, over all pairs of nodes."""
+    first, finder = network.hear(publish)
+    close = election.closing(first, views.start)
+    nodes = jnp.arange(publish.shape[0], dtype=finder.dtype)
+    # Whoever publishes late has heard a claim before, so the first heard of all is the first heard of those published.
+    published = (publish < close) | (finder == nodes)
+    heard = publish[:, None] + jax.vmap(network.row)(nodes)
+    # `hear` may add up a delay in another order than `row`: nothing is heard before the first.
+    in_time = jnp.maximum(heard, first[None]) < close[None]
+    candidate = (in_time & published[:, None]) | (nodes[:, None] == finder[None])
+    score = claims.score[:, None]
+    best = candidate & (score == jnp.where(candidate, score, -jnp.inf).max(axis=0)[None])
+    source = jnp.where(best, heard, jnp.inf).argmin(axis=0).astype(finder.dtype)
+    return Elected(close, source, published)

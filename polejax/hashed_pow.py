@@ -70,9 +70,9 @@ class HashedPoW:
         def undecided(search: tuple[Array, ...]) -> Array:
             chunks, found, tries, _ = search
             publish = jnp.where(found, views.start + nodes.seconds(tries), jnp.inf)
-            arrival = publish if network is None else network.hear(publish)[0]
+            close = publish if network is None else network.hear(publish)[0]
             now = views.start + nodes.seconds(chunks.astype(jnp.float32) * chunk)
-            return (~found & (now < arrival)).any()
+            return (~found & (now < close)).any()
 
         def step(search: tuple[Array, ...]) -> tuple[Array, ...]:
             chunks, found, tries, proof = search

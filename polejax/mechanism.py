@@ -16,7 +16,7 @@ class Views:
     """
 
     height: Array  # i32[], of the block that is worked on; genesis has height 0
-    start: Array  # f32[N], s: when the node had heard of its tip, and so began
+    start: Array  # f32[N], s: when the node took its tip (first seen: on hearing of it), and so began
     stamp: Array  # f32[N], s: when that tip was published
     tip: Array | None  # u32[N, 8]: the tip's SHA-256 hash; None where the mechanism needs no hashes
     difficulty: Array  # f32[N]: what the next block on that branch demands (expected hashes; accuracy threshold)
@@ -68,7 +68,8 @@ class Mechanism(Protocol):
           key: of this height; every node folds in its own address.
           views: what each node builds on.
           nodes: powers f32[N] and addresses u32[N].
-          network: tells a mechanism that really computes when the round is decided (every node has heard a valid
-            block), so that it can stop. None: every node works on until it finishes or gives up.
+          network: tells a mechanism that really computes when the round is decided, so that it can stop: its
+            `hear(publish f32[N])` answers first until when f32[N] (seconds) a node's own claim can matter, if only the
+            given claims are published (`Election.listening`). None: every node works on until it finishes or gives up.
         """
         ...

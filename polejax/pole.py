@@ -29,8 +29,8 @@ class PoLe:
     at or above the threshold it claims. Every node verifies a claim on test data that no trainer sees: accuracy at or
     above `accept` makes it a block. A claim turned down costs every racing node one verification time, charged at the
     evaluation at which it was made (ours), and the claimant trains on. A node gives up at the deadline or at its
-    `max_steps`; when all have, the `fallback` makes the block. Training stops as soon as every node has heard a valid
-    block or can no longer be first.
+    `max_steps`; when all have, the `fallback` makes the block. Training stops as soon as every node has claimed, given
+    up, or can no longer claim in time (first seen: has heard a valid block).
 
     Args:
       task: `Task`, a data set with its three splits.
@@ -125,8 +125,8 @@ class PoLe:
         def undecided(race: _Race) -> Array:
             now = views.start + nodes.seconds(race.work)
             publish = jnp.where(race.finished, now, jnp.inf)
-            arrival = publish if network is None else network.hear(publish)[0]
-            return (~race.out & (now < arrival)).any()
+            close = publish if network is None else network.hear(publish)[0]
+            return (~race.out & (now < close)).any()
 
         def play(race: _Race) -> _Race:
             trained = learning.train(self, material, race.training, self.evaluate_every)
