@@ -51,11 +51,11 @@ def machine() -> dict[str, Any]:
 
 
 def provenance() -> dict[str, str]:
-    """What every file of results says of where it comes from: versions and device, and when."""
+    """What every file of results says of where it comes from: versions, device, and when the work began."""
     found, device = versions(), machine()
     return {
         "polejax": found["polejax"],
         "jax": found["jax"],
         "device": f"{device['devices']} x {device['kind']} ({device['platform']})",
-        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -173,11 +173,12 @@ def _run(
     total: int,
 ) -> None:
     report = _reporter(sum(shard.count for shard in mine) * task.num_blocks, total, progress)
+    about = provenance()
     with concurrent.futures.ThreadPoolExecutor(1) as writer:
         before: tuple[Shard, concurrent.futures.Future[None]] | None = None
         for shard, (arrays, times) in _simulated(task, mine, executor):
             variables = {name: (dimensions(name, array.ndim), array) for name, array in arrays.items()}
-            attributes = {**shard.identity, **provenance(), **times}
+            attributes = {**shard.identity, **about, **times}
             if before is not None:  # one shard is written while the next is simulated
                 before[1].result()
                 report(before[0].count * task.num_blocks)

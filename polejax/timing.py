@@ -1,7 +1,8 @@
-"""Timing: what compilation cost, apart from running."""
+"""Timing: what compilation cost, apart from running, and how not to pay it again."""
 
 import contextlib
 import functools
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -61,3 +62,17 @@ def _listen() -> None:
             counter.programs += event == _COMPILING[-1]
 
     jax.monitoring.register_event_duration_secs_listener(count)
+
+
+def keep_compiled(path: str | os.PathLike[str]) -> None:
+    """Keep what is compiled from now on in a folder, so that the next process need not compile it again; opt-in.
+
+    JAX's persistent cache, for programs of any size. It pays on TPUs and GPUs; on CPUs, XLA may refuse its own programs
+    on another machine.
+
+    Args:
+      path: of the folder, made when it is first needed.
+    """
+    jax.config.update("jax_compilation_cache_dir", os.fspath(path))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
