@@ -96,7 +96,7 @@ def train(mechanism: Any, material: Material, training: Training, steps: int) ->
 
 def validate(mechanism: Any, material: Material, params: Any) -> Array:
     """Accuracy f32[N] of every node's network on the validation data, as the node itself measures it."""
-    return _accuracies(mechanism, params, material.validation_inputs, mechanism.task.validation_labels)
+    return accuracies(mechanism, params, material.validation_inputs, mechanism.task.validation_labels)
 
 
 def verify(mechanism: Any, layer: Any, params: Any) -> Array:
@@ -117,7 +117,7 @@ def map_test_inputs(mechanism: Any, layer: Any) -> Array:
 def judge(mechanism: Any, test_inputs: Array, params: Any) -> Array:
     """Accuracy f32[N] of every node's network on test data behind its layer, at highest precision."""
     with jax.default_matmul_precision("highest"):
-        return _accuracies(mechanism, params, test_inputs, mechanism.task.test_labels)
+        return accuracies(mechanism, params, test_inputs, mechanism.task.test_labels)
 
 
 def diverged(params: Any) -> Array:
@@ -126,7 +126,9 @@ def diverged(params: Any) -> Array:
     return ~jnp.stack(jax.tree.leaves(finite)).all(axis=0)
 
 
-def _accuracies(mechanism: Any, params: Any, inputs: Array, labels: Array) -> Array:
+def accuracies(mechanism: Any, params: Any, inputs: Array, labels: Array) -> Array:
+    """Accuracy f32[N] of networks [N] on mapped samples f32[N, M, F], or [M, F] where all see the same."""
+
     def one(params: Any, inputs: Array) -> Array:
         return learners.accuracy(mechanism.learner.apply({"params": params}, inputs), labels)
 
