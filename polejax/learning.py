@@ -53,13 +53,27 @@ def prepare(mechanism: Any, keys: Array, tips: Array, addresses: Array) -> Mater
 
     def one(key: Array, tip: Array, address: Array) -> tuple[Any, Array, Array, Array]:
         layer = mechanism.layer_variables(tip, address)
-        order = jax.random.permutation(key, samples)[: batches * batch]
+        order = _shuffled(key, samples)[: batches * batch]
         mapped = mechanism.map_inputs(layer, task.train_inputs)[order].reshape(batches, batch, -1)
         labels = task.train_labels[order].reshape(batches, batch)
         return layer, mapped, labels, mechanism.map_inputs(layer, task.validation_inputs)
 
     # Batches lead, so that a step reads one contiguous block.
     return Material(*jax.vmap(one, out_axes=(0, 1, 1, 0))(keys, tips, addresses))
+
+
+def _shuffled(key: Array, samples: int) -> Array:
+    """The numbers 0 .. samples - 1 in random order, i32[samples].
+
+    Up to 4,096 are sorted as one word each, random above and the number below: on a CPU seven times faster than sorting
+    pairs. Words that agree in their 20 random bits or more stay in order, one pair in a million.
+    """
+    width = (samples - 1).bit_length()
+    if width > 12:
+        return jax.random.permutation(key, samples)
+    number = jnp.arange(samples, dtype=jnp.uint32)
+    words = jax.random.bits(key, (samples,)) >> width << width | number
+    return (jnp.sort(words) & (2**width - 1)).astype(jnp.int32)
 
 
 def begin(mechanism: Any, keys: Array, material: Material) -> Training:

@@ -1,0 +1,160 @@
+"""Detection: how well verification tells cheats from honest nodes, and what cheating is worth, over seeds."""
+
+from typing import Any
+
+import numpy as np
+
+from polejax import estimate, head_start
+from polejax.checks import Array
+from polejax.estimate import Estimate
+from polejax.head_start import Run
+from polejax.pole import PoLe
+from polejax.record import record
+from polejax.theft import Attempt, Encounter
+
+CONFIDENCE = 0.95
+
+
+@record
+class Measures:
+    """What an attempt achieves; every field an `Estimate` over seeds."""
+
+    accuracy: Estimate  # fraction, on the test data, of the opening claim: before any training step
+    detected: Estimate  # share of such claims that verifiers turn down
+    auc: Estimate  # probability that an honest claim scores above such a claim, ties half
+    steps: Estimate  # training steps of the cheat's own to an accepted claim; lower bound where some never make one
+    finished: Estimate  # share that make one within the budget
+    saved: Estimate  # share of the honest node's training steps that are saved; at most the budget's where some fail
+    net: Estimate  # the same, less the cost of the attack in steps
+    excess: (
+        Estimate | None
+    )  # test less validation accuracy of accepted claims: what was not learnt; None: none accepted
+
+
+@record
+class Honesty:
+    """What honest nodes achieve; every field an `Estimate` over seeds."""
+
+    accuracy: Estimate  # fraction, on the test data, when the budget is spent
+    steps: Estimate  # training steps to an accepted claim; lower bound where some never make one
+    finished: Estimate  # share that make one within the budget
+    rejected: Estimate  # share of first claims at the threshold that verifiers turn down
+
+
+def measure(met: Encounter, tried: Attempt) -> Measures:
+    """Measure an attempt against the honest runs of the same seeds."""
+    mechanism = met.mechanism
+    honest, _ = honest_steps(mechanism, met.honest)
+    steps, finished = cheat_steps(mechanism, tried)
+    claimed = claimed_accuracy(mechanism, met.honest)
+    rejected = ~np.asarray(mechanism.accepts(tried.test[:, 0], mechanism.threshold))
+    return Measures(
+        accuracy=mean(tried.test[:, 0]),
+        detected=estimate.share(rejected, np.ones_like(rejected, int), CONFIDENCE),
+        auc=auc(claimed, tried.test[:, 0]),
+        steps=mean(steps),
+        finished=estimate.share(finished, np.ones_like(finished, int), CONFIDENCE),
+        saved=saved(honest, steps),
+        net=saved(honest, steps + float(tried.cost)),
+        excess=excess(mechanism, tried),
+    )
+
+
+def measure_honesty(mechanism: PoLe, run: Run) -> Honesty:
+    """Measure honest runs."""
+    steps, finished = honest_steps(mechanism, run)
+    claims = np.asarray(run.validation >= mechanism.threshold)
+    first = claims.argmax(axis=1)
+    scores = np.take_along_axis(np.asarray(run.test), first[:, None], axis=1)[:, 0]
+    rejected = claims.any(axis=1) & ~np.asarray(mechanism.accepts(scores, mechanism.threshold))
+    return Honesty(
+        accuracy=mean(run.test[:, -1]),
+        steps=mean(steps),
+        finished=estimate.share(finished, np.ones_like(finished, int), CONFIDENCE),
+        rejected=estimate.share(rejected, claims.any(axis=1).astype(int), CONFIDENCE),
+    )
+
+
+def excess(mechanism: PoLe, tried: Attempt) -> Estimate | None:
+    """By how much test accuracy exceeds that on data that played no part, over accepted claims; None: none accepted.
+
+    An overfitter's is what it has not learnt; a liar's first accepted claim has the winner's curse.
+    """
+    steps, finished = cheat_steps(mechanism, tried)
+    index = (steps / mechanism.evaluate_every).astype(int)[:, None]
+    test, validation = (np.take_along_axis(np.asarray(a), index, axis=1)[:, 0] for a in (tried.test, tried.validation))
+    return estimate.mean((test - validation) * finished, finished.astype(int), CONFIDENCE)
+
+
+def honest_steps(mechanism: PoLe, run: Run) -> tuple[Array, Array]:
+    """Steps f64[S] to a valid claim, and whether there is one; see `head_start.steps`."""
+    return head_start.steps(mechanism, head_start.passes(mechanism, run.validation, run.test))
+
+
+def cheat_steps(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
+    """Steps f64[S] of a cheat's own to an accepted claim, and whether it makes one."""
+    accepted = np.asarray(mechanism.accepts(tried.test, mechanism.threshold))
+    claims = np.asarray(tried.validation >= mechanism.threshold) | (not tried.truthful)
+    return head_start.steps(mechanism, accepted & claims)
+
+
+def claimed_accuracy(mechanism: PoLe, run: Run) -> Array:
+    """Test accuracy f32[S] of honest claims as they are made; of the last model where none is."""
+    made = np.asarray(head_start.passes(mechanism, run.validation, run.test))
+    index = np.where(made.any(axis=1), made.argmax(axis=1), made.shape[1] - 1)
+    return np.take_along_axis(np.asarray(run.test), index[:, None], axis=1)[:, 0]
+
+
+def roc(honest: Array, cheats: Array) -> tuple[Array, Array, Array]:
+    """Rates at every threshold that tells scores apart.
+
+    Args:
+      honest, cheats: test accuracies [S] of claims.
+
+    Returns:
+      Accept thresholds, rising; the share of honest claims below each (false rejections) and of cheats' (detections).
+    """
+    honest, cheats = np.sort(np.ravel(honest)), np.sort(np.ravel(cheats))
+    scores = np.unique(np.concatenate([honest, cheats]))
+    thresholds = np.append(scores, np.nextafter(scores[-1], np.inf))
+    shares = [np.searchsorted(found, thresholds, side="left") / found.size for found in (honest, cheats)]
+    return thresholds, *shares
+
+
+def auc(honest: Array, cheats: Array, confidence: float = CONFIDENCE) -> Estimate:
+    """Area under the ROC curve: the probability that an honest claim scores above a cheat's, ties half.
+
+    Mann and Whitney's statistic over all pairs; the jackknife leaves a seed's honest claim and cheat out together.
+
+    Args:
+      honest, cheats: test accuracies [S], paired by seed.
+      confidence: of the interval.
+    """
+    honest, cheats = np.asarray(honest, np.float64), np.asarray(cheats, np.float64)
+    wins = (honest[:, None] > cheats[None]) + 0.5 * (honest[:, None] == cheats[None])
+    value, count = wins.mean(), honest.size
+    if count < 2:
+        return estimate.unknown(value)
+    others = wins.sum() - wins.sum(axis=0) - wins.sum(axis=1) + np.diag(wins)
+    found = estimate.real(value, others / (count - 1) ** 2, confidence)
+    if value in (0.0, 1.0):  # nothing to resample: as many independent trials as seeds, all alike
+        return estimate.share(np.full(count, int(value)), np.ones(count, int), confidence)
+    return estimate.Estimate(value, np.maximum(found.low, 0.0), np.minimum(found.high, 1.0))
+
+
+def saved(honest: Array, steps: Array, confidence: float = CONFIDENCE) -> Estimate:
+    """Share of honest steps f64[S] that a cheat's steps f64[S] on the same seeds save; below 0 where it takes more."""
+    return ratio(honest - steps, honest, confidence)
+
+
+def ratio(parts: Array, wholes: Array, confidence: float = CONFIDENCE) -> Estimate:
+    """Ratio of the sums over seeds of what is paired by seed, [S] each."""
+    parts, wholes = np.asarray(parts, np.float64), np.asarray(wholes, np.float64)
+    value = parts.sum() / wholes.sum()
+    return estimate.real(value, estimate.left_out(parts) / estimate.left_out(wholes), confidence)
+
+
+def mean(values: Any, confidence: float = CONFIDENCE) -> Estimate:
+    """Mean over seeds, [S]."""
+    values = np.asarray(values, np.float64)
+    return ratio(values, np.ones_like(values), confidence)

@@ -1,0 +1,143 @@
+"""Forging: claims of accuracies that were not learnt, by lying, guessing, grinding or leaked test data.
+
+Strategies are functions of an `Encounter` as in `polejax.theft`; the winner's curse is a closed form.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import stats
+
+from polejax import checks, head_start, learning
+from polejax.checks import Array
+from polejax.head_start import Identity
+from polejax.record import replace
+from polejax.theft import Attempt, Encounter, answering_flops, attempt
+
+
+def liar(met: Encounter) -> Attempt:
+    """Train honestly, but claim the demanded accuracy at every evaluation, until a claim is accepted.
+
+    It gains what verifiers allow below the threshold, and the luck of many tries on one test set (`winners_curse`).
+    """
+    return Attempt(met.honest.validation, met.honest.test, np.float32(0.0), False)
+
+
+def overfitter(met: Encounter) -> Attempt:
+    """Train on test data that a colluding data node has handed over, and claim at every evaluation."""
+    task = met.mechanism.task
+    rows = np.arange(task.train_inputs.shape[0]) % task.test_inputs.shape[0]  # of the training split's shape
+    leaked = replace(task, train_inputs=task.test_inputs[rows], train_labels=task.test_labels[rows])
+    mechanism = replace(met.mechanism, task=leaked)
+    return attempt(met, head_start.fresh(met.mechanism, met.cheat), mechanism=mechanism, truthful=False)
+
+
+def guesser(met: Encounter, tries: int = 64) -> Attempt:
+    """Draw initial weights `tries` times, claim the best of them on the validation data; then train on."""
+    keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, 2), tries))(met.cheat.key)
+    drawn = [head_start.fresh(met.mechanism, replace(met.cheat, key=keys[:, number])) for number in range(tries)]
+    starts = jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
+    addresses = jnp.broadcast_to(jnp.asarray(met.cheat.address), (tries, *met.cheat.address.shape))
+    best = _accuracies(met, starts, addresses).argmax(axis=0)
+    seeds = np.arange(best.size)
+    start = jax.tree.map(lambda leaf: leaf[best, seeds], starts)
+    samples = met.mechanism.task.validation_inputs.shape[0]
+    return attempt(met, start, answering_flops(met.mechanism, samples, models=tries), truthful=False)
+
+
+def grinder(met: Encounter, tries: int = 64) -> Attempt:
+    """Try a stolen model behind the layers of `tries` addresses (Sybil keys), take the best; then fine-tune there."""
+    numbers = jax.vmap(lambda key: jax.random.bits(jax.random.fold_in(key, 3), (tries,), jnp.uint32))(met.cheat.key)
+    starts = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (tries, *leaf.shape)), met.model.claimed)
+    best = _accuracies(met, starts, numbers.T).argmax(axis=0)
+    chosen = np.asarray(numbers)[np.arange(best.size), best]
+    samples = met.mechanism.task.validation_inputs.shape[0]
+    flops = answering_flops(met.mechanism, samples, layers=tries, models=tries)
+    return attempt(met, met.model.claimed, flops, cheat=replace(met.cheat, address=chosen))
+
+
+def easiest_address(met: Encounter, tries: int, probe: int) -> tuple[Array, Array]:
+    """Whether some addresses' layers are easier to learn behind: the same weights and shuffle behind many addresses.
+
+    Args:
+      met: the `Encounter`; its cheats' keys and tips are used.
+      tries: addresses A.
+      probe: evaluations after which a grinder would decide.
+
+    Returns:
+      Training steps to a valid claim f64[S, A], and validation accuracy after `probe` evaluations f32[S, A].
+    """
+    steps, probed = [], []
+    for number in range(tries):
+        who: Identity = replace(met.cheat, address=np.asarray(met.cheat.address) + np.uint32(number))
+        run = head_start.train_from(met.mechanism, who, head_start.fresh(met.mechanism, who), met.evaluations)
+        steps.append(head_start.steps(met.mechanism, head_start.passes(met.mechanism, run.validation, run.test))[0])
+        probed.append(run.validation[:, probe])
+    return np.stack(steps, axis=1), np.stack(probed, axis=1)
+
+
+def winners_curse(accuracy: float, num_test: int, tries: int) -> float:
+    """By how much the best of many independent models of one true accuracy looks better than it is.
+
+    Args:
+      accuracy: p, true accuracy of each model, a fraction.
+      num_test: M, independent test samples.
+      tries: n, models whose errors are independent.
+
+    Returns:
+      E[max of n draws of Binomial(M, p) / M] - p = sum_m (1 - F(m)^n) / M - p, with F the binomial's distribution; at
+      most sqrt(p (1 - p) 2 ln(n) / M), nearly.
+
+    Raises:
+      ValueError: an accuracy outside [0, 1], or a count below 1.
+    """
+    p = float(checks.real("accuracy", accuracy, low=0.0, high=1.0, ndim=0))
+    size, tries = checks.whole("num_test", num_test, low=1), checks.whole("tries", tries, low=1)
+    below = stats.binom.cdf(np.arange(size), size, p)
+    return float((1 - below**tries).sum() / size - p)
+
+
+def tries_to_pass(accuracy: float, accept: float, num_test: int) -> float:
+    """Expected number of independent models of one true accuracy until one is accepted.
+
+    Args:
+      accuracy: p, true accuracy of each, a fraction.
+      accept: test accuracy that verifiers ask for.
+      num_test: M, test samples.
+
+    Returns:
+      1 / P(Binomial(M, p) >= accept M); inf where that is 0 in float64.
+
+    Raises:
+      ValueError: a fraction outside [0, 1], or a count below 1.
+    """
+    p, least = (
+        float(checks.real(name, value, low=0.0, high=1.0, ndim=0))
+        for name, value in (("accuracy", accuracy), ("accept", accept))
+    )
+    size = checks.whole("num_test", num_test, low=1)
+    chance = float(stats.binom.sf(np.ceil(least * size - 1e-6) - 1, size, p))  # float32 fractions: 0.85 of 400 is 340
+    return float("inf") if chance == 0 else 1 / chance
+
+
+def _accuracies(met: Encounter, starts: Any, addresses: Array) -> np.ndarray:
+    """Validation accuracy f32[A, S] of params [A, S] behind the cheats' tips and addresses u32[A, S]."""
+
+    @jax.jit
+    def measure(mechanism: Any, params: Any, tips: Array, addresses: Array) -> Array:
+        def one(params: Any, tip: Array, address: Array) -> Array:
+            layer = mechanism.layer_variables(tip, address)
+            mapped = mechanism.map_inputs(layer, mechanism.task.validation_inputs)
+            every = jax.tree.map(lambda leaf: leaf[None], params)
+            return learning.accuracies(mechanism, every, mapped[None], mechanism.task.validation_labels)[0]
+
+        return jax.vmap(one)(params, tips, addresses)
+
+    mechanism = jax.tree.map(jnp.asarray, met.mechanism)
+    parts = [
+        measure(mechanism, jax.tree.map(lambda leaf, row=row: leaf[row], starts), met.cheat.tip, addresses[row])
+        for row in range(addresses.shape[0])
+    ]
+    return np.stack(parts)

@@ -1,0 +1,161 @@
+"""Head starts: training that begins from weights which somebody else, or the same node earlier, has trained."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from polejax import checks, lanes, learning
+from polejax.checks import Array
+from polejax.pole import PoLe
+from polejax.record import record, replace
+from polejax.simulate import check_key
+
+
+@record
+class Identity:
+    """Who trains, on which parent block, with which luck; leading axis S of seeds."""
+
+    key: Array  # typed keys [S]: of the initial weights and of the shuffle
+    tip: Array  # u32[S, 8]
+    address: Array  # u32[S]
+
+
+@record
+class Run:
+    """Networks trained for a while, leading axis S; evaluation k is made after k `evaluate_every` own steps."""
+
+    validation: Array  # f32[S, K + 1], fraction; entry 0 is the start, before any step
+    test: Array  # f32[S, K + 1], fraction, as verifiers measure it
+    claimed: Any  # params [S, ...] at the first evaluation that makes a valid claim; the last ones where none does
+    final: Any  # params [S, ...] after all steps
+
+
+def identities(key: Array, count: int, role: int = 0) -> Identity:
+    """Draw nodes and parent blocks at random.
+
+    Args:
+      key: typed key of the experiment.
+      count: S; more seeds begin with the fewer ones'.
+      role: tells apart who meets whom on a seed: 0 the victim, 1 the cheat, and so on.
+
+    Raises:
+      ValueError: a count below 1, or a key that is none.
+    """
+    check_key(key, ndim=0)
+    numbers = np.arange(checks.whole("count", count, low=1), dtype=np.uint32)
+    own = jax.vmap(lambda seed: jax.random.fold_in(jax.random.fold_in(key, seed), role))(numbers)
+    words = jax.vmap(lambda key: jax.random.bits(jax.random.fold_in(key, 1), (9,), jnp.uint32))(own)
+    return Identity(own, words[:, :8], words[:, 8])
+
+
+def layers(mechanism: PoLe, identity: Identity) -> Any:
+    """Variables of the identities' Secure Mapping Layers, leading axis S."""
+    return jax.vmap(mechanism.layer_variables)(identity.tip, identity.address)
+
+
+def fresh(mechanism: PoLe, identity: Identity) -> Any:
+    """The weights with which honest nodes begin, leading axis S."""
+    features = mechanism.task.num_features
+    sample = jnp.zeros((1, mechanism.sml.width(features) if mechanism.sml else features))
+    return jax.vmap(lambda key: mechanism.learner.init(jax.random.split(key)[1], sample)["params"])(identity.key)
+
+
+def train_from(
+    mechanism: PoLe,
+    identity: Identity,
+    start: Any,
+    num_evaluations: int,
+    *,
+    targets: Array | None = None,
+    devices: list[Any] | None = None,
+) -> Run:
+    """Train networks behind the identities' own layers, from given weights, to a fixed budget.
+
+    Args:
+      mechanism: a `PoLe`; its threshold and `accepts` say when a claim is valid.
+      identity: `Identity` of S nodes.
+      start: the learner's params with leading axis S; `fresh` for honest nodes.
+      num_evaluations: K, one every `mechanism.evaluate_every` steps.
+      targets: f32[S, M, C], probabilities to learn for the training samples; None: their labels.
+      devices: to train on; None: all local ones.
+
+    Returns:
+      `Run`; a seed's results depend neither on the other seeds nor on the devices.
+    """
+    count = identity.address.shape[0]
+    task = mechanism.task
+    if targets is None:
+        labels = jax.nn.one_hot(task.train_labels, task.num_classes, dtype=jnp.float32)
+        targets = jnp.broadcast_to(labels, (count, *labels.shape))
+    devices = devices or jax.local_devices()
+    share = -(-count // len(devices))
+    lanes_ = min(share, mechanism.cached_lanes) if devices[0].platform == "cpu" else share
+    width = lanes_ * len(devices)
+    padded = np.minimum(np.arange(-(-count // width) * width), count - 1)
+    ready = jax.tree.map(jnp.asarray, mechanism)
+    arguments = jax.tree.map(lambda leaf: jnp.asarray(leaf)[padded], (identity, start, targets))
+    run = _train(num_evaluations, lanes_, tuple(devices))(ready, *arguments)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], run)
+
+
+@functools.cache
+def _train(num_evaluations: int, lanes_: int, devices: tuple[Any, ...]) -> Any:
+    block = functools.partial(_run, num_evaluations=num_evaluations)
+    return lanes.sharded(block, lanes_, devices, (0,), 4)
+
+
+def _run(mechanism: PoLe, identity: Identity, start: Any, targets: Array, num_evaluations: int) -> Run:
+    """Train a block of nodes; see `train_from`."""
+    samples = jnp.arange(mechanism.task.train_inputs.shape[0], dtype=jnp.int32)
+    numbered = replace(mechanism, task=replace(mechanism.task, train_labels=samples))
+    order, begin = jax.vmap(lambda key: tuple(jax.random.split(key)))(identity.key)
+    material = learning.prepare(numbered, order, identity.tip, identity.address)
+    taught = jax.vmap(lambda targets, samples: targets[samples], in_axes=(0, 1), out_axes=1)(targets, material.labels)
+    material = replace(material, labels=taught)
+    test_inputs = learning.map_test_inputs(mechanism, material.layer)
+
+    def evaluate(params: Any) -> tuple[Array, Array]:
+        validation = learning.validate(mechanism, material, params)
+        return validation, learning.judge(mechanism, test_inputs, params)
+
+    def claim(params: Any, claimed: Any, made: Array, accuracies: tuple[Array, Array]) -> tuple[Any, Array]:
+        """Keep the params of the first valid claim, until then the latest."""
+        keep = jax.tree.map(lambda old, new: jnp.where(_along(made, new), old, new), claimed, params)
+        return keep, made | passes(mechanism, *accuracies)
+
+    def stretch(state: Any, _: None) -> tuple[Any, tuple[Array, Array]]:
+        training, claimed, made = state
+        training = learning.train(mechanism, material, training, mechanism.evaluate_every)
+        accuracies = evaluate(training.params)
+        return (training, *claim(training.params, claimed, made, accuracies)), accuracies
+
+    training = replace(learning.begin(mechanism, begin, material), params=start)
+    first = evaluate(start)
+    claimed, made = claim(start, start, jnp.zeros(first[0].shape, bool), first)
+    state = (training, claimed, made)
+    (training, claimed, _), rest = jax.lax.scan(stretch, state, length=num_evaluations)
+    curves = [jnp.concatenate([now[None], later]).T for now, later in zip(first, rest, strict=True)]
+    return Run(curves[0], curves[1], claimed, training.params)
+
+
+def passes(mechanism: PoLe, validation: Array, test: Array) -> Array:
+    """Whether honest claims with such accuracies, of any shape, are made and accepted."""
+    return (validation >= mechanism.threshold) & mechanism.accepts(test, mechanism.threshold)
+
+
+def steps(mechanism: PoLe, made: Array) -> tuple[Array, Array]:
+    """Training steps to the first of the evaluations bool[S, K + 1] that succeeds, f64[S], and whether one does.
+
+    Where none does, the steps are those of the whole run, a lower bound.
+    """
+    made = np.asarray(made)
+    found = made.any(axis=1)
+    first = np.where(found, made.argmax(axis=1), made.shape[1] - 1)
+    return first * float(mechanism.evaluate_every), found
+
+
+def _along(mask: Array, leaf: Array) -> Array:
+    return mask.reshape(-1, *(1,) * (leaf.ndim - 1))

@@ -1,0 +1,139 @@
+"""Re-basing: carrying a network from behind one Secure Mapping Layer to behind another by changing its first weights.
+
+A network whose first layer is dense sees `x W_i A + b` of a sample x behind node i's layer W_i. Behind W_j, the weights
+
+    A' = W_j^+ W_i A
+
+give `x W_j A' + b = x W_i A + b`, the same answers, whenever W_j has as many independent rows as x has features (square
+or expanding layers), since then `W_j W_j^+ = I`. Otherwise it is the closest linear answer. A convolution over patches,
+each mapped by the same W, is such a network too.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from polejax import learners
+from polejax.checks import Array
+from polejax.pole import PoLe
+
+RIDGE = 1e-5  # relative to the mean square of the regressors: pixels that never vary must not make it singular
+
+
+def rebase(mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
+    """Params that answer behind the layer `new` as the given ones do behind `old`: A' = pinv(W_new) W_old A.
+
+    No data are needed. It ignores an activation after the layer.
+
+    Args:
+      mechanism: a `PoLe` with a layer and one of polejax's learners.
+      params: the learner's, of one network.
+      old, new: variables of the layers, as `SecureMappingLayer.derive` returns them.
+
+    Raises:
+      ValueError: there is no layer, or the learner's first weights do not see all of a sample's or patch's features.
+
+    Source: ours; see the module's head.
+    """
+    if mechanism.sml is None:
+        raise ValueError("sml must be a layer to be re-based from, got None: without one, a stolen model fits as it is")
+    before, after = old["sml"]["kernel"], new["sml"]["kernel"]
+    first = params["Dense_0"]["kernel"]
+    if not _is_dense(mechanism.learner) and mechanism.sml.patch is None:
+        raise ValueError(
+            "learner must be dense, or the layer per patch, to be re-based by algebra, got a convolution over a flat "
+            "layer: use refit"
+        )
+    with jax.default_matmul_precision("highest"):
+        change = jnp.linalg.pinv(after) @ before
+        carried = jnp.einsum("fg,sgh->sfh", change, first.reshape(-1, before.shape[1], first.shape[-1]))
+    return _with_first(params, carried.reshape(first.shape), params["Dense_0"]["bias"])
+
+
+def refit(mechanism: PoLe, params: Any, old: Any, new: Any, inputs: Array) -> Any:
+    """Params whose first weights are fitted by least squares to what the given ones' see behind the layer `old`.
+
+    Over the samples, `|h_new(x) A' + b' - h_old(x) A - b|^2` plus a small ridge is made least: through any activation
+    after the layer, for compressive ones too, and for convolutions over all pixels' patches.
+
+    Args:
+      mechanism: a `PoLe` with one of polejax's learners.
+      params: of one network; without a layer of its own if `old` is None.
+      old: variables of the layer that it was trained behind, or None if it was trained on the samples themselves.
+      new: variables of the layer that it shall answer behind.
+      inputs: f32[M, D], samples; the attacker must know them, not only their images behind its own layer.
+
+    Source: ours.
+    """
+    seen = inputs if old is None else mechanism.map_inputs(old, inputs)
+    with jax.default_matmul_precision("highest"):
+        first = params["Dense_0"]
+        wanted = first_inputs(mechanism.learner, seen) @ first["kernel"] + first["bias"][None]
+        regressors = first_inputs(mechanism.learner, mechanism.map_inputs(new, inputs))
+        kernel, bias = least_squares(regressors, wanted)
+    return _with_first(params, kernel, bias)
+
+
+def least_squares(regressors: Array, wanted: Array) -> tuple[Array, Array]:
+    """Kernel f32[F, H] and bias f32[H] of the closest affine map from f32[M, F] to f32[M, H], with a small ridge."""
+    regressors = jnp.concatenate([regressors, jnp.ones((regressors.shape[0], 1))], axis=1)
+    moments = regressors.T @ regressors
+    ridge = RIDGE * jnp.trace(moments) / moments.shape[0]
+    solution = jax.scipy.linalg.solve(
+        moments + ridge * jnp.eye(moments.shape[0]), regressors.T @ wanted, assume_a="pos"
+    )
+    return solution[:-1], solution[-1]
+
+
+def regress(mechanism: PoLe, params: Any, new: Any, inputs: Array, labels: Array) -> Any:
+    """Params that answer with the least-squares regression of the labels on the mapped samples; nothing is stolen.
+
+    The control for `refit`: whatever this reaches, it is owed to a regression and not to the theft. Units come in pairs
+    of opposite weights, whose ReLUs make a linear map.
+
+    Args:
+      mechanism: a `PoLe` whose learner has one hidden layer of at least 2 C units with ReLU.
+      params: of one network, for their shapes.
+      new: variables of the layer that it shall answer behind.
+      inputs, labels: f32[M, D] and i32[M], training samples.
+
+    Raises:
+      ValueError: the learner is another.
+
+    Source: ours.
+    """
+    classes = mechanism.task.num_classes
+    hidden: tuple[int, ...] = getattr(mechanism.learner, "hidden", ())
+    if not _is_dense(mechanism.learner) or len(hidden) != 1 or hidden[0] < 2 * classes:
+        raise ValueError(
+            f"learner must have one dense hidden layer of at least {2 * classes} units to hold a regression, "
+            f"got {mechanism.learner!r}"
+        )
+    with jax.default_matmul_precision("highest"):
+        targets = jax.nn.one_hot(labels, classes, dtype=jnp.float32)
+        kernel, bias = least_squares(mechanism.map_inputs(new, inputs), targets)
+    spare = hidden[0] - 2 * classes
+    first = jnp.pad(jnp.concatenate([kernel, -kernel], axis=1), ((0, 0), (0, spare)))
+    second = jnp.pad(jnp.concatenate([jnp.eye(classes), -jnp.eye(classes)]), ((0, spare), (0, 0)))
+    bias = jnp.pad(jnp.concatenate([bias, -bias]), (0, spare))
+    last = {"kernel": second, "bias": jnp.zeros_like(params["Dense_1"]["bias"])}
+    return {**_with_first(params, first, bias), "Dense_1": last}
+
+
+def _is_dense(learner: Any) -> bool:
+    return isinstance(learner, learners.MultilayerPerceptron)
+
+
+def first_inputs(learner: Any, mapped: Array) -> Array:
+    """What the learner's first weights are multiplied with, f32[samples or patches, features]."""
+    if _is_dense(learner):
+        return mapped
+    if not isinstance(learner, learners.ConvolutionalNetwork):
+        raise ValueError(f"learner must be one of polejax.learners to be re-based, got {type(learner).__name__}")
+    patches = learners.neighbourhoods(mapped.reshape(mapped.shape[0], *learner.shape[:2], -1))
+    return patches.reshape(-1, patches.shape[-1])
+
+
+def _with_first(params: Any, kernel: Array, bias: Array) -> Any:
+    return {**params, "Dense_0": {"kernel": kernel, "bias": bias}}

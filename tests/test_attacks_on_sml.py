@@ -1,0 +1,232 @@
+"""Attacks on the Secure Mapping Layer: the algebra, verification, what each strategy gains, how it is measured."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import ndtr
+from test_mechanisms import small_pole
+
+import polejax as pj
+from polejax import detection, forging, head_start, learning, rebasing, theft
+from polejax.learners import ConvolutionalNetwork, MultilayerPerceptron
+from polejax.record import replace
+from polejax.sml import SecureMappingLayer
+from polejax.verification import Claim, Reason, verify
+
+SEEDS, EVALUATIONS = 12, 30
+TIPS = jnp.arange(16, dtype=jnp.uint32).reshape(2, 8)
+
+
+def two_layers(layer, num_features):
+    derive = jax.jit(jax.vmap(lambda tip, address: layer.derive(tip, address, num_features)))
+    both = derive(TIPS, jnp.uint32([3, 4]))
+    return [jax.tree.map(lambda leaf, node=node: leaf[node], both) for node in (0, 1)]
+
+
+def setting(layer, learner, shape=(12,)):
+    """A mechanism, a random network's params, both layers, and samples."""
+    features = int(np.prod(shape))
+    samples = np.random.default_rng(0).standard_normal((80, features)).astype(np.float32)
+    labels = (np.arange(80) % 3).astype(np.int32)
+    task = pj.tasks.from_splits((samples, labels), (samples, labels), (samples, labels))
+    mechanism = pj.PoLe(task, sml=layer, learner=learner, batch_size=16)
+    params = learner.init(jax.random.key(0), jnp.zeros((1, layer.width(features))))["params"]
+    params = jax.tree.map(lambda leaf: leaf + 0.1, params)  # biases too
+    return mechanism, params, *two_layers(layer, features), jnp.asarray(mechanism.task.train_inputs)
+
+
+rebase, refit = jax.jit(rebasing.rebase), jax.jit(rebasing.refit)
+
+
+@jax.jit
+def logits(mechanism, params, layer, samples):
+    with jax.default_matmul_precision("highest"):
+        return mechanism.learner.apply({"params": params}, mechanism.map_inputs(layer, samples))
+
+
+@pytest.mark.parametrize(
+    ("layer", "learner", "shape"),
+    [
+        (SecureMappingLayer(law="orthogonal"), MultilayerPerceptron((7,), 3), (12,)),
+        (SecureMappingLayer(law="positive"), MultilayerPerceptron((), 3), (12,)),
+        (SecureMappingLayer(features=20), MultilayerPerceptron((7, 5), 3), (12,)),
+        (
+            SecureMappingLayer(features=5, law="rademacher", shape=(4, 6), patch=2),
+            ConvolutionalNetwork((2, 3, 5), (4,), 3),
+            (4, 6),
+        ),
+    ],
+    ids=["orthogonal", "positive", "expanding", "patches"],
+)
+def test_re_basing_restores_the_logits_behind_every_invertible_layer(layer, learner, shape):
+    mechanism, params, old, new, samples = setting(layer, learner, shape)
+    before = logits(mechanism, params, old, samples)
+    stolen = logits(mechanism, params, new, samples)
+    assert np.abs(before - stolen).max() > 0.3
+    carried = rebase(mechanism, params, old, new)
+    conditions = np.linalg.cond(np.asarray(new["sml"]["kernel"], np.float64))
+    np.testing.assert_allclose(
+        logits(mechanism, carried, new, samples), before, atol=3e-7 * conditions * np.abs(before).max()
+    )
+    refitted = refit(mechanism, params, old, new, samples)
+    np.testing.assert_allclose(logits(mechanism, refitted, new, samples), before, atol=0.03)
+
+
+@pytest.mark.parametrize(("features", "activation"), [(5, None), (12, nn.relu)], ids=["compressive", "relu"])
+def test_where_the_logits_are_lost_re_basing_finds_the_closest_linear_ones(features, activation):
+    layer, learner = SecureMappingLayer(features=features, activation=activation), MultilayerPerceptron((), 3)
+    mechanism, params, old, new, samples = setting(layer, learner)
+    before = logits(mechanism, params, old, samples)
+    lost = {}
+    for name, carried in (
+        ("rebase", rebase(mechanism, params, old, new)),
+        ("refit", refit(mechanism, params, old, new, samples)),
+    ):
+        lost[name] = np.asarray(logits(mechanism, carried, new, samples) - before, np.float64)
+    assert lost["refit"].std() > 0.1 * np.std(before)
+    assert (lost["refit"] ** 2).sum() < (lost["rebase"] ** 2).sum()
+    regressors = np.asarray(mechanism.map_inputs(new, samples), np.float64)
+    # Normal equations: what is lost is orthogonal to all that the thief can see.
+    assert np.abs(regressors.T @ lost["refit"]).max() < 1e-3 * np.abs(regressors.T @ np.asarray(before)).max()
+
+
+def test_a_regression_is_put_into_a_network_of_relus():
+    mechanism, params, _, new, samples = setting(SecureMappingLayer(), MultilayerPerceptron((8,), 3))
+    labels = mechanism.task.train_labels
+    answers = logits(mechanism, jax.jit(rebasing.regress)(mechanism, params, new, samples, labels), new, samples)
+    regressors = np.concatenate([np.asarray(mechanism.map_inputs(new, samples)), np.ones((80, 1))], axis=1)
+    expected = regressors @ np.linalg.lstsq(regressors, np.eye(3)[labels], rcond=None)[0]
+    np.testing.assert_allclose(answers, expected, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def met():
+    return theft.encounter(jax.random.key(0), small_pole(), SEEDS, EVALUATIONS)
+
+
+def test_head_starts_train_as_proof_of_learning_does(met):
+    mechanism, who = met.mechanism, met.cheat
+    order, begin = jax.vmap(lambda key: tuple(jax.random.split(key)))(who.key)
+
+    @jax.jit
+    def plain(mechanism, who):
+        material = learning.prepare(mechanism, order, who.tip, who.address)
+        training = learning.begin(mechanism, begin, material)
+        accuracies = [learning.validate(mechanism, material, training.params)]
+        for _ in range(2):
+            training = learning.train(mechanism, material, training, mechanism.evaluate_every)
+            accuracies.append(learning.validate(mechanism, material, training.params))
+        return jnp.stack(accuracies, axis=1)
+
+    expected = plain(jax.tree.map(jnp.asarray, mechanism), who)
+    np.testing.assert_allclose(met.honest.validation[:, :3], expected, atol=0.011)  # one sample of 96 on the edge
+    few = jax.tree.map(lambda leaf: leaf[:5], who)
+    start = head_start.fresh(mechanism, few)
+    again = head_start.train_from(mechanism, few, start, EVALUATIONS, devices=jax.devices()[:1])
+    np.testing.assert_array_equal(again.test, met.honest.test[:5])
+
+
+def test_claims_are_kept_as_they_were_made_and_verified_from_their_headers(met):
+    mechanism, who = met.mechanism, met.victim
+    threshold = jnp.full(SEEDS, mechanism.threshold)
+    claim = Claim(met.model.claimed, who.tip, who.address, threshold, threshold)
+    judge = jax.jit(jax.vmap(verify, in_axes=(0, None)))
+    verdict = judge(claim, mechanism)
+    np.testing.assert_allclose(verdict.accuracy, detection.claimed_accuracy(mechanism, met.model), atol=1e-6)
+    assert verdict.accepted.all()
+    assert (verdict.reason == Reason.ACCEPTED).all()
+    stolen = judge(replace(claim, tip=met.cheat.tip, address=met.cheat.address), mechanism)
+    np.testing.assert_allclose(stolen.accuracy, theft.thief(met).test[:, 0], atol=1e-6)
+    np.testing.assert_array_equal(stolen.reason == Reason.INACCURATE, stolen.accuracy < 0.65)
+    assert not stolen.accepted[stolen.accuracy < 0.65].any()
+    modest = judge(replace(claim, accuracy=threshold - 0.01), mechanism)
+    assert (modest.reason == Reason.BELOW_THRESHOLD).all()
+    broken = judge(replace(claim, params=jax.tree.map(lambda leaf: leaf * jnp.inf, claim.params)), mechanism)
+    assert (broken.reason == Reason.DIVERGED).all()
+    assert (broken.accuracy == 0).all()
+
+
+def test_plain_theft_is_worth_nothing_and_re_basing_everything_behind_a_square_layer(met):
+    plain, carried = (detection.measure(met, strategy(met)) for strategy in (theft.thief, theft.rebasing_thief))
+    assert plain.accuracy.high < 0.6 < carried.accuracy.low  # chance is 1/3
+    assert plain.detected.value > 0.8
+    assert plain.auc.value > 0.95
+    assert carried.detected.value == 0
+    assert carried.steps.value == 0
+    assert carried.saved.value == 1
+    assert 0.9 < carried.net.value < 1
+
+
+def test_what_other_cheats_do(met):
+    honest, _ = detection.honest_steps(met.mechanism, met.honest)
+    lies, _ = detection.cheat_steps(met.mechanism, forging.liar(met))
+    assert (lies <= honest).all()  # on the same training
+    assert lies.mean() < honest.mean()
+    old = theft.pre_trainer(met)  # trained longer than a thief's model, and as worthless behind another layer
+    assert old.test[:, 0].mean() < 0.6
+    fitted = theft.refitting_pre_trainer(met)
+    assert detection.measure(met, fitted).saved.value == 1
+    leaked = detection.measure(met, forging.overfitter(met))
+    assert leaked.excess.low > 0
+    ground, stolen = forging.grinder(met, tries=8), theft.thief(met)
+    assert ground.validation[:, 0].mean() > stolen.validation[:, 0].mean() + 0.05
+    assert ground.cost == pytest.approx(8 * 96 / 192 * forging_epochs(met), rel=0.01)
+    taught = theft.distilling_thief(met)
+    assert taught.test[:, -1].mean() > stolen.test[:, 0].mean() + 0.2
+
+
+def forging_epochs(met):
+    """Steps' worth of mapping and answering a training split's number of samples."""
+    return theft.answering_flops(met.mechanism, 192) / theft.step_flops(met.mechanism)
+
+
+@pytest.mark.parametrize(("accuracy", "size", "tries"), [(0.5, 1, 2), (0.85, 400, 1), (0.85, 400, 20)])
+def test_the_winner_s_curse_is_that_of_binomials(accuracy, size, tries):
+    draws = np.random.default_rng(0).binomial(size, accuracy, (20_000, tries)).max(axis=1) / size - accuracy
+    assert abs(forging.winners_curse(accuracy, size, tries) - draws.mean()) < 5 * draws.std() / 20_000**0.5
+    bound = np.sqrt(accuracy * (1 - accuracy) * 2 * np.log(max(tries, 2)) / size)
+    assert forging.winners_curse(accuracy, size, tries) < bound
+
+
+def test_tries_to_pass():
+    assert forging.tries_to_pass(0.25, 1.0, 1) == pytest.approx(4)
+    assert forging.tries_to_pass(0.7, np.float32(0.85), 20) == pytest.approx(1 / 0.1070868)  # P(Bin(20, 0.7) >= 17)
+    assert forging.tries_to_pass(0.1, 0.9, 400) > 1e200
+    with pytest.raises(ValueError, match="accuracy must be at least 0 and at most 1"):
+        forging.tries_to_pass(1.5, 0.9, 10)
+
+
+scores = st.lists(st.integers(0, 8), min_size=2, max_size=12)
+
+
+@given(scores, st.integers(0, 100))
+def test_the_area_is_that_under_the_roc_curve(honest, seed):
+    honest = np.array(honest) / 8
+    cheats = np.random.default_rng(seed).integers(0, 9, honest.size) / 8
+    thresholds, rejected, detected = detection.roc(honest, cheats)
+    assert (np.diff(thresholds) > 0).all()
+    assert (rejected[0], detected[0], rejected[-1], detected[-1]) == (0, 0, 1, 1)
+    found = detection.auc(honest, cheats)
+    np.testing.assert_allclose(found.value, np.trapezoid(detected, rejected), atol=1e-12)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+def test_the_area_s_interval_holds_the_normal_law_s():
+    rng = np.random.default_rng(0)
+    found = [detection.auc(rng.normal(1, 1, 24), rng.normal(0, 1, 24)) for _ in range(400)]
+    held = np.mean([area.low <= ndtr(0.5**0.5) <= area.high for area in found])
+    assert 0.91 < held < 0.985  # 400 intervals of 95%
+
+
+def test_bad_input_names_the_remedy(met):
+    flat = setting(SecureMappingLayer(), ConvolutionalNetwork((3, 4), (2,), 3))
+    with pytest.raises(ValueError, match="use refit"):
+        rebasing.rebase(*flat[:4])
+    with pytest.raises(ValueError, match="sml must be a layer"):
+        rebasing.rebase(replace(met.mechanism, sml=None), {}, {}, {})
+    with pytest.raises(ValueError, match="at least 6 units"):
+        rebasing.regress(replace(met.mechanism, learner=MultilayerPerceptron((5,), 3)), {}, {}, None, None)
