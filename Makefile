@@ -1,9 +1,10 @@
 # A fresh machine needs Python 3.11 or later and make. Everything is set up in .venv, once.
 #   make compare   PoLe against PoW: tables and figures in $(COMPARE)
 #   make test      formatting, lint, types and tests
+#   make figures   redraw the committed figures in figures/
 #   make lint      the first three;  make format   repair what can be repaired
 #   make clean     remove caches and builds (environments: rm -rf .venv*)
-.PHONY: help compare test lint format clean run-env dev-env
+.PHONY: help compare figures test lint format clean run-env dev-env
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -12,7 +13,7 @@ WORKERS := 2
 export MPLBACKEND := Agg
 
 help:
-	@sed -n '2,5s/^# //p' Makefile | sed 's|$$(COMPARE)|$(COMPARE)|'
+	@sed -n '2,6s/^# //p' Makefile | sed 's|$$(COMPARE)|$(COMPARE)|'
 
 run-env:
 	@.ci/venv .venv run any -e .
@@ -23,6 +24,12 @@ dev-env:
 compare: run-env
 	@$(BIN)/polejax compare
 	@echo "tables and figures are in $(COMPARE)"
+
+# The committed figures are those of the main job at its defaults.
+figures: run-env
+	@$(BIN)/polejax compare --out results/figures
+	@cp results/figures/figures/* figures/ && cp results/figures/summary.json figures/
+	@echo "figures are in figures/"
 
 lint: dev-env
 	$(BIN)/python -m ruff format --check .
