@@ -232,8 +232,9 @@ class Results:
 
     def _by_node(self, values: list[Any]) -> np.ndarray:
         array = np.full((len(values), self._num_nodes), np.nan)
-        for row, value in zip(array, values, strict=True):
-            row[: len(value)] = value
+        for row, value, count in zip(array, values, self._manifest["num_nodes"], strict=True):
+            if isinstance(value, list) and np.shape(value) == (count,):
+                row[:count] = value
         return array
 
 

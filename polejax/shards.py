@@ -1,6 +1,9 @@
 """Shards: the pieces of a study that are simulated, written and, after a kill, repeated whole."""
 
 import dataclasses
+import io
+import pickle
+import sys
 import time
 from typing import Any
 
@@ -48,6 +51,22 @@ class Study:
     seed: int = static()
     records: str = static()  # "blocks": every block; "chains": each seed's sums
     sizes: tuple[int, ...] = static()  # seeds that are simulated together, by scenario
+
+    def __reduce__(self) -> Any:
+        """Pickle functions that JAX has wrapped, such as a learner's `relu`, by name; plain pickle cannot."""
+        buffer = io.BytesIO()
+        _ByName(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(vars(self))
+        return _unpickled, (buffer.getvalue(),)
+
+
+class _ByName(pickle.Pickler):
+    def reducer_override(self, value: Any) -> Any:
+        name, module = getattr(value, "__qualname__", None), sys.modules.get(getattr(value, "__module__", None) or "")
+        return name if isinstance(name, str) and getattr(module, name, None) is value else NotImplemented
+
+
+def _unpickled(content: bytes) -> Study:
+    return Study(**pickle.loads(content))
 
 
 def dimensions(name: str, ndim: int = 2) -> tuple[str, ...]:
@@ -111,6 +130,8 @@ def variables(history: History) -> Arrays:
             "rejected": history.learning.rejected,
             "diverged": history.learning.diverged,
         }
+        if history.learning.holdout is not None:
+            arrays["holdout"] = history.learning.holdout
     return arrays
 
 

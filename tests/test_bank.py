@@ -58,6 +58,7 @@ def test_budgets(pole):
         pj.learning_curves(jax.random.key(0), pj.PoW(work=1.0), 1)
 
 
+@pytest.mark.smoke
 def test_a_mismatch_is_named(pole, bank):
     bank.check_matches(small_pole(threshold=0.5))  # one bank serves every threshold
     with pytest.raises(ValueError, match=r"it has learning_rate: 0\.05.*, not 0\.1"):
@@ -68,6 +69,7 @@ def test_a_mismatch_is_named(pole, bank):
         bank.check_matches(small_pole(task_seed=1))
 
 
+@pytest.mark.smoke
 def test_saved_and_loaded(pole, bank, tmp_path):
     bank.save(tmp_path / "bank.nc")
     again = pj.load_bank(tmp_path / "bank.nc", pole)

@@ -46,6 +46,7 @@ def write(tmp_path):
     return write
 
 
+@pytest.mark.smoke
 def test_a_file_says_what_python_builds(write):
     found = config.read(write(HEAD + SCENARIO))
     expected = pj.Scenario(

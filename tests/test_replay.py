@@ -44,6 +44,7 @@ def test_equal_in_law_to_live_training(bank, rules):
     assert rules != "empty" or (lived.score == 0.0).mean() > 0.1
 
 
+@pytest.mark.smoke
 def test_moved_and_fixed_thresholds_agree():
     """A controller that never moves the threshold gives what a fixed threshold gives, by the other way."""
     rng = np.random.default_rng(0)

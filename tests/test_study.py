@@ -5,6 +5,7 @@ import dataclasses
 import errno
 import multiprocessing
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -13,10 +14,11 @@ import jax
 import numpy as np
 import pytest
 import studies
-from banks import geometric_bank
+from banks import geometric_bank, small_pole
 
 import polejax as pj
 from polejax import netcdf, shards, timing
+from polejax.describe import describe
 from polejax.folder import Folder
 
 
@@ -58,8 +60,10 @@ def test_a_study_is_its_chains(whole):
         chains = jax.jit(jax.vmap(lambda key, scenario: pj.simulate(key, scenario, studies.BLOCKS), (0, None)))(
             shards.seed_keys(3, 0, studies.SEEDS), scenario
         )
-        for name in ("interval", "producer", "published", "published_by", "settled"):
+        for name in ("producer", "published", "published_by", "settled"):
             np.testing.assert_array_equal(data[name].values[index], np.asarray(getattr(chains, name)), err_msg=name)
+        # XLA before 2026 may round another batch otherwise in the last bit.
+        np.testing.assert_allclose(data["interval"].values[index], chains.interval, rtol=1e-5)
         assert result.summarise(index).interval_mean.value == pytest.approx(pj.summarise(chains).interval_mean.value)
     # Common random numbers: without forks, twice the work is twice the interval, chain by chain.
     first = data.isel(height=0)
@@ -128,6 +132,21 @@ def test_executors(whole, tmp_path, kind):
     assert_same_parts(out, whole)
 
 
+def test_what_is_live_can_be_sent(tmp_path):
+    """A study of live PoLe, functions wrapped by JAX and all, survives pickling and runs the same."""
+    nodes = pj.nodes.equal(2)
+    learner = pj.learners.MultilayerPerceptron(hidden=(4,), num_classes=3)
+    scenario = pj.Scenario(nodes, pj.network.clique(2, 1.0), small_pole(learner=learner))
+    task = shards.Study((scenario,), 2, 2, 0, "blocks", (2,))
+    again = pickle.loads(pickle.dumps(task))
+    assert describe(again.scenarios) == describe(task.scenarios)
+    (one, _), (other, _) = (shards.run_shard(sent, shards.Shard(0, 0, 2)) for sent in (task, again))
+    for name in ("interval", "claimed", "computed"):
+        np.testing.assert_array_equal(one[name], other[name])
+    result = pj.study(scenario, 2, 2, tmp_path / "live")
+    np.testing.assert_array_equal(result.history(0).learning.claimed, one["claimed"])
+
+
 def small(out, **changes):
     scenario = pj.Scenario(pj.nodes.equal(2), pj.network.clique(2, 1.0), pj.PoW(work=10.0))
     return pj.study(scenario, **{"num_seeds": 5, "num_blocks": 4, "out": out, "seeds_per_shard": 2, **changes})
@@ -139,6 +158,7 @@ def one_line(error, *words):
     assert [word for word in words if word not in text] == [], text
 
 
+@pytest.mark.smoke
 def test_another_study_is_refused(tmp_path):
     out = tmp_path / "study"
     small(out)
@@ -152,6 +172,7 @@ def test_another_study_is_refused(tmp_path):
     assert small(out, seeds_per_shard=4).complete  # how it is cut is no matter
 
 
+@pytest.mark.smoke
 def test_a_second_process_leaves(tmp_path):
     out = tmp_path / "study"
     with Folder(out, "study").locked(), pytest.raises(pj.StudyError) as error:
@@ -160,6 +181,7 @@ def test_a_second_process_leaves(tmp_path):
     assert small(out).complete
 
 
+@pytest.mark.smoke
 def test_damage_is_named_and_mended_by_hand(tmp_path):
     out = str(tmp_path / "study")
     result = small(out)
@@ -261,6 +283,7 @@ def test_arguments_are_checked(tmp_path):
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.smoke
 def test_progress_and_one_program_for_a_sweep(tmp_path):
     lines = []
     scenarios = [

@@ -5,6 +5,7 @@ import sys
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from polejax import timing
 
@@ -23,6 +24,7 @@ print(sum(hits), history.interval.sum())
 """
 
 
+@pytest.mark.smoke
 def test_compiling_is_counted_once_and_nested():
     inner = jax.jit(lambda x: jnp.sin(x) @ jnp.cos(x))
     with timing.compilation() as outer:
