@@ -30,6 +30,7 @@ class Bank:
     diverged: Array  # bool[B]: the network held a parameter that is not finite at the end
     evaluate_every: int = static()  # training steps between evaluations
     trained: str = static()  # JSON: task, learner, optimiser and so on (`LEARNING_FIELDS`), by `polejax.describe`
+    holdout: Array | None = None  # f32[B, K], fraction: accuracy on samples that decide nothing; None: none held out
 
     @property
     def num_curves(self) -> int:
@@ -61,8 +62,13 @@ class Bank:
 
     def cut(self, first: int, end: int) -> "Bank":
         """The curves from number `first` to before `end`."""
-        arrays = {name: getattr(self, name)[first:end] for name in ("validation", "test", "diverged")}
+        arrays = {name: getattr(self, name)[first:end] for name in self._arrays}
         return replace(self, **arrays)
+
+    @property
+    def _arrays(self) -> dict[str, Array]:
+        arrays = {"validation": self.validation, "test": self.test, "diverged": self.diverged}
+        return arrays if self.holdout is None else {**arrays, "holdout": self.holdout}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the bank, and what it was trained on and with, to one netCDF file; `load_bank` reads it.
@@ -76,11 +82,7 @@ class Bank:
     def variables(self) -> netcdf.Variables:
         """Its arrays as a netCDF file holds them."""
         curves = ("curve", "evaluation")
-        arrays = {"validation": (curves, self.validation), "test": (curves, self.test)}
-        return {
-            name: (dims, np.asarray(array))
-            for name, (dims, array) in {**arrays, "diverged": (("curve",), self.diverged)}.items()
-        }
+        return {name: (curves[: np.ndim(array)], np.asarray(array)) for name, array in self._arrays.items()}
 
     def attributes(self) -> dict[str, Any]:
         """What a netCDF file says of it besides."""
@@ -136,9 +138,7 @@ def join(parts: list[Bank], path: str = "") -> Bank:
     """One bank of all parts' curves; raises StudyError where there are none."""
     if not parts:
         raise StudyError(f"{path} has no finished curves yet: train on with polejax.learning_curves")
-    arrays = {
-        name: np.concatenate([getattr(part, name) for part in parts]) for name in ("validation", "test", "diverged")
-    }
+    arrays = {name: np.concatenate([part._arrays[name] for part in parts]) for name in parts[0]._arrays}
     return replace(parts[0], **arrays)
 
 
@@ -146,11 +146,12 @@ def _read(folder: Folder, path: str, expected: dict[str, int]) -> Bank:
     arrays, attributes = folder.read_file(path, expected)
     try:
         curves = (arrays["validation"], arrays["test"], arrays["diverged"])
-        return Bank(*curves, int(attributes["evaluate_every"]), str(attributes["trained"]))
+        return Bank(*curves, int(attributes["evaluate_every"]), str(attributes["trained"]), arrays.get("holdout"))
     except KeyError as error:
         raise StudyError(f"{path} is no bank (no {error}): check the path") from None
 
 
 def learning_of(mechanism: PoLe) -> Any:
     """What of a mechanism its learning curves depend on, as JSON can hold it."""
-    return {field: describe(getattr(mechanism, field)) for field in LEARNING_FIELDS}
+    fields = LEARNING_FIELDS if mechanism.holdout is None else (*LEARNING_FIELDS, "holdout")
+    return {field: describe(getattr(mechanism, field)) for field in fields}

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import bank, checks, lanes, learning
+from polejax import bank, checks, holdout, lanes, learning
 from polejax.bank import Bank
 from polejax.checks import Array
 from polejax.describe import as_text, describe
@@ -114,8 +114,8 @@ def _train_chunk(
     numbers = np.arange(first, first + padded, dtype=np.uint32)
     train = _train(num_evaluations, lanes_, devices)
     curves = train(jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, numbers), jax.tree.map(jnp.asarray, mechanism))
-    validation, test, diverged = (np.asarray(part)[:count] for part in curves)
-    return Bank(validation, test, diverged, mechanism.evaluate_every, as_text(bank.learning_of(mechanism)))
+    validation, test, diverged, held_out = jax.tree.map(lambda part: np.asarray(part)[:count], curves)
+    return Bank(validation, test, diverged, mechanism.evaluate_every, as_text(bank.learning_of(mechanism)), held_out)
 
 
 def _checked_evaluations(mechanism: PoLe, num_evaluations: int | None) -> int:
@@ -142,18 +142,20 @@ def _train(num_evaluations: int, lanes_: int, devices: tuple[Any, ...]) -> Any:
     return lanes.sharded(block, lanes_, devices, (1,), 2)
 
 
-def _curves(keys: Array, mechanism: PoLe, num_evaluations: int) -> tuple[Array, Array, Array]:
-    """Validation and test accuracy f32[lanes, K] of a block of curves, and whether they diverged."""
+def _curves(keys: Array, mechanism: PoLe, num_evaluations: int) -> tuple[Array, Array, Array, Array | None]:
+    """Validation and test accuracy f32[lanes, K] of a block of curves, whether they diverged, held-out accuracy."""
     identity, order, start = jax.vmap(lambda key: tuple(jax.random.split(key, 3)))(keys)
     words = jax.vmap(lambda key: jax.random.bits(key, (9,), jnp.uint32))(identity)
     material = learning.prepare(mechanism, order, words[:, :8], words[:, 8])
-    test_inputs = learning.map_test_inputs(mechanism, material.layer)
+    judges = [mechanism] if mechanism.holdout is None else [mechanism, holdout.judging(mechanism)]
+    inputs = [learning.map_test_inputs(judge, material.layer) for judge in judges]
 
-    def stretch(training: learning.Training, _: None) -> tuple[learning.Training, tuple[Array, Array]]:
+    def stretch(training: learning.Training, _: None) -> tuple[learning.Training, tuple[Array, list[Array]]]:
         training = learning.train(mechanism, material, training, mechanism.evaluate_every)
-        validation = learning.validate(mechanism, material, training.params)
-        return training, (validation, learning.judge(mechanism, test_inputs, training.params))
+        judged = [learning.judge(*judge, training.params) for judge in zip(judges, inputs, strict=True)]
+        return training, (learning.validate(mechanism, material, training.params), judged)
 
     training = learning.begin(mechanism, start, material)
-    training, (validation, test) = jax.lax.scan(stretch, training, length=num_evaluations)
-    return validation.T, test.T, learning.diverged(training.params)
+    training, (validation, judged) = jax.lax.scan(stretch, training, length=num_evaluations)
+    test, held_out = (*judged, None)[:2]
+    return validation.T, test.T, learning.diverged(training.params), None if held_out is None else held_out.T

@@ -34,6 +34,7 @@ class Learning:
     curve: (
         Array  # f32[N, K]: validation accuracy at each evaluation; 0 from where training ended (K = 0: not asked for)
     )
+    holdout: Array | None = None  # f32[N], fraction: accuracy on samples that decide nothing; None: none are held out
 
 
 @record

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
-from polejax import checks, draw, header, learners, learning
+from polejax import checks, draw, header, holdout, learners, learning
 from polejax.checks import Array
+from polejax.holdout import Samples
 from polejax.mechanism import Claims, Learning, Views
 from polejax.nodes import Nodes
 from polejax.record import convert, record, replace, static
@@ -42,6 +43,8 @@ class PoLe:
         make equal nodes tie exactly and fake forks (0.02, ours).
       verification: f32[], seconds that verifying one rejected claim costs (an accepted one's are part of the delay).
       learning_rate: f32[], of the optimiser.
+      holdout: `Samples` that neither nodes nor verifiers see, on which the record shows what claims are worth
+        (`polejax.holdout.hold_out`); None for none.
       learner: Flax Linen module, features f32[M, F] to logits f32[M, C]; None: one hidden layer of 32 units.
       sml: `SecureMappingLayer`, or None for none.
       make_optimiser: from a learning rate to an optax optimiser; static, so pass a function that has a name.
@@ -67,6 +70,7 @@ class PoLe:
     jitter: Array = 0.02
     verification: Array = 0.0
     learning_rate: Array = 0.02
+    holdout: Samples | None = None
     learner: nn.Module = static(default=None)
     sml: SecureMappingLayer | None = static(default=SecureMappingLayer())
     make_optimiser: Callable[[Array], optax.GradientTransformation] = static(default=learning.momentum)
@@ -84,6 +88,8 @@ class PoLe:
         check_rules(self)
         if not isinstance(self.task, Task):
             raise ValueError(f"task must be a polejax.tasks.Task, got {self.task!r}: see polejax.tasks.digits()")
+        if self.holdout is not None and not isinstance(self.holdout, Samples):
+            raise ValueError(f"holdout must be None or made by polejax.holdout.hold_out, got {self.holdout!r}")
         convert(
             self,
             learning_rate=lambda value: checks.real("learning_rate", value, above=0.0),
@@ -212,6 +218,9 @@ class _Race:
         else:
             commitment = jnp.where(fallback, jnp.uint32(0), commitment)
             score = jnp.where(fallback, 0.0, score)
+        untouched = None
+        if mechanism.holdout is not None:
+            untouched = learning.verify(holdout.judging(mechanism), material.layer, params)
         return Claims(
             work=jnp.where(fallback, ends * nodes.power, self.work),
             score=score,
@@ -219,7 +228,7 @@ class _Race:
             commitment=commitment,
             computed=jnp.full(nodes.count, self.evaluations * mechanism.evaluate_every).astype(jnp.float32),
             fallback=fallback,
-            learning=Learning(self.accuracy, self.rejected, learning.diverged(params), self.curve),
+            learning=Learning(self.accuracy, self.rejected, learning.diverged(params), self.curve, untouched),
         )
 
 

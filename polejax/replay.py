@@ -119,14 +119,21 @@ class Replay:
             score=score,
             valid=jnp.where(fallback, chosen, run.finished),
             fallback=fallback,
-            learning=Learning(run.accuracy, run.rejected, self.bank.diverged[curve], jnp.zeros((nodes.count, 0))),
+            learning=Learning(
+                run.accuracy,
+                run.rejected,
+                self.bank.diverged[curve],
+                jnp.zeros((nodes.count, 0)),
+                None if self.bank.holdout is None else self.bank.holdout[curve, run.made - 1],
+            ),
         )
 
     def _to_the_end(self, passage: Passage, rows: Array, curve: Array, chunk: Array) -> "_Run":
         """What nodes do that have no deadline and pay nothing for claims turned down."""
-        elapsed = rounded(passage.made[rows].astype(jnp.float32) * chunk)
+        made = passage.made[rows]
+        elapsed = rounded(made.astype(jnp.float32) * chunk)
         return _Run(
-            passage.finished[rows], elapsed, passage.accuracy[rows], passage.score[rows], passage.rejected[rows]
+            passage.finished[rows], elapsed, passage.accuracy[rows], passage.score[rows], passage.rejected[rows], made
         )
 
     def _to_the_deadline(self, passage: Passage, rows: Array, curve: Array, chunk: Array) -> "_Run":
@@ -161,7 +168,7 @@ class Replay:
         accuracy, score = self.bank.validation[curve, last], self.bank.test[curve, last]
         before = jnp.arange(self.bank.num_evaluations, dtype=jnp.int32)[None] < made[:, None]
         rejected = (passage.turned_down[rows] & before).sum(axis=-1, dtype=jnp.int32)
-        return _Run(finished, elapsed, accuracy, score, rejected)
+        return _Run(finished, elapsed, accuracy, score, rejected, made)
 
 
 @record
@@ -173,3 +180,4 @@ class _Run:
     accuracy: Array  # f32[N], validation accuracy at its last evaluation
     score: Array  # f32[N], test accuracy then
     rejected: Array  # i32[N], claims turned down
+    made: Array  # i32[N], evaluations

@@ -1,0 +1,72 @@
+"""Selection: what a winner rule chooses, and what its winners are worth on samples that decided nothing."""
+
+import numpy as np
+
+from polejax import checks, estimate
+from polejax.checks import Array
+from polejax.estimate import Estimate
+from polejax.history import History
+from polejax.record import record, static
+
+
+@record
+class Selection:
+    """What a winner rule chose, over the settled blocks that carry a model which met the threshold."""
+
+    claimed: Estimate  # fraction: mean validation accuracy, by which the winner decided to claim
+    score: Estimate  # fraction: mean verified test accuracy, by which it won
+    holdout: Estimate  # fraction: mean accuracy on samples that decided nothing
+    claimed_bias: Estimate  # claimed - holdout
+    score_bias: Estimate  # score - holdout: the winner's curse of the verifiers
+    claims_per_block: Estimate  # published claims per canonical block: what there was to choose from
+    stale_per_block: Estimate  # share, stale / all published
+    num_seeds: int = static()
+    confidence: float = static()
+
+
+def summarise_selection(history: History, confidence: float = 0.95) -> Selection:
+    """Estimate what winners are worth, by the accuracy on held-out samples.
+
+    Args:
+      history: of S seeds, leaves [S, H, ...], or one chain, whose mechanism had a holdout: `PoLe(holdout=...)`, or
+        `Replay` with a bank of such a one.
+      confidence: of the intervals, in (0, 1).
+
+    Returns:
+      `Selection`; intervals resample whole seeds, as in `polejax.summarise`.
+
+    Raises:
+      ValueError: no accuracy on held-out samples on record, no settled claim, or a confidence out of range.
+    """
+    confidence = float(checks.real("confidence", confidence, above=0.0, below=1.0, ndim=0))
+    if history.learning is None or history.learning.holdout is None:
+        raise ValueError("history must hold holdout accuracies, got none: give PoLe holdout=, see polejax.holdout")
+    settled = np.atleast_2d(history.settled)
+    claims = settled & ~np.atleast_2d(history.fallback)
+    if not claims.any():
+        raise ValueError("history must hold settled claims, got none: simulate more blocks or lower the threshold")
+    count = claims.sum(axis=1, dtype=np.float64)
+
+    def total(values: Array) -> Array:
+        return np.asarray(np.sum(np.atleast_2d(values), axis=1, where=claims, dtype=np.float64))
+
+    claimed, score, holdout = map(total, (history.learning.claimed, history.score, history.learning.holdout))
+    published = np.where(settled, history.published, 0).sum(axis=1, dtype=np.float64)
+    blocks = settled.sum(axis=1, dtype=np.float64)
+
+    def mean(sums: Array, counts: Array = count) -> Estimate:
+        found = estimate.mean(sums, counts, confidence)
+        assert found is not None
+        return found
+
+    return Selection(
+        claimed=mean(claimed),
+        score=mean(score),
+        holdout=mean(holdout),
+        claimed_bias=mean(claimed - holdout),
+        score_bias=mean(score - holdout),
+        claims_per_block=mean(published, blocks),
+        stale_per_block=estimate.share(published - blocks, published, confidence),
+        num_seeds=len(settled),
+        confidence=confidence,
+    )
