@@ -1,0 +1,122 @@
+"""The command line: the main job from end to end, and what a mistake gets."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import xarray
+
+from polejax import cli, comparison, figures
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """The main job, small, and what it printed."""
+    out = tmp_path_factory.mktemp("compare")
+    options = "--nodes 3 --seeds 2 --blocks 9 --learning.task synthetic --learning.threshold 0.5 --learning.hidden 8"
+    settings = cli.parse(["compare", *options.split(), "--out", str(out)])
+    reports = []
+    outcome = comparison.run(settings, lambda *report: reports.append(report))
+    return settings, outcome, reports, comparison.save(outcome, settings, 1.0)
+
+
+def test_the_main_job_reports_progress_and_pairs_its_chains(job):
+    settings, outcome, reports, _ = job
+    assert reports[0] == ("PoLe", 0, 18)
+    assert ("PoLe", 18, 18) in reports
+    assert ("PoW", 18, 18) in reports
+    assert outcome.histories["PoW"].interval.shape == outcome.histories["PoLe"].interval.shape == (2, 9)
+    assert isinstance(settings, comparison.Settings)
+
+
+def test_proof_of_work_is_given_the_same_mean_interval(job):
+    _, outcome, _, _ = job
+    wanted = outcome.summaries["PoLe"].interval_mean.value
+    work = outcome.scenarios["PoW"].mechanism.work
+    delay = float(outcome.scenarios["PoW"].network.seconds)
+    power = outcome.scenarios["PoW"].nodes.power.sum()
+    assert wanted - 2 * delay < work / power < 1.02 * wanted  # forks cost some of the work
+
+
+def test_results_and_summary_hold_what_repeats_them(job):
+    _, outcome, _, paths = job
+    with xarray.open_dataset(paths[0], engine="h5netcdf") as saved:
+        assert list(saved.scenario.values) == ["PoW", "PoLe"]
+        np.testing.assert_array_equal(saved.interval.sel(scenario="PoLe"), outcome.histories["PoLe"].interval)
+        np.testing.assert_array_equal(saved.tip.sel(scenario="PoLe"), outcome.histories["PoLe"].tip)
+        assert json.loads(saved.attrs["scenario PoLe"])["mechanism"]["threshold"] == pytest.approx(0.5)
+        assert json.loads(saved.attrs["settings"])["seed"] == 0
+        assert "jax" in json.loads(saved.attrs["versions"])
+        assert saved.interval.attrs["units"] == "s"
+    summary = json.loads(paths[1].read_text())
+    assert summary["PoLe"]["interval_cv"]["value"] == pytest.approx(outcome.summaries["PoLe"].interval_cv.value)
+    assert {"versions", "machine", "settings", "seconds", "PoLe against PoW"} <= set(summary)
+
+
+def test_a_second_run_writes_the_same_bytes(job, tmp_path):
+    _, outcome, _, paths = job
+    again = figures.write_all(outcome.histories, outcome.scenarios, tmp_path)
+    first = [path for path in paths if path.parent.name == "figures"]
+    assert [path.name for path in again] == [path.name for path in first]
+    assert len(again) >= 18
+    for one, other in zip(again, first, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
+
+
+def test_the_table_shows_both_mechanisms_with_intervals(job):
+    from rich.console import Console
+
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(cli._table(job[1]))
+    text = console.export_text()
+    for words in (
+        "interval, mean (s)",
+        "coefficient of variation",
+        "stale / canonical",
+        "deadline",
+        "PoLe",
+        "PoW",
+        "[",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["compare", "--nodez", "3"], "--nodez"),
+        (["compare", "--nodes", "x"], "--nodes"),
+        (["frob"], "frob"),
+        ([], "compare"),
+        (["compare", "--nodes", "0"], "nodes must be at least 1, got 0"),
+        (["compare", "--learning.task", "/nowhere"], "task must be digits, synthetic, or an existing file"),
+        (["compare", "--learning.threshold", "1.5"], "threshold must be at least 0 and at most 1, got 1.5"),
+        (["study", "/nowhere.toml"], "/nowhere.toml"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_exit_code_2(arguments, words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert words in printed
+    assert "Traceback" not in printed
+
+
+def test_info_names_versions_and_devices(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["info"])
+    assert stop.value.code == 0
+    printed = capsys.readouterr().out
+    assert "jaxlib" in printed
+    assert "platform" in printed
+
+
+def test_help_tells_what_there_is(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--help"])
+    assert stop.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(command in printed for command in ("compare", "study", "validate", "info"))
