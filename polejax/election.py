@@ -169,7 +169,8 @@ def _best(election: Any, publish: Array, claims: Claims, network: Any, views: Vi
     # Whoever publishes late has heard a claim before, so the first heard of all is the first heard of those published.
     published = (publish < close) | (finder == nodes)
     heard = publish[:, None] + jax.vmap(network.row)(nodes)
-    # `hear` may add up a delay in another order than `row`: nothing is heard before the first.
+    # `hear` may add up a delay in another order than `row`: nothing is heard before the first, nor from the stopped,
+    # whose claims come too late for everybody anyway, but for rounding and where random delays break the triangle.
     in_time = jnp.maximum(heard, first[None]) < close[None]
     candidate = (in_time & published[:, None]) | (nodes[:, None] == finder[None])
     score = claims.score[:, None]

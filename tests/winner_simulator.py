@@ -23,7 +23,8 @@ class Outcome:
 def run(work, score, power, delay, heights, *, window=None, deadline=None) -> Outcome:
     """Race until every node holds a block of height `heights`.
 
-    work[h - 1][i] and score[h - 1][i] are of node i's claim for height h. Give `window`, seconds from the first claim to the close, or `deadline`, seconds from the start of a height.
+    work[h - 1][i] and score[h - 1][i] are of node i's claim for height h. Give `window`, seconds from the first claim
+    to the close, or `deadline`, seconds from the start of a height.
     """
     count = len(power)
     outcome = Outcome({(0, -1): 0.0})
