@@ -40,6 +40,7 @@ from polejax.simulate import simulate
 from polejax.sml import SecureMappingLayer
 from polejax.statistics import Summary, compare, summarise
 from polejax.study import Progress, study
+from polejax.task_stream import TaskStream
 from polejax.transactions import Load, MarkovModulated, Poisson
 
 __version__ = "0.1.0"
@@ -68,6 +69,7 @@ __all__ = [
     "SecureMappingLayer",
     "StudyError",
     "Summary",
+    "TaskStream",
     "Views",
     "adversary",
     "compare",

@@ -39,6 +39,7 @@ class Blocks:
     commitment: Array | None  # u32[N, 8], None where the mechanism needs no hashes, like the tip
     tip: Array | None  # u32[N, 8]
     learning: Learning | None
+    taken: Any = None  # the tasks that they are for (`polejax.task_stream.Taken`); None of mechanisms without a stream
 
 
 @record
@@ -62,7 +63,9 @@ def genesis(key: Array, scenario: Scenario) -> Views:
         words = jnp.concatenate([jnp.asarray(header.GENESIS), jax.random.key_data(key).reshape(-1)])
         tip = jnp.broadcast_to(sha256.digest_words(words), (*zeros.shape, 8))
     rivals = jnp.int32(0) if getattr(scenario.difficulty, "counts_uncles", False) else None
-    return Views(jnp.int32(1), zeros, zeros, tip, scenario.difficulty.level(controller), controller, rivals)
+    open_queue = getattr(scenario.mechanism, "open_queue", None)
+    queue = None if open_queue is None else open_queue(zeros.size)
+    return Views(jnp.int32(1), zeros, zeros, tip, scenario.difficulty.level(controller), controller, rivals, queue)
 
 
 def play_round(key: Array, scenario: Scenario, views: Views) -> tuple[Views, Round]:
@@ -85,9 +88,14 @@ def play_round(key: Array, scenario: Scenario, views: Views) -> tuple[Views, Rou
     close, source, published = scenario.election.elect(publish, claims, network, views)
     origin = publish.min()  # which is the first arrival too
     blocks, controller = _blocks(scenario, views, claims, publish - views.stamp)
-    extended = (blocks.tip, controller if scenario.difficulty.per_branch else None)
-    tip, taken = jax.tree.map(lambda leaf: leaf[source], extended)
-    controller = taken if scenario.difficulty.per_branch else views.controller
+    queue = views.queue
+    if queue is not None:
+        # Heights never reach this number, so that postings are apart from the race's and the network's numbers.
+        posting = jax.random.fold_in(jax.random.fold_in(key, jnp.uint32(0xFFFFFFFF)), views.height)
+        queue = scenario.mechanism.extend_queue(posting, queue, blocks.interval)
+    extended = (blocks.tip, controller if scenario.difficulty.per_branch else None, queue)
+    tip, followed, queue = jax.tree.map(lambda leaf: leaf[source], extended)
+    controller = followed if scenario.difficulty.per_branch else views.controller
     rivals = views.rivals
     if rivals is not None:
         own = source == jnp.arange(nodes.count) if published is None else published
@@ -100,6 +108,7 @@ def play_round(key: Array, scenario: Scenario, views: Views) -> tuple[Views, Rou
         scenario.difficulty.level(controller),
         controller,
         rivals,
+        queue,
     )
     useful = computed = None
     if claims.computed is not None:
@@ -120,7 +129,8 @@ def _blocks(scenario: Scenario, views: Views, claims: Claims, interval: Array) -
     # What never changes is not written down at every height: it would cost as much as the race itself.
     score = claims.score if getattr(scenario.mechanism, "scored", True) else None
     difficulty = views.difficulty if scenario.difficulty.per_branch else None
-    return Blocks(interval, score, difficulty, commitment, tip, claims.learning), controller
+    taken = None if views.queue is None else views.queue.taken
+    return Blocks(interval, score, difficulty, commitment, tip, claims.learning, taken), controller
 
 
 def advance(key: Array, scenario: Scenario, views: Views, num_blocks: int) -> tuple[Views, Round]:

@@ -30,6 +30,7 @@ class History:
     useful: Array | None  # f32[H], work of all nodes until they finished or heard; only of mechanisms that compute it
     computed: Array | None  # f32[H], work the program did for that
     learning: Learning | None  # of the canonical blocks that carry a model, each leaf [H, ...]
+    taken: Any = None  # tasks of the canonical blocks (`polejax.task_stream.Taken`), each leaf [H]; None: no stream
     rounds: Round | None = None  # [H, N] records of every node, only when asked for
 
     @property
@@ -63,5 +64,6 @@ def from_chain(
         useful=rounds.useful,
         computed=rounds.computed,
         learning=blocks.learning,
+        taken=blocks.taken,
         rounds=rounds if keep_rounds else None,
     )

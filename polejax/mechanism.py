@@ -22,6 +22,7 @@ class Views:
     difficulty: Array  # f32[N]: what the next block on that branch demands (expected hashes; accuracy threshold)
     controller: Any  # the difficulty controller's state on that branch, each leaf [N, ...]
     rivals: Array | None = None  # i32[]: stale blocks at the tip's height; None where no controller counts uncles
+    queue: Any = None  # tasks posted on that branch, each leaf [N, ...]; None where the mechanism has no task stream
 
 
 @record
@@ -51,7 +52,12 @@ class Claims:
 
 
 class Mechanism(Protocol):
-    """A law of work; `time = work / power` (seconds)."""
+    """A law of work; `time = work / power` (seconds).
+
+    One with a queue of tasks (`polejax.task_stream`) has two methods more: `open_queue(count)`, the queue of all nodes
+    at genesis, and `extend_queue(key, queue, interval f32[N])`, their queues after the blocks that they would publish
+    so many seconds after the parents; the key is the height's. What a queue's `taken` holds goes on record.
+    """
 
     hashes_tips: ClassVar[bool]  # whether views carry SHA-256 tips
     segment: ClassVar[int]  # heights that one compiled call plays at most: a call takes seconds, not minutes

@@ -1,0 +1,286 @@
+"""Task streams: data nodes post tasks, one block after another takes one from the queue, and tasks differ."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from polejax import checks, draw
+from polejax.checks import Array
+from polejax.mechanism import Claims, Views
+from polejax.nodes import Nodes
+from polejax.record import convert, record, replace, static
+
+ORDERS = ("fifo", "reward")
+
+
+@record
+class Taken:
+    """What a branch has done with its tasks when its next block is begun; leading axis N, or heights [H] in a history.
+
+    posted = served + waiting + dropped, always.
+    """
+
+    task: Array  # i32, number of the task that the block works on; T: none was waiting, so the idle mechanism's block
+    reward: Array  # f32, that the block earns; 0 of an idle one
+    waiting: Array  # i32, tasks left in the queue
+    posted: Array  # i32, tasks posted on the branch so far
+    served: Array  # i32, tasks taken so far, this one included
+    dropped: Array  # i32, tasks turned away so far as the queue was full
+
+
+@record
+class Queue:
+    """A branch's queue, oldest task first; leading axis N."""
+
+    line: Array  # i32[N, Q], numbers of the tasks that wait
+    taken: Taken
+
+    def admit(self, tasks: Array, count: Array) -> "Queue":
+        """The queue after the first `count` i32[N] of `tasks` i32[Q] have come; those beyond its end are dropped."""
+        place = jnp.arange(self.line.shape[1], dtype=jnp.int32)[None]
+        taken, waiting = self.taken, self.taken.waiting
+        admitted = jnp.minimum(count, self.line.shape[1] - waiting)
+        behind = place - waiting[:, None]
+        new = (behind >= 0) & (behind < admitted[:, None])
+        line = jnp.where(new, tasks[jnp.clip(behind, 0)], self.line)
+        counts = {"posted": taken.posted + count, "dropped": taken.dropped + count - admitted}
+        return Queue(line, replace(taken, waiting=waiting + admitted, **counts))
+
+    def take(self, rewards: Array, order: str) -> "Queue":
+        """The queue after its next task has been taken: the oldest, or the oldest of those with the highest reward."""
+        taken, (count, length) = self.taken, self.line.shape
+        place = jnp.arange(length, dtype=jnp.int32)[None]
+        next_ = jnp.zeros(count, jnp.int32)
+        if order == "reward":
+            next_ = jnp.where(place < taken.waiting[:, None], rewards[self.line], -jnp.inf).argmax(axis=1)
+        some = taken.waiting > 0
+        number = jnp.take_along_axis(self.line, next_[:, None], axis=1)[:, 0]
+        line = jnp.where(place < next_[:, None], self.line, jnp.roll(self.line, -1, axis=1))
+        one = some.astype(jnp.int32)
+        return Queue(
+            line,
+            Taken(
+                jnp.where(some, number, rewards.shape[0]),
+                jnp.where(some, rewards[number], 0.0),
+                taken.waiting - one,
+                taken.posted,
+                taken.served + one,
+                taken.dropped,
+            ),
+        )
+
+
+@record
+class TaskStream:
+    """A mechanism whose blocks work on tasks that data nodes post, in the order of a queue.
+
+    Each branch has its own view of the queue. A block takes its task when its parent is published, from what was posted
+    until then: tasks come as a Poisson process in the branch's time, each of kind t at `rates[t]`, and siblings see the
+    same postings after their common parent. When nothing waits, the block is made by `idle`. A task's difficulty is
+    its own (`threshold`, or mean work); the scenario's difficulty rule moves that of `idle` alone. What blocks took is
+    in `History.taken`. Where `idle` blocks carry no model but tasks do, they are marked as fallbacks, so that
+    statistics of models leave them out.
+
+    If branches differ in their task when a height is raced for, so do the works of their nodes: every round costs as
+    much as a race for each task (of a single chain that is not vmapped: for each that somebody works on). Should such
+    a fork's branches all end with nobody finishing, all nodes take up the first node's task (ours).
+
+    Args:
+      tasks: T mechanisms of one kind and shape, such as `Replay`s with different banks and thresholds.
+      rates: f32[T], postings per second of each. May be swept.
+      rewards: f32[T], what a block with that task earns. May be swept.
+      idle: mechanism of the blocks when no task waits: a default task's, or Proof of Work.
+      order: "fifo", or "reward": highest reward first, the oldest of equal ones; static.
+      capacity: tasks Q that can wait; more are dropped as they come, whatever their reward; static.
+
+    Raises:
+      ValueError: no tasks or unlike ones, rates or rewards of another number, negative, not finite, an unknown order,
+        or no capacity.
+
+    Source: ours; Lan, Liu, Li 2020 (arXiv 2007.15145) have data nodes post tasks for a reward and leave the order open.
+    """
+
+    tasks: Any
+    rates: Array
+    rewards: Array
+    idle: Any
+    order: str = static(default="fifo")
+    capacity: int = static(default=32)
+
+    def __post_init__(self) -> None:
+        convert(
+            self,
+            tasks=_stacked,
+            rates=lambda rates: checks.real("rates", rates, low=0.0),
+            rewards=lambda rewards: checks.real("rewards", rewards, low=0.0),
+            order=lambda order: checks.one_of("order", order, ORDERS),
+            capacity=lambda capacity: checks.whole("capacity", capacity, low=1),
+        )
+        count = np.shape(self.tasks.initial_difficulty)[0]
+        for name in ("rates", "rewards"):
+            if np.shape(getattr(self, name))[-1:] != (count,):
+                shape = np.shape(getattr(self, name))
+                raise ValueError(f"{name} must have one entry per task ({count}), got shape {shape}")
+        if not hasattr(self.idle, "race"):
+            raise ValueError(f"idle must be a mechanism, got {self.idle!r}: give polejax.PoW or a default task's")
+
+    @property
+    def hashes_tips(self) -> bool:
+        """Whether views carry SHA-256 tips."""
+        return self.tasks.hashes_tips or self.idle.hashes_tips
+
+    @property
+    def scored(self) -> bool:
+        """Whether its claims differ in score."""
+        return any(getattr(mechanism, "scored", True) for mechanism in (self.tasks, self.idle))
+
+    @property
+    def segment(self) -> int:
+        """See `Mechanism.segment`."""
+        return min(self.tasks.segment, self.idle.segment)
+
+    @property
+    def cached_lanes(self) -> int:
+        """See `Mechanism.cached_lanes`."""
+        return min(self.tasks.cached_lanes, self.idle.cached_lanes)
+
+    @property
+    def initial_difficulty(self) -> Array:
+        """f32[], what the first block of the idle mechanism demands."""
+        return self.idle.initial_difficulty
+
+    def prepare(self, difficulty_is_fixed: bool) -> "TaskStream":
+        """The same with its mechanisms prepared, where they can be: each task's difficulty is fixed in any case."""
+        tasks, idle = self.tasks, self.idle
+        if hasattr(tasks, "prepare"):
+            tasks = jax.vmap(lambda task: task.prepare(True))(tasks)
+        if hasattr(idle, "prepare"):
+            idle = idle.prepare(difficulty_is_fixed)
+        return replace(self, tasks=tasks, idle=idle)
+
+    def open_queue(self, count: int) -> Queue:
+        """The queue of all nodes at genesis: empty, and nothing taken; see `Mechanism.open_queue`."""
+        none = jnp.zeros(count, jnp.int32)
+        idle = jnp.full(count, self.rewards.shape[0], jnp.int32)
+        taken = Taken(idle, jnp.zeros(count), none, none, none, none)
+        return Queue(jnp.zeros((count, self.capacity), jnp.int32), taken)
+
+    def extend_queue(self, key: Array, queue: Queue, interval: Array) -> Queue:
+        """The queue after a block; see `Mechanism.extend_queue`."""
+        times, tasks, excess = self.postings(key)
+        interval = jnp.where(jnp.isfinite(interval), interval, 0.0)  # of nodes that publish nothing
+        count = (times[None] <= interval[:, None]).sum(axis=1, dtype=jnp.int32)
+        # All that come after the first Q of an interval are dropped, so that their number may be a normal variate.
+        late = jnp.maximum(interval - times[-1], 0.0) * self.rates.sum()
+        late = jnp.maximum(jnp.round(late + jnp.sqrt(late) * excess), 0.0).astype(jnp.int32)
+        return queue.admit(tasks, count + late).take(self.rewards, self.order)
+
+    def postings(self, key: Array) -> tuple[Array, Array, Array]:
+        """What is posted after one block: times f32[Q] in seconds, tasks i32[Q], and a normal variate f32[]."""
+        words = draw.two_words(key, jnp.arange(self.capacity, dtype=jnp.uint32))
+        rate = jnp.maximum(self.rates.sum(), jnp.finfo(jnp.float32).tiny)
+        times = jnp.cumsum(-jnp.log1p(-draw.uniform_of(words[:, 0]))) / rate
+        edges = jnp.cumsum(self.rates)[:-1] / rate
+        tasks = (draw.uniform_of(words[:, 1])[:, None] > edges[None]).sum(axis=1, dtype=jnp.int32)
+        return times, tasks, draw.normal(key, jnp.uint32([self.capacity]))[0]
+
+    def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
+        """Claims of nodes, each for its branch's task; see `Mechanism.race`."""
+        if views.queue is None:
+            raise ValueError("views must carry a queue, got None: a task stream cannot be wrapped in another mechanism")
+        task, count = views.queue.taken.task, self.rewards.shape[0]
+        models = [_race_claims(mechanism, key, views, nodes) for mechanism in (_first(self.tasks), self.idle)]
+
+        def claims_of(number: Array, mechanism: Any, difficulty: Array) -> Claims:
+            on = task == number
+            among = None if network is None else Among(network, on)
+            racing = replace(views, difficulty=jnp.broadcast_to(difficulty, views.difficulty.shape))
+
+            def race() -> Claims:
+                return _complete(mechanism.race(key, racing, nodes, among), models)
+
+            nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(race))
+            return jax.lax.cond(on.any(), race, lambda: nothing)
+
+        numbers = jnp.arange(count, dtype=jnp.int32)
+        of_tasks = jax.lax.map(
+            lambda pair: claims_of(pair[0], pair[1], pair[1].initial_difficulty), (numbers, self.tasks)
+        )
+        of_idle = claims_of(jnp.int32(count), self.idle, views.difficulty)
+        every = jax.tree.map(lambda some, one: jnp.concatenate([some, one[None]]), of_tasks, of_idle)
+        some = every.valid[task, jnp.arange(nodes.count)].any()
+        return _chosen(every, jnp.where(some, task, task[0]))
+
+
+@record
+class Among:
+    """A network on which only some nodes publish: others work on another task."""
+
+    network: Any
+    on: Array  # bool[N]
+
+    def hear(self, publish: Array) -> tuple[Array, Array]:
+        """Arrival f32[N] (seconds) and source i32[N]; see `Network.hear`."""
+        return self.network.hear(jnp.where(self.on, publish, jnp.inf))
+
+
+def _stacked(tasks: Any) -> Any:
+    """Mechanisms of one kind as one whose leaves have a leading axis T."""
+    if not isinstance(tasks, Sequence) or not tasks:
+        raise ValueError(f"tasks must be a list of mechanisms, got {tasks!r}: give at least one")
+    alike = [_nameless(task) for task in tasks]
+    first: Any = jax.tree.structure(alike[0])
+    for number, task in enumerate(alike):
+        shapes = [[np.shape(leaf) for leaf in jax.tree.leaves(one)] for one in (alike[0], task)]
+        if jax.tree.structure(task) != first or shapes[0] != shapes[1]:
+            raise ValueError(
+                f"tasks must be of one kind and shape, but task {number} is unlike task 0: cut or pad them"
+            )
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *alike)
+
+
+def _nameless(mechanism: Any) -> Any:
+    """A mechanism without what only names its data, so that tasks compare by their shapes."""
+    if hasattr(mechanism, "bank"):
+        mechanism = replace(mechanism, bank=replace(mechanism.bank, trained="[]"))
+    if hasattr(mechanism, "task"):
+        mechanism = replace(mechanism, task=replace(mechanism.task, name="stream"))
+    return mechanism
+
+
+def _first(stacked: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[0], stacked)
+
+
+def _race_claims(mechanism: Any, key: Array, views: Views, nodes: Nodes) -> Claims:
+    """Shapes of a mechanism's claims."""
+    return jax.eval_shape(lambda: mechanism.race(key, views, nodes, None))
+
+
+def _complete(claims: Claims, models: list[Claims]) -> Claims:
+    """Claims with all that claims of any of the models have."""
+
+    def missing(name: str) -> Any:
+        found = [getattr(model, name) for model in models if getattr(model, name) is not None]
+        return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), found[0]) if found else None
+
+    fallback = jnp.bool_(False) if claims.fallback is None else claims.fallback
+    changes: dict[str, Any] = {"fallback": fallback}
+    if claims.commitment is None:
+        changes["commitment"] = missing("commitment")
+    if claims.learning is None and (learning := missing("learning")) is not None:
+        changes |= {"learning": learning, "fallback": jnp.bool_(True)}
+    if claims.computed is None and missing("computed") is not None:
+        changes["computed"] = claims.work
+    return replace(claims, **changes)
+
+
+def _chosen(every: Claims, task: Array) -> Claims:
+    """Of claims [T + 1, N, ...] each node's for its task i32[N]; a fallback is one when it is for all nodes."""
+    nodes = jnp.arange(task.shape[0], dtype=jnp.int32)
+    fallback = every.fallback[task].all()  # type: ignore[index]
+    chosen = jax.tree.map(lambda leaf: leaf[task, nodes], replace(every, fallback=None))
+    return replace(chosen, fallback=fallback)
