@@ -2,16 +2,15 @@
 
 import functools
 import math
-from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import withholding_simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from laws import assert_within, mean_and_error
+from scripted import Scripted
 
 import polejax as pj
 from polejax import adversary, double_spend, parametric, selfish, theory
@@ -159,21 +158,6 @@ def test_races_count_blocks_as_rosenfeld_does():
 # --- adversaries in the round -------------------------------------------------------------------------------
 
 GRID, HEIGHTS = 2.0**-9, 60  # seconds: sums are exact in float32 and exact ties rare
-
-
-@record
-class Scripted:
-    """Work written down beforehand, f32[H, N]."""
-
-    work: np.ndarray
-    hashes_tips: ClassVar[bool] = False
-    segment: ClassVar[int] = 64
-    cached_lanes: ClassVar[int] = 64
-    initial_difficulty: ClassVar[float] = 1.0
-
-    def race(self, key, views, nodes, network=None):
-        work = self.work[views.height - 1]
-        return Claims(work, jnp.ones_like(work), jnp.ones(work.shape, bool))
 
 
 @st.composite

@@ -1,7 +1,6 @@
 """The engine against an independent event simulator, and the invariances that it promises."""
 
 import functools
-from typing import ClassVar
 
 import event_simulator
 import jax
@@ -11,34 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from scripted import Scripted, shortest_paths
 
 import polejax as pj
-from polejax.mechanism import Claims
-from polejax.record import record
 
 GRID = 2.0**-6  # seconds: all sums below are exact in float32, so that the two simulators must agree to the bit
 HEIGHTS = 150
-
-
-@record
-class Scripted:
-    """Work written down beforehand, f32[H, N]."""
-
-    work: np.ndarray
-    hashes_tips: ClassVar[bool] = False
-    segment: ClassVar[int] = 64
-    cached_lanes: ClassVar[int] = 64
-    initial_difficulty: ClassVar[float] = 1.0
-
-    def race(self, key, views, nodes, network=None):
-        work = self.work[views.height - 1]
-        return Claims(work, jnp.ones_like(work), jnp.ones(work.shape, bool))
-
-
-def shortest_paths(delay: np.ndarray) -> np.ndarray:
-    for via in range(len(delay)):
-        delay = np.minimum(delay, delay[:, via, None] + delay[None, via, :])
-    return delay
 
 
 @functools.cache

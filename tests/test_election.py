@@ -1,7 +1,6 @@
 """Winner rules against an independent event simulator, closed forms, and first seen."""
 
 import functools
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -12,37 +11,15 @@ from banks import keys, small_pole
 from hypothesis import given
 from hypothesis import strategies as st
 from laws import assert_within, mean_and_error
+from scripted import Scripted, shortest_paths
 
 import polejax as pj
 from polejax import chain, holdout, selection
-from polejax.mechanism import Claims
-from polejax.record import record, replace
+from polejax.record import replace
 from polejax.scenario import ready
 
 GRID = 2.0**-6  # seconds: all sums below are exact in float32, so that the two simulators must agree to the bit
 HEIGHTS = 60
-
-
-@record
-class Scripted:
-    """Work and scores written down beforehand, f32[H, N]."""
-
-    work: np.ndarray
-    score: np.ndarray
-    hashes_tips: ClassVar[bool] = False
-    segment: ClassVar[int] = 64
-    cached_lanes: ClassVar[int] = 64
-    initial_difficulty: ClassVar[float] = 1.0
-
-    def race(self, key, views, nodes, network=None):
-        work = self.work[views.height - 1]
-        return Claims(work, self.score[views.height - 1], jnp.ones(work.shape, bool))
-
-
-def shortest_paths(delay):
-    for via in range(len(delay)):
-        delay = np.minimum(delay, delay[:, via, None] + delay[None, via, :])
-    return delay
 
 
 @functools.cache
