@@ -1,4 +1,4 @@
-"""The command line: `polejax compare`, `study`, `validate` and `info`."""
+"""The command line: `polejax compare`, `attack`, `study`, `validate` and `info`."""
 
 import contextlib
 import dataclasses
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from polejax import comparison, devices
+from polejax import attack, comparison, devices
 from polejax.folder import StudyError
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Info:
 
 Command = (
     Annotated[comparison.Settings, tyro.conf.subcommand("compare")]  # what users come for stands first
+    | Annotated[attack.Settings, tyro.conf.subcommand("attack")]
     | Annotated[StudyFile, tyro.conf.subcommand("study")]
     | Annotated[Validate, tyro.conf.subcommand("validate")]
     | Annotated[Info, tyro.conf.subcommand("info")]
@@ -80,6 +81,24 @@ def parse(arguments: Sequence[str]) -> Any:
 def _refuse(reason: str) -> None:
     print(f"polejax: {' '.join(reason.split())}", file=sys.stderr)
     sys.exit(2)
+
+
+def _run_attack(settings: attack.Settings) -> int:
+    from polejax import attack_report
+
+    begun = time.perf_counter()
+
+    def report(label: str, done: int, total: int) -> None:
+        if done == 0:
+            print(f"{time.perf_counter() - begun:5.0f} s  {label}", flush=True)
+
+    cells = attack.run(settings, report)
+    for line in attack_report.lines(cells):
+        print(line)
+    paths = attack_report.save(cells, settings, time.perf_counter() - begun)
+    print(f"tables   {', '.join(str(path) for path in paths[:3])}\nfigures  {settings.out / 'figures'}")
+    print(f"took     {time.perf_counter() - begun:.0f} s")
+    return 0
 
 
 def _run_study(command: StudyFile) -> int:
@@ -175,6 +194,7 @@ def _table(outcome: comparison.Outcome) -> "Table":
 
 
 _RUN: dict[type, Callable[[Any], int]] = {
+    attack.Settings: _run_attack,
     comparison.Settings: _run_compare,
     StudyFile: _run_study,
     Validate: _run_validate,

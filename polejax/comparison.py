@@ -135,7 +135,7 @@ def pole_scenario(settings: Settings) -> Scenario:
     """The Proof of Learning side: nodes that make one training step a second on average."""
     count = checks.whole("nodes", settings.nodes, low=1)
     chosen = settings.learning
-    task = _task(chosen.task)
+    task = load_task(chosen.task)
     learner = (
         ConvolutionalNetwork(task.shape, num_classes=task.num_classes)
         if chosen.convolutional
@@ -261,7 +261,12 @@ def _nodes(count: int, exponent: float) -> Nodes:
     return nodes.zipf(count, exponent, total=float(count)) if exponent else nodes.equal(count, total=float(count))
 
 
-def _task(name: str) -> tasks.Task:
+def load_task(name: str) -> tasks.Task:
+    """The task that a setting names: digits, synthetic, or what a file or folder holds.
+
+    Raises:
+      ValueError: there is no such file, or it is not what it should be.
+    """
     if name == "digits":
         return tasks.digits()
     if name == "synthetic":

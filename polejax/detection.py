@@ -10,7 +10,8 @@ from polejax.estimate import Estimate
 from polejax.head_start import Run
 from polejax.pole import PoLe
 from polejax.record import record
-from polejax.theft import Attempt, Encounter
+from polejax.tasks import majority_accuracy
+from polejax.theft import Attempt
 
 CONFIDENCE = 0.95
 
@@ -21,6 +22,7 @@ class Measures:
 
     accuracy: Estimate  # fraction, on the test data, of the opening claim: before any training step
     detected: Estimate  # share of such claims that verifiers turn down
+    kept: Estimate  # its accuracy above chance, as a share of an honest claim's
     auc: Estimate  # probability that an honest claim scores above such a claim, ties half
     steps: Estimate  # training steps of the cheat's own to an accepted claim; lower bound where some never make one
     finished: Estimate  # share that make one within the budget
@@ -41,16 +43,17 @@ class Honesty:
     rejected: Estimate  # share of first claims at the threshold that verifiers turn down
 
 
-def measure(met: Encounter, tried: Attempt) -> Measures:
-    """Measure an attempt against the honest runs of the same seeds."""
-    mechanism = met.mechanism
-    honest, _ = honest_steps(mechanism, met.honest)
+def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
+    """Measure an attempt against the cheats' honest twins, runs of the same seeds."""
+    honest, _ = honest_steps(mechanism, twins)
     steps, finished = cheat_steps(mechanism, tried)
-    claimed = claimed_accuracy(mechanism, met.honest)
+    claimed = claimed_accuracy(mechanism, twins)
     rejected = ~np.asarray(mechanism.accepts(tried.test[:, 0], mechanism.threshold))
+    chance = majority_accuracy(mechanism.task)
     return Measures(
         accuracy=mean(tried.test[:, 0]),
         detected=estimate.share(rejected, np.ones_like(rejected, int), CONFIDENCE),
+        kept=ratio(tried.test[:, 0] - chance, claimed - chance),
         auc=auc(claimed, tried.test[:, 0]),
         steps=mean(steps),
         finished=estimate.share(finished, np.ones_like(finished, int), CONFIDENCE),

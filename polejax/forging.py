@@ -13,6 +13,7 @@ from scipy import stats
 from polejax import checks, head_start, learning
 from polejax.checks import Array
 from polejax.head_start import Identity
+from polejax.pole import PoLe
 from polejax.record import replace
 from polejax.theft import Attempt, Encounter, answering_flops, attempt
 
@@ -37,8 +38,8 @@ def overfitter(met: Encounter) -> Attempt:
 def guesser(met: Encounter, tries: int = 64) -> Attempt:
     """Draw initial weights `tries` times, claim the best of them on the validation data; then train on."""
     keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, 2), tries))(met.cheat.key)
-    drawn = [head_start.fresh(met.mechanism, replace(met.cheat, key=keys[:, number])) for number in range(tries)]
-    starts = jax.tree.map(lambda *leaves: jnp.stack(leaves), *drawn)
+    drawn = replace(met.cheat, key=keys.T.reshape(-1))  # all tries of all seeds in a row
+    starts = jax.tree.map(lambda leaf: leaf.reshape(tries, -1, *leaf.shape[1:]), head_start.fresh(met.mechanism, drawn))
     addresses = jnp.broadcast_to(jnp.asarray(met.cheat.address), (tries, *met.cheat.address.shape))
     best = _accuracies(met, starts, addresses).argmax(axis=0)
     seeds = np.arange(best.size)
@@ -124,20 +125,18 @@ def tries_to_pass(accuracy: float, accept: float, num_test: int) -> float:
 
 def _accuracies(met: Encounter, starts: Any, addresses: Array) -> np.ndarray:
     """Validation accuracy f32[A, S] of params [A, S] behind the cheats' tips and addresses u32[A, S]."""
+    return np.asarray(_measure(met.mechanism, starts, met.cheat.tip, addresses))
 
-    @jax.jit
-    def measure(mechanism: Any, params: Any, tips: Array, addresses: Array) -> Array:
-        def one(params: Any, tip: Array, address: Array) -> Array:
-            layer = mechanism.layer_variables(tip, address)
-            mapped = mechanism.map_inputs(layer, mechanism.task.validation_inputs)
-            every = jax.tree.map(lambda leaf: leaf[None], params)
-            return learning.accuracies(mechanism, every, mapped[None], mechanism.task.validation_labels)[0]
 
+@jax.jit
+def _measure(mechanism: PoLe, starts: Any, tips: Array, addresses: Array) -> Array:
+    def one(params: Any, tip: Array, address: Array) -> Array:
+        mapped = mechanism.map_inputs(mechanism.layer_variables(tip, address), mechanism.task.validation_inputs)
+        every = jax.tree.map(lambda leaf: leaf[None], params)
+        return learning.accuracies(mechanism, every, mapped[None], mechanism.task.validation_labels)[0]
+
+    def at_once(each: tuple[Any, Array]) -> Array:
+        params, addresses = each
         return jax.vmap(one)(params, tips, addresses)
 
-    mechanism = jax.tree.map(jnp.asarray, met.mechanism)
-    parts = [
-        measure(mechanism, jax.tree.map(lambda leaf, row=row: leaf[row], starts), met.cheat.tip, addresses[row])
-        for row in range(addresses.shape[0])
-    ]
-    return np.stack(parts)
+    return jax.lax.map(at_once, (starts, addresses))

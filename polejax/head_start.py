@@ -51,11 +51,13 @@ def identities(key: Array, count: int, role: int = 0) -> Identity:
     return Identity(own, words[:, :8], words[:, 8])
 
 
+@jax.jit
 def layers(mechanism: PoLe, identity: Identity) -> Any:
     """Variables of the identities' Secure Mapping Layers, leading axis S."""
     return jax.vmap(mechanism.layer_variables)(identity.tip, identity.address)
 
 
+@jax.jit
 def fresh(mechanism: PoLe, identity: Identity) -> Any:
     """The weights with which honest nodes begin, leading axis S."""
     features = mechanism.task.num_features

@@ -181,7 +181,8 @@ def _orthogonal(seed: Array, size: int) -> Array:
 
     Sixteen times, rows are shuffled and signed by the stream behind `seed` u32[8] and each quadruple of them multiplied
     by the Hadamard matrix of order 4, whose half is orthogonal; up to three rows left over stay. Whole numbers
-    throughout, so that the bits are the same everywhere. Sizes below 4 give signed permutations.
+    throughout, so that the bits are the same everywhere. Sizes below 4 give signed permutations and
+    size 4 one of 1,152 matrices: few enough to be met again by trying addresses.
     """
     words = sha256.stream(seed, _MIXINGS * size).reshape(_MIXINGS, size)
     quadruples = size // 4

@@ -5,6 +5,7 @@ claim at once, and how it gets on when it is trained further. What an attempt is
 `polejax.detection`.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -82,21 +83,13 @@ def rebasing_thief(met: Encounter) -> Attempt:
 
 def refitting_thief(met: Encounter) -> Attempt:
     """Re-base the stolen first weights by least squares on the training samples, through any activation; fine-tune."""
-    return attempt(met, _refitted(met, met.model.claimed, keyed=True), _regression_flops(met, keyed=True))
+    return attempt(met, carry(met, _refit, met.model.claimed), _regression_flops(met, keyed=True))
 
 
 def distilling_thief(met: Encounter) -> Attempt:
     """Train one's own network, from its own start, on the stolen model's answers to the training samples."""
     mechanism = met.mechanism
-
-    @jax.jit
-    def answers(params: Any, layers: Any, mechanism: PoLe) -> Array:
-        mapped = mechanism.map_inputs(layers, mechanism.task.train_inputs)
-        return jax.nn.softmax(learners.logits(mechanism.learner, {"params": params}, mapped))
-
-    targets = jax.vmap(answers, in_axes=(0, 0, None))(
-        met.model.claimed, head_start.layers(mechanism, met.victim), mechanism
-    )
+    targets = carry(met, _answers, met.model.claimed)
     flops = answering_flops(mechanism, mechanism.task.train_inputs.shape[0])
     return attempt(met, head_start.fresh(mechanism, met.cheat), flops, targets=targets)
 
@@ -111,21 +104,15 @@ def refitting_pre_trainer(met: Encounter) -> Attempt:
 
     Where the learner cannot read samples (a convolution over mapped patches), behind an old key instead.
     """
-    keyed = met.keyless is None
-    params = met.model.final if met.keyless is None else met.keyless.final
-    return attempt(met, _refitted(met, params, keyed), _regression_flops(met, keyed))
+    if met.keyless is None:
+        return attempt(met, carry(met, _refit, met.model.final), _regression_flops(met, keyed=True))
+    return attempt(met, carry(met, _refit_keyless, met.keyless.final), _regression_flops(met, keyed=False))
 
 
 def regression(met: Encounter) -> Attempt:
     """The control of the refitting ones: regress the labels on one's own images, stealing nothing; then train on."""
     mechanism = met.mechanism
-    params = carry(
-        met,
-        lambda mechanism, params, old, new: rebasing.regress(
-            mechanism, params, new, mechanism.task.train_inputs, mechanism.task.train_labels
-        ),
-        met.honest.claimed,
-    )
+    params = carry(met, _regress, met.honest.claimed)
     samples, width = mechanism.task.train_inputs.shape[0], _width(met)
     return attempt(met, params, samples * width * (width + 2 * mechanism.task.num_classes))
 
@@ -169,18 +156,32 @@ def answering_flops(mechanism: PoLe, samples: int, layers: int = 1, models: int 
 
 
 def carry(met: Encounter, change: Callable[..., Any], params: Any) -> Any:
-    """Apply `change(mechanism, params, old, new)` to each seed's params and the layers of victim and cheat."""
-    old, new = (head_start.layers(met.mechanism, who) for who in (met.victim, met.cheat))
-    mechanism = jax.tree.map(jnp.asarray, met.mechanism)
-    every = jax.jit(lambda mechanism, *each: jax.vmap(lambda *one: change(mechanism, *one))(*each))
-    return every(mechanism, jax.tree.map(jnp.asarray, params), old, new)
+    """Apply a pure `change(mechanism, params, old, new)` to each seed's params and the layers of victim and cheat."""
+    return _carry(change, met.mechanism, params, met.victim, met.cheat)
 
 
-def _refitted(met: Encounter, params: Any, keyed: bool) -> Any:
-    def change(mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
-        return rebasing.refit(mechanism, params, old if keyed else None, new, mechanism.task.train_inputs)
+@functools.partial(jax.jit, static_argnums=0)
+def _carry(change: Callable[..., Any], mechanism: PoLe, params: Any, victim: Identity, cheat: Identity) -> Any:
+    layers = (head_start.layers(mechanism, who) for who in (victim, cheat))
+    return jax.vmap(functools.partial(change, mechanism))(params, *layers)
 
-    return carry(met, change, params)
+
+def _refit(mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
+    return rebasing.refit(mechanism, params, old, new, mechanism.task.train_inputs)
+
+
+def _refit_keyless(mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
+    return rebasing.refit(mechanism, params, None, new, mechanism.task.train_inputs)
+
+
+def _regress(mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
+    return rebasing.regress(mechanism, params, new, mechanism.task.train_inputs, mechanism.task.train_labels)
+
+
+def _answers(mechanism: PoLe, params: Any, old: Any, new: Any) -> Array:
+    """Probabilities f32[M, C] that a model gives the training samples behind its own layer."""
+    mapped = mechanism.map_inputs(old, mechanism.task.train_inputs)
+    return jax.nn.softmax(learners.logits(mechanism.learner, {"params": params}, mapped))
 
 
 def _regression_flops(met: Encounter, keyed: bool) -> float:

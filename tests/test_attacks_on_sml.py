@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from test_mechanisms import small_pole
 
 import polejax as pj
-from polejax import detection, forging, head_start, learning, rebasing, theft
+from polejax import cheating, detection, forging, head_start, learning, rebasing, theft
 from polejax.learners import ConvolutionalNetwork, MultilayerPerceptron
 from polejax.record import replace
 from polejax.sml import SecureMappingLayer
@@ -108,6 +108,10 @@ def met():
     return theft.encounter(jax.random.key(0), small_pole(), SEEDS, EVALUATIONS)
 
 
+def measure(met, tried):
+    return detection.measure(met.mechanism, met.honest, tried)
+
+
 def test_head_starts_train_as_proof_of_learning_does(met):
     mechanism, who = met.mechanism, met.cheat
     order, begin = jax.vmap(lambda key: tuple(jax.random.split(key)))(who.key)
@@ -151,7 +155,7 @@ def test_claims_are_kept_as_they_were_made_and_verified_from_their_headers(met):
 
 
 def test_plain_theft_is_worth_nothing_and_re_basing_everything_behind_a_square_layer(met):
-    plain, carried = (detection.measure(met, strategy(met)) for strategy in (theft.thief, theft.rebasing_thief))
+    plain, carried = (measure(met, strategy(met)) for strategy in (theft.thief, theft.rebasing_thief))
     assert plain.accuracy.high < 0.6 < carried.accuracy.low  # chance is 1/3
     assert plain.detected.value > 0.8
     assert plain.auc.value > 0.95
@@ -169,14 +173,40 @@ def test_what_other_cheats_do(met):
     old = theft.pre_trainer(met)  # trained longer than a thief's model, and as worthless behind another layer
     assert old.test[:, 0].mean() < 0.6
     fitted = theft.refitting_pre_trainer(met)
-    assert detection.measure(met, fitted).saved.value == 1
-    leaked = detection.measure(met, forging.overfitter(met))
+    assert measure(met, fitted).saved.value == 1
+    leaked = measure(met, forging.overfitter(met))
     assert leaked.excess.low > 0
     ground, stolen = forging.grinder(met, tries=8), theft.thief(met)
     assert ground.validation[:, 0].mean() > stolen.validation[:, 0].mean() + 0.05
     assert ground.cost == pytest.approx(8 * 96 / 192 * forging_epochs(met), rel=0.01)
     taught = theft.distilling_thief(met)
     assert taught.test[:, -1].mean() > stolen.test[:, 0].mean() + 0.2
+
+
+def test_cheats_in_the_round_win_more_than_their_share_exactly_where_their_attack_works(met):
+    mechanism, count = met.mechanism, 8
+    honest = pj.Replay(cheating.honest_bank(mechanism, met.honest), threshold=0.7, margin=mechanism.margin)
+    nodes, network = pj.nodes.equal(count), pj.network.instant(count)
+    plays = np.arange(count) < 2
+    keys, share = jax.random.split(jax.random.key(1), 8), {}
+    for name, tried in {
+        "twin": theft.Attempt(met.honest.validation[:, 1:], met.honest.test[:, 1:], np.float32(0), True),
+        "thief": theft.thief(met),
+        "re-basing": theft.rebasing_thief(met),
+    }.items():
+        adversary = cheating.Cheating(cheating.cheats_bank(mechanism, tried), plays)
+        history = pj.simulate_many(
+            keys, pj.Scenario(nodes, network, honest, adversary=adversary), 256, devices=jax.devices()[:1]
+        )
+        wins = plays[history.producer].mean(axis=1)
+        share[name] = wins.mean(), wins.std() / 8**0.5
+        assert not history.fallback.any()
+    # Who cheats by doing what is honest has its power's share; who re-bases is first at every height.
+    assert abs(share["twin"][0] - 0.25) < 5 * share["twin"][1]
+    assert share["re-basing"][0] > 0.99
+    assert share["thief"][0] < 0.5
+    with pytest.raises(ValueError, match="mechanism must be Replay"):
+        pj.simulate(keys[0], pj.Scenario(nodes, network, mechanism, adversary=adversary), 1)
 
 
 def forging_epochs(met):

@@ -1,0 +1,278 @@
+"""The attack job: every strategy against every Secure Mapping Layer, what each layer costs and what it stops."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from polejax import checks, comparison, detection, forging, head_start, theft
+from polejax.describe import as_text, describe
+from polejax.detection import Honesty, Measures
+from polejax.estimate import Estimate
+from polejax.folder import Folder
+from polejax.head_start import Run
+from polejax.learners import ConvolutionalNetwork, MultilayerPerceptron
+from polejax.netcdf import Variables
+from polejax.pole import PoLe
+from polejax.record import replace
+from polejax.sml import SecureMappingLayer
+from polejax.tasks import Task
+from polejax.theft import Attempt, Encounter
+
+Report = Callable[[str, int, int], None]  # what is under way, attacks done, attacks in all
+
+STRATEGIES: Mapping[str, Callable[[Encounter], Attempt]] = {
+    "thief": theft.thief,
+    "re-basing thief": theft.rebasing_thief,
+    "refitting thief": theft.refitting_thief,
+    "distilling thief": theft.distilling_thief,
+    "pre-trainer": theft.pre_trainer,
+    "refitting pre-trainer": theft.refitting_pre_trainer,
+    "regression (control)": theft.regression,
+    "grinder of 64": forging.grinder,
+    "guesser of 64": forging.guesser,
+    "liar": forging.liar,
+    "overfitter": forging.overfitter,
+}
+NEED_IMAGES_ONLY = ("thief", "re-basing thief", "pre-trainer", "grinder of 64")
+"""Strategies that carry a model over and need no more of the samples than their images behind one's own layer."""
+NEED_SAMPLES = ("refitting thief", "distilling thief", "refitting pre-trainer")
+"""Strategies that carry a model over and need the samples themselves."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Every attack on every Secure Mapping Layer: what the layer costs honest nodes, and what cheats gain."""
+
+    quick: bool = False
+    """fewer seeds, and only the layers that differ most"""
+    task: str = "digits"
+    """digits; synthetic; or a file or folder: .npz, MNIST's four files, CIFAR-10's binary batches"""
+    samples: int = 4_096
+    """training samples at most; a quarter as many to validate and to test"""
+    threshold: float = 0.9
+    """validation accuracy that a claim needs"""
+    margin: float = 0.05
+    """verifiers accept a test accuracy this much lower"""
+    hidden: tuple[int, ...] = (32,)
+    """units of each hidden layer"""
+    convolutional: bool = True
+    """a convolutional learner, too, where the task is of images"""
+    steps: int = 400
+    """training steps of every run"""
+    seeds: int = 64
+    """independent pairs of victim and cheat; 16 if quick"""
+    seed: int = 0
+    """of all random numbers"""
+    out: Path = Path("results/attack")
+    """folder for what is computed (a later run goes on from it), tables and figures/"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """What one learner behind one layer comes to."""
+
+    honest: Honesty
+    strict: Honesty  # were verifiers to ask for the threshold itself on their own data
+    cost: Estimate  # fraction of test accuracy lost against no layer, same seeds
+    slowdown: Estimate  # training steps to a claim against no layer, same seeds
+    measures: Mapping[str, Measures]  # by strategy; those that do not apply are missing
+
+
+Cells = Mapping[tuple[str, str], Cell]  # by learner and layer
+
+
+def run(settings: Settings, report: Report) -> Cells:
+    """Train and attack everything that is not on disk yet, then measure everything.
+
+    Args:
+      settings: of the job.
+      report: called with (learner and layer, attacks done, attacks in all).
+
+    Raises:
+      ValueError: a setting out of range, or a task's files are not what they should be.
+      StudyError: the folder holds another job's results, is damaged or cannot be written.
+    """
+    count = min(16, settings.seeds) if settings.quick else settings.seeds
+    count = checks.whole("seeds", count, low=2)
+    seed = checks.whole("seed", settings.seed, high=2**32 - 1)
+    task = load_task(settings)
+    mechanisms = dict(_mechanisms(settings, task))
+    folder = Folder(settings.out, "attack")
+    cells: dict[tuple[str, str], Cell] = {}
+    with folder.locked():
+        manifest = {"task": describe(task), "seeds": count, "seed": seed, "steps": settings.steps}
+        folder.begin(manifest, tuple(manifest))
+        plain: dict[str, Run] = {}
+        for (learner, layer), mechanism in mechanisms.items():
+            label, name = f"{learner}, {layer}", f"{learner}-{layer}.nc".replace(" ", "-").replace(",", "")
+            trained = {"mechanism": as_text(describe(mechanism))}
+            if not folder.has(name):
+                found = _compute(mechanism, seed, count, settings.steps, plain.get(learner), label, report)
+                folder.write(name, _stored(*found), trained)
+            arrays, _ = folder.read(name, trained)  # type: ignore[arg-type]
+            honest, model, attempts = _restored(arrays, mechanism)
+            if layer == "none":
+                plain[learner], bare = model, (mechanism, honest)
+            cells[learner, layer] = _measured(mechanism, honest, attempts, *bare)
+            report(label, len(STRATEGIES), len(STRATEGIES))
+    return cells
+
+
+def layers(task: Task, quick: bool) -> Iterator[tuple[str, str, SecureMappingLayer | None]]:
+    """(learner, name, layer) of all cells; a learner's first is without a layer."""
+    features = task.num_features
+    yield "dense", "none", None
+    yield "dense", "gaussian", SecureMappingLayer()
+    yield "dense", "orthogonal", SecureMappingLayer(law="orthogonal")
+    if not quick:
+        yield "dense", "rademacher", SecureMappingLayer(law="rademacher")
+        yield "dense", "uniform", SecureMappingLayer(law="uniform")
+    yield "dense", "uniform, not centred", SecureMappingLayer(law="positive")
+    if not quick:
+        yield "dense", "standardised samples", SecureMappingLayer(standardise=True)
+        yield "dense", "grid of quarters", SecureMappingLayer(fraction_bits=2)
+    yield "dense", "half", SecureMappingLayer(features=max(1, features // 2))
+    if not quick:
+        yield "dense", "quarter", SecureMappingLayer(features=max(1, features // 4))
+    yield "dense", "double", SecureMappingLayer(features=2 * features)
+    yield "dense", "ReLU", SecureMappingLayer(activation=nn.relu)
+    if not quick:
+        yield "dense", "tanh", SecureMappingLayer(activation=jnp.tanh)
+        yield "dense", "orthogonal, ReLU", SecureMappingLayer(law="orthogonal", activation=nn.relu)
+    yield "dense", "half, ReLU", SecureMappingLayer(features=max(1, features // 2), activation=nn.relu)
+    yield "dense", "double, ReLU", SecureMappingLayer(features=2 * features, activation=nn.relu)
+    if len(task.shape) in (2, 3):
+        patches = {"shape": task.shape, "patch": 2}
+        yield "convolutional", "none", None
+        yield "convolutional", "orthogonal", SecureMappingLayer(law="orthogonal")
+        if not quick:
+            yield "convolutional", "orthogonal, ReLU", SecureMappingLayer(law="orthogonal", activation=nn.relu)
+        if not any(side % 2 for side in task.shape[:2]):
+            yield "convolutional", "per patch", SecureMappingLayer(**patches)  # type: ignore[arg-type]
+            yield (
+                "convolutional",
+                "per patch, ReLU",
+                SecureMappingLayer(activation=nn.relu, **patches),  # type: ignore[arg-type]
+            )
+
+
+def _mechanisms(settings: Settings, task: Task) -> Iterator[tuple[tuple[str, str], PoLe]]:
+    for learner, name, layer in layers(task, settings.quick):
+        if learner == "convolutional" and not settings.convolutional:
+            continue
+        module: nn.Module = MultilayerPerceptron(tuple(settings.hidden), task.num_classes)
+        if learner == "convolutional":
+            shape = task.shape
+            if layer is not None and layer.patch is not None:
+                height, width = (side // layer.patch for side in task.shape[:2])
+                shape = (height, width, layer.width(task.num_features) // (height * width))
+            module = ConvolutionalNetwork(shape, num_classes=task.num_classes)
+        steps = checks.whole("steps", settings.steps, low=5)
+        yield (
+            (learner, name),
+            PoLe(
+                task, threshold=settings.threshold, margin=settings.margin, learner=module, sml=layer, max_steps=steps
+            ),
+        )
+
+
+def load_task(settings: Settings) -> Task:
+    """The task, with no more samples than asked for.
+
+    Raises:
+      ValueError: there is no such task, or fewer samples than 16 are asked for.
+    """
+    task = comparison.load_task(settings.task)
+    samples = checks.whole("samples", settings.samples, low=16)
+    few = samples // 4
+    return replace(
+        task,
+        train_inputs=task.train_inputs[:samples],
+        train_labels=task.train_labels[:samples],
+        validation_inputs=task.validation_inputs[:few],
+        validation_labels=task.validation_labels[:few],
+        test_inputs=task.test_inputs[:few],
+        test_labels=task.test_labels[:few],
+    )
+
+
+def _compute(
+    mechanism: PoLe, seed: int, count: int, steps: int, keyless: Run | None, label: str, report: Report
+) -> tuple[Run, Run, dict[str, Attempt]]:
+    report(label, 0, len(STRATEGIES))
+    if mechanism.sml is not None and mechanism.sml.patch is not None:
+        keyless = None  # a network for pixels does not fit behind patches
+    met = theft.encounter(jax.random.key(seed), mechanism, count, steps // mechanism.evaluate_every, keyless)
+    attempts = {}
+    for number, (name, strategy) in enumerate(STRATEGIES.items(), 1):
+        if _applies(name, mechanism):
+            attempts[name] = strategy(met)
+        report(label, number, len(STRATEGIES))
+    return met.honest, met.model, attempts
+
+
+def _stored(honest: Run, model: Run, attempts: Mapping[str, Attempt]) -> Variables:
+    """Curves as a netCDF file holds them, and the weights that a network without a layer ends with."""
+    curve = ("seed", "evaluation")
+    stored: Variables = {
+        f"{who}_{split}": (curve, np.asarray(getattr(run, split)))
+        for who, run in (("honest", honest), ("model", model))
+        for split in ("validation", "test")
+    }
+    for name, tried in attempts.items():
+        at = list(STRATEGIES).index(name)
+        stored |= {f"attempt{at}_{split}": (curve, getattr(tried, split)) for split in ("validation", "test")}
+        stored[f"attempt{at}_rest"] = (("rest",), np.array([tried.cost, tried.truthful], np.float32))
+    for number, leaf in enumerate(jax.tree.leaves(model.final)):
+        dims = ("seed", *(f"axis{number}_{axis}" for axis in range(1, leaf.ndim)))
+        stored[f"final{number}"] = (dims, np.asarray(leaf))
+    return stored
+
+
+def _restored(arrays: Mapping[str, np.ndarray], mechanism: PoLe) -> tuple[Run, Run, dict[str, Attempt]]:
+    who = head_start.identities(jax.random.key(0), 1)
+    abstract = jax.eval_shape(lambda: head_start.fresh(mechanism, who))
+    numbers = range(len(jax.tree.leaves(abstract)))
+    final = jax.tree.unflatten(jax.tree.structure(abstract), [arrays[f"final{number}"] for number in numbers])
+    honest, model = (
+        Run(arrays[f"{who}_validation"], arrays[f"{who}_test"], None, final if who == "model" else None)
+        for who in ("honest", "model")
+    )
+    attempts = {}
+    for at, name in enumerate(STRATEGIES):
+        if f"attempt{at}_test" in arrays:
+            cost, truthful = arrays[f"attempt{at}_rest"]
+            attempts[name] = Attempt(
+                arrays[f"attempt{at}_validation"], arrays[f"attempt{at}_test"], cost, bool(truthful)
+            )
+    return honest, model, attempts
+
+
+def _measured(mechanism: PoLe, honest: Run, attempts: Mapping[str, Attempt], bare: PoLe, bare_honest: Run) -> Cell:
+    measures = {name: detection.measure(mechanism, honest, tried) for name, tried in attempts.items()}
+    strict = replace(mechanism, margin=np.float32(0.0))
+    measures["liar, no margin"] = detection.measure(strict, honest, attempts["liar"])
+    here, before = (detection.honest_steps(which, run)[0] for which, run in ((mechanism, honest), (bare, bare_honest)))
+    lost = np.asarray(bare_honest.test[:, -1], np.float64) - honest.test[:, -1]
+    return Cell(
+        detection.measure_honesty(mechanism, honest),
+        detection.measure_honesty(strict, honest),
+        detection.mean(lost),
+        detection.ratio(here, before),
+        measures,
+    )
+
+
+def _applies(name: str, mechanism: PoLe) -> bool:
+    dense = isinstance(mechanism.learner, MultilayerPerceptron)
+    if name == "re-basing thief":
+        return mechanism.sml is not None and (dense or mechanism.sml.patch is not None)
+    if name == "regression (control)":
+        hidden: tuple[int, ...] = getattr(mechanism.learner, "hidden", ())
+        return dense and len(hidden) == 1 and hidden[0] >= 2 * mechanism.task.num_classes
+    return True

@@ -1,0 +1,207 @@
+"""What an attack job found, as tables (CSV) and figures: the matrix, the price of each layer, and what mends what."""
+
+import csv
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polejax.attack import NEED_IMAGES_ONLY, NEED_SAMPLES, Cells, Settings
+from polejax.describe import describe
+from polejax.detection import Measures
+from polejax.estimate import Estimate
+from polejax.figure_style import COLOURS, MARKERS, Plot, canvas, styled
+from polejax.figure_style import save as save_figure
+
+STOPPED = 0.1
+"""A strategy counts as stopped where it saves at most this share of an honest node's training steps."""
+
+
+def save(cells: Cells, settings: Settings, seconds: float) -> list[Path]:
+    """Write layers.csv, attacks.csv, mending.csv, about.json and figures/ into the settings' folder.
+
+    Raises:
+      ValueError: the folder cannot be written to.
+    """
+    from polejax import devices
+
+    folder = settings.out
+    about = {
+        "settings": dataclasses.asdict(settings) | {"out": str(folder)},
+        "versions": devices.versions(),
+        "machine": devices.machine(),
+        "seconds": seconds,
+    }
+    try:
+        paths = [
+            _write(folder / "layers.csv", layer_rows(cells)),
+            _write(folder / "attacks.csv", attack_rows(cells)),
+            _write(folder / "mending.csv", mending_rows(cells)),
+        ]
+        (folder / "about.json").write_text(json.dumps(describe(about), indent=2) + "\n")
+        for name, draw in (("price", price), ("matrix", matrix)):
+            plot = draw(cells)
+            paths += save_figure(plot.figure, folder / "figures" / name, plot.columns)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"out must be a folder that can be written to, got {folder} ({reason})") from None
+    return paths
+
+
+def lines(cells: Cells) -> Iterator[str]:
+    """The layers, one a line: what each costs, and the best attackers."""
+    yield (
+        f"{'learner':14}{'layer':22}{'accuracy':24}{'cost':26}{'steps':18}"
+        f"{'best attack, images only':30}{'best attack, samples known'}"
+    )
+    for (learner, layer), cell in cells.items():
+        tops = []
+        for strategies in (NEED_IMAGES_ONLY, (*NEED_IMAGES_ONLY, *NEED_SAMPLES)):
+            name, saved = best(cell.measures, strategies)
+            tops.append(f"{float(saved.value):4.0%} {name}")
+        honest = cell.honest
+        yield f"{learner:14}{layer:22}{honest.accuracy!s:24}{cell.cost!s:26}{honest.steps!s:18}{tops[0]:30}{tops[1]}"
+
+
+def layer_rows(cells: Cells) -> Iterator[dict[str, Any]]:
+    """What each layer does to honest nodes."""
+    for (learner, layer), cell in cells.items():
+        yield {
+            "learner": learner,
+            "layer": layer,
+            **_columns("accuracy_fraction", cell.honest.accuracy),
+            **_columns("accuracy_cost_fraction", cell.cost),
+            **_columns("steps", cell.honest.steps),
+            **_columns("steps_against_none_ratio", cell.slowdown),
+            **_columns("finished_share", cell.honest.finished),
+            **_columns("honest_first_claims_rejected_share", cell.honest.rejected),
+            **_columns("rejected_without_margin_share", cell.strict.rejected),
+        }
+
+
+def attack_rows(cells: Cells) -> Iterator[dict[str, Any]]:
+    """What each strategy achieves behind each layer."""
+    for (learner, layer), cell in cells.items():
+        for strategy, found in cell.measures.items():
+            parts = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+            columns = [_columns(name, part) for name, part in parts.items()]
+            yield {"learner": learner, "layer": layer, "strategy": strategy} | {
+                name: value for group in columns for name, value in group.items()
+            }
+
+
+def mending_rows(cells: Cells) -> Iterator[dict[str, Any]]:
+    """For each strategy that carries a model over, the layer that stops it at the least cost in accuracy."""
+    for learner in dict.fromkeys(learner for learner, _ in cells):
+        for strategy in (*NEED_IMAGES_ONLY, *NEED_SAMPLES):
+            stopping = {
+                layer: cell
+                for (whose, layer), cell in cells.items()
+                if whose == learner and strategy in cell.measures and _stopped(cell.measures[strategy])
+                if cell.honest.finished.value > 0.5  # a layer behind which nobody learns stops everybody
+            }
+            if not stopping:
+                yield {"learner": learner, "strategy": strategy, "layer": "no layer tried"}
+                continue
+            layer, cell = min(stopping.items(), key=lambda item: float(item[1].cost.value))
+            yield {
+                "learner": learner,
+                "strategy": strategy,
+                "layer": layer,
+                **_columns("saved_share", cell.measures[strategy].saved),
+                **_columns("accuracy_cost_fraction", cell.cost),
+                **_columns("steps_against_none_ratio", cell.slowdown),
+            }
+
+
+def best(measures: Mapping[str, Measures], strategies: Sequence[str]) -> tuple[str, Estimate]:
+    """The strategy, of those named, that saves most training steps, and its share of them; at least 0."""
+    found = {name: measures[name].saved for name in strategies if name in measures}
+    name = max(found, key=lambda name: float(found[name].value))
+    saved = found[name]
+    return name, Estimate(*(np.maximum(part, 0.0) for part in (saved.value, saved.low, saved.high)))
+
+
+@styled
+def price(cells: Cells) -> Plot:
+    """Accuracy cost of each layer against what the best attacker saves, who knows samples or only their images."""
+    figure, axes = canvas(3.2)
+    columns: dict[str, list[Any]] = {
+        name: []
+        for name in ("learner", "layer", "cost_points", "cost_low", "cost_high", "knows", "strategy", "saved_percent")
+    }
+    for (learner, layer), cell in cells.items():
+        colour, marker = (COLOURS[0], MARKERS[0]) if learner == "dense" else (COLOURS[1], MARKERS[1])
+        x = 100 * np.array([cell.cost.value, cell.cost.low, cell.cost.high])
+        tops = []
+        for knows, strategies, filled in (
+            ("images only", NEED_IMAGES_ONLY, True),
+            ("samples", (*NEED_IMAGES_ONLY, *NEED_SAMPLES), False),
+        ):
+            name, saved = best(cell.measures, strategies)
+            y = 100 * float(saved.value)
+            tops.append(y)
+            axes.errorbar(
+                x[0],
+                y,
+                xerr=[[x[0] - x[1]], [x[2] - x[0]]],
+                color=colour,
+                marker=marker,
+                mfc=colour if filled else "none",
+                lw=0.5,
+            )
+            for column, value in zip(columns, (learner, layer, *x, knows, name, y), strict=True):
+                columns[column].append(value)
+        axes.plot([x[0], x[0]], tops, color=colour, lw=0.4, alpha=0.5)
+        axes.annotate(layer, (x[0], tops[0]), (2, 2), textcoords="offset points", fontsize=4.5, color=colour)
+    for filled, text in ((True, "knows images only"), (False, "knows the samples")):
+        axes.plot([], [], ls="", marker="o", color="0.3", mfc="0.3" if filled else "none", label=text)
+    axes.plot([], [], ls="", marker=MARKERS[0], color=COLOURS[0], label="dense learner")
+    axes.plot([], [], ls="", marker=MARKERS[1], color=COLOURS[1], label="convolutional")
+    axes.legend(loc="upper right", fontsize=5.5)
+    axes.set(xlabel="accuracy cost of the layer (points)", ylabel="steps saved by the best attacker (%)")
+    return Plot(figure, {name: np.array(values) for name, values in columns.items()})
+
+
+@styled
+def matrix(cells: Cells) -> Plot:
+    """Share of an honest node's steps that each strategy saves behind each layer, in percent."""
+    strategies = list(dict.fromkeys(name for cell in cells.values() for name in cell.measures))
+    values = np.full((len(cells), len(strategies)), np.nan)
+    for row, cell in enumerate(cells.values()):
+        for name, found in cell.measures.items():
+            values[row, strategies.index(name)] = 100 * found.saved.value
+    figure, axes = canvas(0.9 + 0.17 * len(cells))
+    axes.imshow(np.clip(values, 0, 100), cmap="Reds", vmin=0, vmax=140, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        axes.text(column, row, "" if np.isnan(value) else f"{value:.0f}", ha="center", va="center", fontsize=4.5)
+    names = [f"{layer} ({learner[:4]}.)" for learner, layer in cells]
+    axes.set_yticks(range(len(names)), names, fontsize=5)
+    axes.set_xticks(range(len(strategies)), strategies, rotation=50, ha="right", fontsize=5)
+    axes.set_title("training steps saved (%)", loc="right", color="0.3")
+    drawn = {"layer": np.array(names)}
+    drawn |= {f"{name}_saved_percent": values[:, at] for at, name in enumerate(strategies)}
+    return Plot(figure, drawn)
+
+
+def _stopped(found: Measures) -> bool:
+    return bool(found.saved.value <= STOPPED)
+
+
+def _columns(name: str, found: Estimate | None) -> dict[str, float | str]:
+    if found is None:
+        return {name: "", f"{name}_low": "", f"{name}_high": ""}
+    return {name: float(found.value), f"{name}_low": float(found.low), f"{name}_high": float(found.high)}
+
+
+def _write(path: Path, rows: Iterator[dict[str, Any]]) -> Path:
+    table = list(rows)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, max(table, key=len), restval="", lineterminator="\n")
+        writer.writeheader()
+        for row in table:
+            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+    return path

@@ -1,0 +1,54 @@
+"""The attack job: a small matrix from end to end, gone on with after a kill, and its tables and figures."""
+
+import csv
+import os
+
+import pytest
+
+from polejax import attack, attack_report
+from polejax.folder import StudyError
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """Two layers, two seeds, a synthetic task; and what was reported."""
+    out = tmp_path_factory.mktemp("attack")
+    settings = attack.Settings(quick=True, task="synthetic", samples=256, seeds=2, steps=20, threshold=0.3, out=out)
+    with pytest.MonkeyPatch.context() as patch:
+        few = list(attack.layers(attack.load_task(settings), quick=True))
+        patch.setattr(attack, "layers", lambda task, quick: [row for row in few if row[1] in ("none", "orthogonal")])
+        patch.setattr(
+            attack, "STRATEGIES", {name: attack.STRATEGIES[name] for name in ("thief", "re-basing thief", "liar")}
+        )
+        reported = []
+        cells = attack.run(settings, lambda *news: reported.append(news))
+        parts = out / "parts"
+        before = {name: os.stat(parts / name).st_mtime_ns for name in os.listdir(parts)}
+        (parts / "dense-orthogonal.nc").unlink()  # as if killed before
+        again = attack.run(settings, lambda *news: None)
+        other = attack.Settings(**{**settings.__dict__, "seed": 1})
+        with pytest.raises(StudyError, match="seed: 0, not 1"):
+            attack.run(other, lambda *news: None)
+    after = {name: os.stat(parts / name).st_mtime_ns for name in os.listdir(parts)}
+    return settings, cells, again, before, after
+
+
+def test_a_killed_job_goes_on_where_it_was_and_finds_the_same(job):
+    _, cells, again, before, after = job
+    assert set(before) == set(after) == {"dense-none.nc", "dense-orthogonal.nc"}
+    assert before["dense-none.nc"] == after["dense-none.nc"]
+    assert list(attack_report.attack_rows(cells)) == list(attack_report.attack_rows(again))
+
+
+def test_the_tables_and_figures_hold_what_was_measured(job):
+    settings, cells, *_ = job
+    paths = attack_report.save(cells, settings, 1.0)
+    assert {path.name for path in paths} >= {"layers.csv", "attacks.csv", "mending.csv", "price.png", "matrix.pdf"}
+    with open(settings.out / "attacks.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 + 4  # without a layer there is nothing to re-base; the liar is judged twice
+    carried = next(row for row in rows if row["strategy"] == "re-basing thief")
+    found = cells["dense", "orthogonal"].measures["re-basing thief"]
+    assert float(carried["accuracy"]) == pytest.approx(float(found.accuracy.value), rel=1e-5)
+    assert cells["dense", "none"].cost.value == 0
+    assert len(list(attack_report.lines(cells))) == 3
