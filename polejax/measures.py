@@ -88,6 +88,11 @@ def forked_share(history: History) -> Measured:
     return ratio(((history.published > 1) & history.settled).sum(axis=1), history.settled.sum(axis=1))
 
 
+def tasks_waiting(history: History) -> Measured:
+    """Mean number of tasks left in the queue when a block is begun."""
+    return ratio((history.taken.waiting * history.settled).sum(axis=1), history.settled.sum(axis=1))
+
+
 def chains(scenario: Scenario, seeds: int, blocks: int, skip: int = 0) -> Callable[[Measure], Measurement]:
     """What turns a measure of histories into one of `seeds` chains of `blocks` blocks, the first `skip` left out.
 

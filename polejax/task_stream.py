@@ -81,8 +81,9 @@ class TaskStream:
     until then: tasks come as a Poisson process in the branch's time, each of kind t at `rates[t]`, and siblings see the
     same postings after their common parent. When nothing waits, the block is made by `idle`. A task's difficulty is
     its own (`threshold`, or mean work); the scenario's difficulty rule moves that of `idle` alone. What blocks took is
-    in `History.taken`. Where `idle` blocks carry no model but tasks do, they are marked as fallbacks, so that
-    statistics of models leave them out.
+    in `History.taken`. A full queue turns away whatever comes, rich tasks, too: rewards order only what fits in it.
+    Where `idle` blocks carry no model but tasks do, they are marked as fallbacks, so that statistics of models leave
+    them out.
 
     If branches differ in their task when a height is raced for, so do the works of their nodes: every round costs as
     much as a race for each task (of a single chain that is not vmapped: for each that somebody works on). Should such

@@ -7,7 +7,7 @@ typed key to (estimate, standard error), most easily one of `polejax.measures`. 
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,13 +31,14 @@ from polejax import (
     transactions,
 )
 from polejax.checks import Array
+from polejax.election import BestAtDeadline, BestInWindow
 from polejax.estimate import Estimate
 from polejax.measures import Case, Measured
-from polejax.mechanism import Claims, Views
+from polejax.mechanism import Views
 from polejax.pow import PoW
-from polejax.record import record, replace
 from polejax.scenario import Scenario
 from polejax.segments import simulate_many
+from polejax.task_stream import TaskStream
 
 _SHARES = (30, 29, 12, 11, 8, 5, 3, 1, 1)
 
@@ -88,26 +89,6 @@ def intervals(scale: int) -> list[Case]:
     ]
 
 
-@record
-class _Tasks:
-    """A mechanism whose blocks differ in difficulty: one log-normal factor of mean 1 for all nodes of a height."""
-
-    mechanism: Any
-    sigma: Array
-    hashes_tips: ClassVar[bool] = False
-    segment: ClassVar[int] = 4096
-    cached_lanes: ClassVar[int] = 1024
-
-    @property
-    def initial_difficulty(self) -> Array:
-        return self.mechanism.initial_difficulty
-
-    def race(self, key: Array, views: Views, nodes: Any, network: Any = None) -> Claims:
-        claims = self.mechanism.race(key, views, nodes, network)
-        factor = parametric.unit_lognormal(jax.random.fold_in(key, 1), jnp.zeros(1, jnp.uint32), self.sigma)
-        return replace(claims, work=claims.work * factor)
-
-
 def _near_tie(key: Array, shape: float, delay: float, races: int) -> Measured:
     """Share of Weibull races whose second finishes within `delay` seconds of the first."""
     racing, mechanism = jax.tree.map(jnp.asarray, (nodes.from_shares(_SHARES), parametric.weibull(600.0, shape)))
@@ -130,9 +111,11 @@ def races(scale: int) -> list[Case]:
     lognormal = measures.chains(_alone(parametric.lognormal(600.0, 0.5)), *sizes)
     of_gamma = theory.race_moments(lambda work: theory.gamma_survival(work, 5.0, 600.0), power)
     of_lognormal = theory.race_moments(lambda work: theory.lognormal_survival(work, 0.5, 600.0), power)
-    win, task_cv = theory.weibull_win_share(power, 4.0), math.sqrt(math.expm1(0.5**2))
+    win = theory.weibull_win_share(power, 4.0)
     mean, cv = theory.weibull_interval_mean(power, 4.0, 600.0), theory.weibull_interval_cv(4.0)
-    spread = measures.chains(_alone(_Tasks(parametric.weibull(600.0, 4.0), np.float32(0.5))), *sizes)
+    tasks = [parametric.weibull(scale, 4.0) for scale in (300.0, 600.0, 1_800.0)]  # so many posted that some wait
+    spread = measures.chains(_alone(TaskStream(tasks, [0.1, 0.05, 0.05], [1.0] * 3, PoW(600.0))), *sizes, skip=20)
+    task_cv = math.sqrt(np.dot([0.5, 0.25, 0.25], [0.25, 1.0, 9.0]) / (0.5 * 0.5 + 0.25 + 0.75) ** 2 - 1)
     tie = fork_theory.tie_probability(20.0, mean, 4.0, win)
     return [
         Case("Weibull(4) race, mean (s)", weibull, mean, steady(measures.interval_mean)),
@@ -159,6 +142,26 @@ def races(scale: int) -> list[Case]:
             theory.task_spread_cv(cv, task_cv),
             spread(measures.interval_cv),
         ),
+    ]
+
+
+def rules(scale: int) -> list[Case]:
+    """Winner rules and the queue of tasks, by Proof of Work without delay."""
+    sizes, power, ours = (256 * scale, 1_000), np.array(_SHARES) / 100, "ours (memoryless work)"
+    window = measures.chains(_alone(PoW(600.0), election=BestInWindow(300.0)), *sizes)
+    deadline = measures.chains(_alone(PoW(600.0), election=BestAtDeadline(400.0)), *sizes)
+    posted = TaskStream([PoW(600.0)], [0.7 / 600.0], [1.0], PoW(600.0), capacity=64)
+    line = measures.chains(_alone(posted), 256 * scale, 2_000, skip=400)
+    rivals = ((1 - power) * -np.expm1(-300.0 * power / 600.0)).sum()
+    in_time = -np.expm1(-400.0 * power / 600.0).sum() + math.exp(-400.0 / 600.0)
+    return [
+        Case("best in 300 s, mean (s)", ours, 900.0, window(measures.interval_mean)),
+        Case("best in 300 s, stale blocks", ours, rivals / (1 + rivals), window(measures.stale_per_block)),
+        Case(
+            "best at 400 s, mean (s)", ours, 400.0 + 600.0 * math.exp(-400.0 / 600.0), deadline(measures.interval_mean)
+        ),
+        Case("best at 400 s, stale blocks", ours, 1 - 1 / in_time, deadline(measures.stale_per_block)),
+        Case("tasks waiting at load 0.7", "M/M/1 queue", 0.7**2 / 0.3, line(measures.tasks_waiting)),
     ]
 
 
@@ -308,5 +311,5 @@ def hashes(scale: int) -> list[Case]:
     ]
 
 
-GROUPS: tuple[Callable[[int], list[Case]], ...] = (intervals, races, forks, attacks, users, hashes)
+GROUPS: tuple[Callable[[int], list[Case]], ...] = (intervals, races, rules, forks, attacks, users, hashes)
 """All groups of cases, in the order of the table."""
