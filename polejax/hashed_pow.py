@@ -25,7 +25,7 @@ class HashedPoW:
     Args:
       work: f32[], expected hashes per block at the start, 1 to 2^28. Bitcoin's compact encoding of the target rounds it
         up by less than 1 in 2^15.
-      chunk: nonces per node and step of the search, a power of two; None: as many as make 4,096 hashes with all nodes.
+      chunk: nonces per node and step of the search, a power of two from 4 to 2^20; None: as many as make 4,096 hashes with all nodes.
 
     Raises:
       ValueError: work out of range, or a chunk that is no power of two.
@@ -45,7 +45,7 @@ class HashedPoW:
         convert(
             self,
             work=lambda work: checks.real("work", work, low=1.0, high=_LONGEST),
-            chunk=lambda chunk: chunk if chunk is None else checks.whole("chunk", chunk, low=1, high=2**20),
+            chunk=lambda chunk: chunk if chunk is None else checks.whole("chunk", chunk, low=4, high=2**20),
         )
         if self.chunk is not None and self.chunk & (self.chunk - 1):
             raise ValueError(f"chunk must be a power of two, got {self.chunk}: nonces then wrap between two chunks")
@@ -89,5 +89,5 @@ class HashedPoW:
 
         nothing = (jnp.int32(0), jnp.zeros(count, bool), jnp.zeros(count), jnp.zeros((count, 8), jnp.uint32))
         chunks, found, tries, proof = jax.lax.while_loop(undecided, step, nothing)
-        computed = jnp.full(count, 1.0) * (chunks * chunk).astype(jnp.float32)
+        computed = jnp.full(count, chunk, jnp.float32) * chunks.astype(jnp.float32)
         return Claims(tries, jnp.ones(count), found, commitment=proof, computed=computed)

@@ -113,7 +113,8 @@ def double_sha256(message):
     [
         ({"work": 0.5}, "work must be at least 1"),
         ({"work": 2.0**30}, "work must be at least 1 and at most"),
-        ({"work": 10.0, "chunk": 3}, "chunk must be a power of two, got 3"),
+        ({"work": 10.0, "chunk": 12}, "chunk must be a power of two, got 12"),
+        ({"work": 10.0, "chunk": 2}, "chunk must be at least 4"),
     ],
 )
 def test_bad_input_names_value_and_remedy(options, message):
