@@ -1,5 +1,6 @@
 """Many seeds and long chains in bounded memory: seeds over all devices, heights in segments, from the host."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,9 @@ from polejax.scenario import Scenario, ready
 from polejax.simulate import check_key, whole_chain
 
 Progress = Callable[[int, int], None]  # blocks done, blocks in all (over all seeds)
+
+# Nodes x seeds x heights whose rounds are held at once: a quarter of a gigabyte, and more where blocks carry models.
+_ROUNDS = 2**25
 
 
 def simulate_many(
@@ -53,44 +57,60 @@ def simulate_many(
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     devices = devices or jax.local_devices()
     mechanism = scenario.mechanism
-    segment = min(num_blocks, checks.whole("segment", segment or mechanism.segment, low=1))
     share = -(-num_seeds // len(devices))
     most = max(1, mechanism.cached_lanes // scenario.nodes.count) if devices[0].platform == "cpu" else share
     turns = -(-share // checks.whole("chains", chains or most, low=1))
     chains = -(-share // turns)  # equal blocks, so that few chains are computed only to fill the last one
-    padded = turns * chains * len(devices)
-    keys = keys[np.minimum(np.arange(padded), num_seeds - 1)]
+    keys = keys[np.minimum(np.arange(turns * chains * len(devices)), num_seeds - 1)]
     scenario = ready(scenario)
-    if num_blocks <= segment:  # one program: a block of chains writes and walks its rounds within the cache
-        history = _whole(num_blocks, chains, tuple(devices))(keys, scenario)
-        if progress is not None:
-            jax.block_until_ready(history)
-            progress(num_seeds * num_blocks, num_seeds * num_blocks)
-        return _on_host(history, num_seeds)
-    start, walker = _start(chains, tuple(devices)), _walk(chains, tuple(devices))
-    views = start(keys, scenario)
+    plan = _Plan(num_seeds, num_blocks, chains, tuple(devices), progress or (lambda done, total: None))
+    if num_blocks <= checks.whole("segment", segment or mechanism.segment, low=1):
+        # One program: a block of chains writes and walks its rounds within the cache.
+        history = plan.on_host(_whole(num_blocks, chains, plan.devices)(keys, scenario))
+        plan.report(num_blocks)
+        return history
+    bounded = _ROUNDS // (keys.size * scenario.nodes.count)
+    return _in_segments(plan, keys, scenario, segment or max(1, min(mechanism.segment, bounded)))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+    """How chains are laid out, and who is told of their progress."""
+
+    num_seeds: int
+    num_blocks: int
+    chains: int
+    devices: tuple[Any, ...]
+    progress: Progress
+
+    def report(self, blocks: int) -> None:
+        self.progress(self.num_seeds * blocks, self.num_seeds * self.num_blocks)
+
+    def on_host(self, history: History) -> History:
+        """NumPy leaves of the seeds that were asked for."""
+        history = jax.tree.map(lambda leaf: np.asarray(leaf)[: self.num_seeds], history)
+        return replace(history, published_by=history.published_by.astype(np.int64))
+
+
+def _in_segments(plan: _Plan, keys: Array, scenario: Scenario, segment: int) -> History:
+    """Play segment after segment, carrying the views and the rounds that are not settled."""
+    walker = _walk(plan.chains, plan.devices)
 
     def walk(rounds: chain.Round, holders: Array) -> tuple[Array, History]:
         return walker(rounds, holders, scenario)
 
+    views = _start(plan.chains, plan.devices)(keys, scenario)
     unsettled: list[chain.Round] = []
     parts: list[History] = []
-    for first in range(0, num_blocks, segment):
-        blocks = min(segment, num_blocks - first)
-        views, rounds = _play(blocks, chains, tuple(devices))(keys, scenario, views)
+    for first in range(0, plan.num_blocks, segment):
+        blocks = min(segment, plan.num_blocks - first)
+        views, rounds = _play(blocks, plan.chains, plan.devices)(keys, scenario, views)
         unsettled.append(rounds)
-        done = first + blocks == num_blocks
-        settled, unsettled = _settle(walk, unsettled, everything=done)
-        parts += [_on_host(part, num_seeds) for part in settled]
-        if progress is not None:
-            jax.block_until_ready(views)
-            progress(num_seeds * (first + blocks), num_seeds * num_blocks)
+        settled, unsettled = _settle(walk, unsettled, everything=first + blocks == plan.num_blocks)
+        parts += [plan.on_host(part) for part in settled]
+        jax.block_until_ready(views)
+        plan.report(first + blocks)
     return concatenate(parts)
-
-
-def _on_host(history: History, num_seeds: int) -> History:
-    history = jax.tree.map(lambda leaf: np.asarray(leaf)[:num_seeds], history)
-    return replace(history, published_by=history.published_by.astype(np.int64))
 
 
 def _settle(walk: Any, unsettled: list[chain.Round], everything: bool) -> tuple[list[History], list[chain.Round]]:
