@@ -1,6 +1,7 @@
 """Task streams against a queue in plain Python, queueing theory, and the mechanisms they consist of."""
 
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from laws import assert_within, mean_and_error
 
 import polejax as pj
-from polejax import parametric, theory
+from polejax import chain, parametric, theory
+from polejax.mechanism import Claims
+from polejax.record import record, replace
 from polejax.scenario import ready
 from polejax.task_stream import Queue, Taken
 
@@ -83,6 +86,37 @@ def test_branches_take_what_was_posted_before_them(order):
     np.testing.assert_array_equal(taken.served, np.cumsum(np.array(wanted) < 3))
     assert taken.dropped[-1] > 0
     assert set(wanted) == {0, 1, 2, 3}
+
+
+@record
+class Probe:
+    """Claims that tell on whose behalf they were made: work by when the second node would be heard, score by task."""
+
+    number: np.ndarray
+    valid: np.ndarray
+    initial_difficulty: np.ndarray
+    hashes_tips: ClassVar[bool] = False
+    segment: ClassVar[int] = 64
+    cached_lanes: ClassVar[int] = 64
+
+    def race(self, key, views, nodes, network=None):
+        heard = jnp.zeros(2) if network is None else network.hear(jnp.float32([jnp.inf, 0.0]))[0]
+        return Claims(heard, self.number + jnp.zeros(2), self.valid)
+
+
+@pytest.mark.parametrize(("valid", "scores"), [([[1, 0], [0, 1]], [0, 1]), ([[0, 1], [1, 0]], [0, 0])])
+def test_nodes_of_a_fork_race_for_their_own_task(valid, scores):
+    tasks = [Probe(np.float32(number), np.array(who, bool), np.float32(1.0)) for number, who in enumerate(valid)]
+    mechanism = pj.TaskStream(tasks, [1.0, 1.0], [1.0, 1.0], tasks[0])
+    scenario = ready(pj.Scenario(pj.nodes.equal(2), pj.network.clique(2, 5.0), mechanism))
+    views = chain.genesis(jax.random.key(0), scenario)
+    taken = replace(views.queue.taken, task=jnp.int32([0, 1]))
+    views = replace(views, queue=replace(views.queue, taken=taken))
+    claims = scenario.mechanism.race(jax.random.key(0), views, scenario.nodes, scenario.network)
+    np.testing.assert_array_equal(claims.score, scores)
+    assert claims.valid.any()
+    # Who works on the other task is not heard: it may never finish this one.
+    np.testing.assert_array_equal(claims.work, [np.inf, [np.inf, 0.0][scores[1]]])
 
 
 def test_task_spread_erases_steadiness():
