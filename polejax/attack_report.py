@@ -128,7 +128,7 @@ def best(measures: Mapping[str, Measures], strategies: Sequence[str]) -> tuple[s
 @styled
 def price(cells: Cells) -> Plot:
     """Accuracy cost of each layer against what the best attacker saves, who knows samples or only their images."""
-    figure, axes = canvas(3.2)
+    figure, axes = canvas(3.4)
     columns: dict[str, list[Any]] = {
         name: []
         for name in ("learner", "layer", "cost_points", "cost_low", "cost_high", "knows", "strategy", "saved_percent")
@@ -156,12 +156,17 @@ def price(cells: Cells) -> Plot:
             for column, value in zip(columns, (learner, layer, *x, knows, name, y), strict=True):
                 columns[column].append(value)
         axes.plot([x[0], x[0]], tops, color=colour, lw=0.4, alpha=0.5)
-        axes.annotate(layer, (x[0], tops[0]), (2, 2), textcoords="offset points", fontsize=4.5, color=colour)
+        name = layer if cell.honest.finished.value > 0.5 else f"{layer} (few finish)"
+        axes.annotate(
+            name, (x[0], tops[0]), (1, 3), textcoords="offset points", fontsize=4.5, color=colour, rotation=50
+        )
     for filled, text in ((True, "knows images only"), (False, "knows the samples")):
         axes.plot([], [], ls="", marker="o", color="0.3", mfc="0.3" if filled else "none", label=text)
     axes.plot([], [], ls="", marker=MARKERS[0], color=COLOURS[0], label="dense learner")
     axes.plot([], [], ls="", marker=MARKERS[1], color=COLOURS[1], label="convolutional")
-    axes.legend(loc="upper right", fontsize=5.5)
+    axes.legend(loc="center right", fontsize=5.5)
+    axes.set_ylim(-5, 125)  # room for names
+    axes.set_yticks(range(0, 101, 20))
     axes.set(xlabel="accuracy cost of the layer (points)", ylabel="steps saved by the best attacker (%)")
     return Plot(figure, {name: np.array(values) for name, values in columns.items()})
 
@@ -169,7 +174,7 @@ def price(cells: Cells) -> Plot:
 @styled
 def matrix(cells: Cells) -> Plot:
     """Share of an honest node's steps that each strategy saves behind each layer, in percent."""
-    strategies = list(dict.fromkeys(name for cell in cells.values() for name in cell.measures))
+    strategies = list(max(cells.values(), key=lambda cell: len(cell.measures)).measures)
     values = np.full((len(cells), len(strategies)), np.nan)
     for row, cell in enumerate(cells.values()):
         for name, found in cell.measures.items():

@@ -4,7 +4,6 @@ What an attempt does to a node's training (`polejax.theft`, `polejax.forging`) i
 honest training is, and replayed: every node has a new layer at every height, so successive attempts are independent.
 """
 
-import math
 from typing import Any
 
 import jax
@@ -14,6 +13,7 @@ import numpy as np
 from polejax.bank import Bank, learning_of
 from polejax.checks import Array
 from polejax.describe import as_text
+from polejax.detection import as_played
 from polejax.head_start import Run
 from polejax.mechanism import Claims, Views
 from polejax.nodes import Nodes
@@ -113,22 +113,11 @@ def _finished(claims: Claims) -> Array:
 def cheats_bank(mechanism: PoLe, tried: Attempt) -> Bank:
     """A bank of a strategy's curves, one per seed, for `Cheating`.
 
-    The opening claim costs the time of one evaluation period, or of more if the attack costs more steps than that.
-    Who lies claims at every evaluation.
-
     Args:
       mechanism: the `PoLe` that was attacked.
-      tried: `Attempt` of S seeds.
+      tried: `Attempt` of S seeds; its cost delays it by whole evaluation periods.
     """
-    late = max(1, math.ceil(float(tried.cost) / mechanism.evaluate_every)) - 1
-    validation, test = (
-        np.concatenate([np.zeros((len(curve), late), np.float32), curve], axis=1)[:, :-1]
-        for curve in (np.asarray(tried.validation), np.asarray(tried.test))
-    )
-    if not tried.truthful:
-        validation = np.where(np.arange(validation.shape[1]) < late, np.float32(0), np.float32(1))
-        validation = np.broadcast_to(validation, test.shape).copy()
-    return _bank(mechanism, validation, test)
+    return _bank(mechanism, *as_played(mechanism, tried))
 
 
 def honest_bank(mechanism: PoLe, run: Run) -> Bank:

@@ -1,5 +1,6 @@
 """Detection: how well verification tells cheats from honest nodes, and what cheating is worth, over seeds."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,8 @@ class Measures:
     finished: Estimate  # share that make one within the budget
     saved: Estimate  # share of the honest node's training steps that are saved; at most the budget's where some fail
     net: Estimate  # the same, less the cost of the attack in steps
-    excess: (
-        Estimate | None
-    )  # test less validation accuracy of accepted claims: what was not learnt; None: none accepted
+    advantage: Estimate  # share of blocks per share of power, of one such cheat among ten equal nodes, see `advantage`
+    excess: Estimate | None  # test less validation accuracy of accepted claims: not learnt; None: none accepted
 
 
 @record
@@ -59,6 +59,7 @@ def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
         finished=estimate.share(finished, np.ones_like(finished, int), CONFIDENCE),
         saved=saved(honest, steps),
         net=saved(honest, steps + float(tried.cost)),
+        advantage=advantage(honest_times(mechanism, twins), cheat_times(mechanism, tried)),
         excess=excess(mechanism, tried),
     )
 
@@ -76,6 +77,53 @@ def measure_honesty(mechanism: PoLe, run: Run) -> Honesty:
         finished=estimate.share(finished, np.ones_like(finished, int), CONFIDENCE),
         rejected=estimate.share(rejected, claims.any(axis=1).astype(int), CONFIDENCE),
     )
+
+
+def honest_times(mechanism: PoLe, run: Run) -> Array:
+    """Steps f64[S] to a valid claim; inf where there is none."""
+    steps, found = honest_steps(mechanism, run)
+    return np.where(found, steps, np.inf)
+
+
+def as_played(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
+    """What a round sees of a cheat: claimed validation and true test accuracy f32[S, K] at the ends of K periods.
+
+    The attack's cost delays everything by whole evaluation periods; who lies claims to be perfect.
+    """
+    length = tried.test.shape[1] - 1
+    late = min(math.ceil(float(tried.cost) / mechanism.evaluate_every), length)
+    claimed = tried.validation if tried.truthful else np.ones_like(tried.test)
+    validation, test = (np.pad(np.asarray(curve), ((0, 0), (late, 0))) for curve in (claimed, tried.test))
+    return validation[:, 1 : length + 1], test[:, 1 : length + 1]
+
+
+def cheat_times(mechanism: PoLe, tried: Attempt) -> Array:
+    """Steps f64[S] to a cheat's accepted claim, its attack's cost included; inf where there is none in a run's time."""
+    steps, found = head_start.steps(mechanism, head_start.passes(mechanism, *as_played(mechanism, tried)))
+    return np.where(found, steps + mechanism.evaluate_every, np.inf)
+
+
+def advantage(honest: Array, cheats: Array, nodes: int = 10, confidence: float = CONFIDENCE) -> Estimate:
+    """Share of blocks over share of power of one cheat among equal nodes that hear of blocks at once.
+
+    Times are drawn from those given; ties, and rounds that nobody finishes, go to each with equal chance. With p and q
+    the shares of honest times above and equal to the cheat's, it wins with chance ((p + q)^n - p^n) / (n q), or
+    p^(n - 1) where q = 0 (ours); `polejax.cheating` is the same in the simulator, for any network.
+
+    Args:
+      honest, cheats: steps [S], paired by seed.
+      nodes: n, the cheat included.
+      confidence: of the interval.
+    """
+
+    def ratio_of(honest: Array, cheats: Array) -> float:
+        above = (honest[None] > cheats[:, None]).mean(axis=1)
+        equal = (honest[None] == cheats[:, None]).mean(axis=1)
+        shared = ((above + equal) ** nodes - above**nodes) / (nodes * np.where(equal > 0, equal, 1.0))
+        return float(nodes * np.where(equal > 0, shared, above ** (nodes - 1)).mean())
+
+    others = [ratio_of(np.delete(honest, seed), np.delete(cheats, seed)) for seed in range(len(honest))]
+    return estimate.real(ratio_of(honest, cheats), np.array(others), confidence)
 
 
 def excess(mechanism: PoLe, tried: Attempt) -> Estimate | None:
