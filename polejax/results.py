@@ -268,6 +268,6 @@ def _as_history(arrays: Arrays) -> History:
     learning = None
     if "claimed" in arrays:
         curve = np.zeros((*arrays["claimed"].shape, 0), np.float32)
-        learning = Learning(arrays["claimed"], arrays["rejected"], arrays["diverged"], curve)
+        learning = Learning(arrays["claimed"], arrays["rejected"], arrays["diverged"], curve, arrays.get("holdout"))
     fields: dict[str, Any] = {field.name: arrays.get(field.name) for field in dataclasses.fields(History)}
     return History(**{**fields, "learning": learning})

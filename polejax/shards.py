@@ -132,6 +132,8 @@ def variables(history: History) -> Arrays:
         }
         if history.learning.holdout is not None:
             arrays["holdout"] = history.learning.holdout
+    if history.taken is not None:
+        arrays |= {name: getattr(history.taken, name) for name in ("task", "reward", "waiting")}
     return arrays
 
 
