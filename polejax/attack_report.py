@@ -128,12 +128,14 @@ def best(measures: Mapping[str, Measures], strategies: Sequence[str]) -> tuple[s
 @styled
 def price(cells: Cells) -> Plot:
     """Accuracy cost of each layer against what the best attacker saves, who knows samples or only their images."""
-    figure, axes = canvas(3.4)
+    figure, axes = canvas(3.6)
     columns: dict[str, list[Any]] = {
         name: []
         for name in ("learner", "layer", "cost_points", "cost_low", "cost_high", "knows", "strategy", "saved_percent")
     }
-    for (learner, layer), cell in cells.items():
+    spots: dict[tuple[int, int], list[tuple[float, float, str]]] = {}  # points that lie together share a label
+    key = []
+    for number, ((learner, layer), cell) in enumerate(cells.items(), 1):
         colour, marker = (COLOURS[0], MARKERS[0]) if learner == "dense" else (COLOURS[1], MARKERS[1])
         x = 100 * np.array([cell.cost.value, cell.cost.low, cell.cost.high])
         tops = []
@@ -144,29 +146,22 @@ def price(cells: Cells) -> Plot:
             name, saved = best(cell.measures, strategies)
             y = 100 * float(saved.value)
             tops.append(y)
-            axes.errorbar(
-                x[0],
-                y,
-                xerr=[[x[0] - x[1]], [x[2] - x[0]]],
-                color=colour,
-                marker=marker,
-                mfc=colour if filled else "none",
-                lw=0.5,
-            )
+            face = colour if filled else "none"
+            axes.errorbar(x[0], y, xerr=[[x[0] - x[1]], [x[2] - x[0]]], color=colour, marker=marker, mfc=face, lw=0.5)
             for column, value in zip(columns, (learner, layer, *x, knows, name, y), strict=True):
                 columns[column].append(value)
         axes.plot([x[0], x[0]], tops, color=colour, lw=0.4, alpha=0.5)
-        name = layer if cell.honest.finished.value > 0.5 else f"{layer} (few finish)"
-        axes.annotate(
-            name, (x[0], tops[0]), (1, 3), textcoords="offset points", fontsize=4.5, color=colour, rotation=50
-        )
+        spots.setdefault((round(x[0] / 0.8), round(tops[0] / 4)), []).append((x[0], tops[0], str(number)))
+        few = "" if cell.honest.finished.value > 0.5 else " (few finish)"
+        key += axes.plot([], [], ls="", marker=marker, color=colour, label=f"{number} {layer}{few}")
+    for together in spots.values():
+        label = ",".join(number for _, _, number in together)
+        axes.annotate(label, together[0][:2], (2, 3), textcoords="offset points", fontsize=5)
     for filled, text in ((True, "knows images only"), (False, "knows the samples")):
         axes.plot([], [], ls="", marker="o", color="0.3", mfc="0.3" if filled else "none", label=text)
-    axes.plot([], [], ls="", marker=MARKERS[0], color=COLOURS[0], label="dense learner")
-    axes.plot([], [], ls="", marker=MARKERS[1], color=COLOURS[1], label="convolutional")
-    axes.legend(loc="center right", fontsize=5.5)
-    axes.set_ylim(-5, 125)  # room for names
-    axes.set_yticks(range(0, 101, 20))
+    axes.legend(handles=axes.get_lines()[-2:], loc="center right", fontsize=6)
+    figure.legend(handles=key, loc="outside lower center", ncols=3, fontsize=5, handletextpad=0.1)
+    axes.set_ylim(-5, 110)
     axes.set(xlabel="accuracy cost of the layer (points)", ylabel="steps saved by the best attacker (%)")
     return Plot(figure, {name: np.array(values) for name, values in columns.items()})
 

@@ -1,0 +1,57 @@
+"""Numbers of sml_claims.md that `polejax attack` does not print: grinding for easy keys, luck, encryption's time."""
+
+import time
+
+import jax
+import numpy as np
+
+import polejax as pj
+from polejax import detection, forging, theft
+from polejax import functional_encryption as fe
+
+
+def grinding(law: str, seeds: int = 16, tries: int = 16, probe: int = 2) -> None:
+    """Same weights and shuffle behind many addresses: how much the best of them saves, chosen after a probe."""
+    mechanism = pj.PoLe(pj.tasks.digits(), sml=pj.SecureMappingLayer(law=law))
+    met = theft.encounter(jax.random.key(0), mechanism, seeds, 80)
+    steps, probed = forging.easiest_address(met, tries, probe)
+    chosen = np.take_along_axis(steps, probed.argmax(axis=1)[:, None], axis=1)[:, 0]
+    spread = detection.mean(steps.std(axis=1) / steps.mean(axis=1))
+    lucky = detection.saved(steps.mean(axis=1), steps.min(axis=1))
+    picked = detection.saved(steps.mean(axis=1), chosen + (tries - 1) * probe * mechanism.evaluate_every)
+    alone = detection.saved(steps.mean(axis=1), chosen)
+    print(
+        f"{law}: CV over addresses {spread}; best of {tries} saves {lucky}, picked after {probe} evaluations {alone},"
+    )
+    print(f"  and, the probes' steps counted, {picked}")
+
+
+def luck() -> None:
+    """The winner's curse on 400 test samples, and how often a worse model must be tried."""
+    for tries in (1, 10, 80, 1_000):
+        print(f"best of {tries} models of accuracy 0.85 on 400 samples: +{forging.winners_curse(0.85, 400, tries):.4f}")
+    for accuracy in (0.84, 0.82, 0.80, 0.75):
+        print(f"accuracy {accuracy} passes 0.85 of 400 once in {forging.tries_to_pass(accuracy, 0.85, 400):.3g} models")
+
+
+def encryption(features: int = 64, outputs: int = 64) -> None:
+    """Seconds to encrypt one sample of the digits and to open its image, in 2,048 bits."""
+    layer = pj.SecureMappingLayer(features=outputs, fraction_bits=2)
+    kernel = np.asarray(layer.derive(np.arange(8, dtype=np.uint32), np.uint32(1), features)["sml"]["kernel"])
+    numbers, weights, _ = fe.quantised(np.asarray(pj.tasks.digits().test_inputs[:1]), kernel, 2)
+    key, master = fe.set_up(features)
+    opened = [fe.function_key(master, column) for column in weights.T.tolist()]
+    begun = time.perf_counter()
+    ciphertext = fe.encrypt(key, numbers[0].tolist())
+    encrypted = time.perf_counter()
+    image = [fe.decrypt(key, column, ciphertext, 10_000) for column in opened]
+    done = time.perf_counter()
+    assert image == (numbers @ weights)[0].tolist()
+    print(f"encrypting a sample {encrypted - begun:.2f} s, opening {outputs} features {done - encrypted:.2f} s")
+
+
+if __name__ == "__main__":
+    luck()
+    encryption()
+    for law in ("gaussian", "orthogonal", "positive"):
+        grinding(law)
