@@ -25,7 +25,8 @@ class HashedPoW:
     Args:
       work: f32[], expected hashes per block at the start, 1 to 2^28. Bitcoin's compact encoding of the target rounds it
         up by less than 1 in 2^15.
-      chunk: nonces per node and step of the search, a power of two from 4 to 2^20; None: as many as make 4,096 hashes with all nodes.
+      chunk: nonces per node and step of the search, a power of two from 4 to 2^20; None: as many as make 4,096 hashes
+        with all nodes.
 
     Raises:
       ValueError: work out of range, or a chunk that is no power of two.
