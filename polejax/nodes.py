@@ -46,10 +46,11 @@ class Nodes:
     def seconds(self, work: Array) -> Array:
         """Time f32[N] that each node takes for its work f32[N]: work / power, to 23 bits.
 
-        A reciprocal and roundings, because XLA turns a division into a product, reorders products and fuses them into
-        sums, or not, depending on the batch (see `polejax.rounding`).
+        A reciprocal and a rounding, because XLA turns a division into a product and fuses a product into a sum, or not,
+        depending on the batch (see `polejax.rounding`). Work that is a constant times something must be rounded before,
+        as XLA may move the constant; rounding all work here would take as long as drawing it.
         """
-        return rounded(rounded(work) * (1.0 / self.power))
+        return rounded(work * (1.0 / self.power))
 
 
 def _checked_power(power: Array) -> Array:

@@ -100,7 +100,7 @@ class Replay:
         words = draw.two_words(key, nodes.address)
         curve = (words[..., 0] % jnp.uint32(self.bank.num_curves)).astype(jnp.int32)
         slowness = draw.lognormal_of(words[..., 1], self.jitter)
-        chunk = nodes.seconds(self.bank.evaluate_every * slowness)  # s between a node's evaluations
+        chunk = nodes.seconds(rounded(self.bank.evaluate_every * slowness))  # s between a node's evaluations
         if self.passage is None:
             difficulty = views.difficulty[:, None]
             passage = self._pass(self.bank.validation[curve], self.bank.test[curve], difficulty)
