@@ -30,7 +30,7 @@ class PoW:
     hashes_tips: ClassVar[bool] = False
     scored: ClassVar[bool] = False
     segment: ClassVar[int] = 4096
-    cached_lanes: ClassVar[int] = 2048
+    cached_lanes: ClassVar[int] = 1152
 
     def __post_init__(self) -> None:
         convert(self, work=lambda work: checks.real("work", work, above=0.0))
