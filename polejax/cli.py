@@ -135,6 +135,7 @@ def _run_compare(settings: comparison.Settings) -> int:
 
     begun = time.perf_counter()
     console = Console(highlight=False, soft_wrap=True)
+    comparison.open_folder(settings.out)
     with _progress(console) as report:
         outcome = comparison.run(settings, report)
     console.print(_table(outcome))

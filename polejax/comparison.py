@@ -227,6 +227,15 @@ def to_xarray(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
     return joined.assign_attrs({**about, **{name: as_text(describe(value)) for name, value in provenance.items()}})
 
 
+def open_folder(folder: Path) -> None:
+    """Make the folder for results before anything is computed for it; raises ValueError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"out must be a folder that can be written to, got {folder} ({reason})") from None
+
+
 def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
     """Write results.nc, summary.json and figures/ into the settings' folder; return the paths.
 

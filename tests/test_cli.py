@@ -92,6 +92,7 @@ def test_the_table_shows_both_mechanisms_with_intervals(job):
         (["compare", "--nodes", "0"], "nodes must be at least 1, got 0"),
         (["compare", "--learning.task", "/nowhere"], "task must be digits, synthetic, or an existing file"),
         (["compare", "--learning.threshold", "1.5"], "threshold must be at least 0 and at most 1, got 1.5"),
+        (["compare", "--out", "README.md/inside"], "out must be a folder that can be written to, got README.md/inside"),
         (["study", "/nowhere.toml"], "/nowhere.toml"),
     ],
 )
