@@ -61,6 +61,20 @@ def tie_probability(delay: float, interval: float, shape: float, win_share: Any)
     return 1.0 - float(lone)
 
 
+def propagation_fork_probability(uninformed: float, interval: float) -> float:
+    """P(a block has a rival) from how blocks spread: 1 - (1 - 1/T)^(int 1 - f(t) dt), one trial every second.
+
+    First order in u / T: miners are taken to work at all times, also before they have heard of the block's parent.
+
+    Args: uninformed: u = int 1 - f(t) dt, seconds, the mean time until a miner hears, f the share of the power that
+    has heard t seconds after publishing; interval: T > 1, mean time between blocks, seconds. Returns a probability.
+    Source: Decker and Wattenhofer 2013 (IEEE P2P), "Information propagation in the Bitcoin network", s. 4, who find
+    1.78% from measured spreading where 1.69% of 10,000 blocks forked.
+    """
+    interval = _scalar("interval", interval, above=1.0)
+    return -math.expm1(_scalar("uninformed", uninformed, low=0.0) * math.log1p(-1.0 / interval))
+
+
 def many_small_stale_per_block(delay: float, interval: float) -> float:
     """Stale share of all PoW blocks on a clique of many small nodes: x / (1 + x), exact in that limit.
 

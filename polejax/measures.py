@@ -2,18 +2,21 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from polejax import estimate
+from polejax import estimate, network, nodes
 from polejax.checks import Array
 from polejax.estimate import Estimate
 from polejax.history import History
 from polejax.record import replace
 from polejax.scenario import Scenario
 from polejax.segments import simulate_many
+
+SHARES = (30, 29, 12, 11, 8, 5, 3, 1, 1)
+"""Powers of nine unequal nodes, percent."""
 
 Measured = tuple[float, float]
 """An estimate and its standard error; an error of 0 means that the estimate must be exact."""
@@ -23,12 +26,14 @@ Measurement = Callable[[Array], Measured]  # from a typed key
 
 
 class Case(NamedTuple):
-    """One closed form and the simulation that should obey it."""
+    """One closed form or published number, and the simulation that should agree with it."""
 
     name: str
     source: str  # of the expected value
     expected: float
     measure: Measurement
+    spread: float = 0.0  # standard error of the expected value itself, where it was simulated or counted
+    tolerance: float = 0.0  # how far two models that are known to differ may be apart; 0: they are one model
 
 
 def ratio(top: Array, bottom: Array) -> Measured:
@@ -91,6 +96,11 @@ def forked_share(history: History) -> Measured:
 def tasks_waiting(history: History) -> Measured:
     """Mean number of tasks left in the queue when a block is begun."""
     return ratio((history.taken.waiting * history.settled).sum(axis=1), history.settled.sum(axis=1))
+
+
+def undelayed(mechanism: Any, **rules: Any) -> Scenario:
+    """Nine unequal nodes (`SHARES`) without delay."""
+    return Scenario(nodes.from_shares(SHARES), network.instant(len(SHARES)), mechanism, **rules)
 
 
 def chains(scenario: Scenario, seeds: int, blocks: int, skip: int = 0) -> Callable[[Measure], Measurement]:

@@ -1,4 +1,4 @@
-"""Validation: every closed form against the simulation that should obey it, as a table of standard scores."""
+"""Validation: closed forms and published numbers against simulations, as a table of standard scores."""
 
 import math
 import time
@@ -20,8 +20,8 @@ class Row(NamedTuple):
     name: str
     expected: float
     simulated: float
-    error: float  # standard error of `simulated`
-    z: float  # (simulated - expected) / error; of an exact case 0 or inf
+    error: float  # standard error of the difference; of `simulated` alone, unless the expected value has one, too
+    z: float  # (simulated - expected, beyond the tolerance if there is one) / error; of an exact case 0 or inf
     source: str
     seconds: float  # that the simulation took, compilation included
 
@@ -52,12 +52,20 @@ def run(
     for case in cases(thorough) if chosen is None else chosen:
         began = time.perf_counter()
         value, error = case.measure(jax.random.fold_in(key, zlib.crc32(case.name.encode())))
-        difference = value - case.expected
-        z = difference / error if error != 0 else math.copysign(math.inf, difference) if difference else 0.0
-        rows.append(Row(case.name, case.expected, value, error, z, case.source, time.perf_counter() - began))
+        rows.append(_row(case, value, math.hypot(error, case.spread), time.perf_counter() - began))
         if progress is not None:
             progress(rows[-1])
     return rows
+
+
+def _row(case: Case, value: float, error: float, seconds: float) -> Row:
+    difference = value - case.expected
+    beyond = math.copysign(max(abs(difference) - case.tolerance, 0.0), difference)
+    if math.isnan(difference):
+        beyond = difference
+    z = beyond / error if error != 0 else math.copysign(math.inf, beyond) if beyond else 0.0
+    source = case.source + (f"; compared within {case.tolerance:g}" if case.tolerance else "")
+    return Row(case.name, case.expected, value, error, z, source, seconds)
 
 
 def passed(rows: Sequence[Row], sigmas: float = 5.0) -> bool:

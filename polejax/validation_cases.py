@@ -7,7 +7,6 @@ typed key to (estimate, standard error), most easily one of `polejax.measures`. 
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,46 +15,43 @@ import numpy as np
 from polejax import (
     adversary,
     difficulty,
+    difficulty_theory,
     double_spend,
     fork_theory,
     header,
     measures,
-    mempool,
     network,
     nodes,
     parametric,
+    queue_theory,
     selfish,
-    service,
     sha256,
     theory,
-    transactions,
+    validation_published,
+    validation_users,
 )
 from polejax.checks import Array
 from polejax.election import BestAtDeadline, BestInWindow
-from polejax.estimate import Estimate
 from polejax.measures import Case, Measured
 from polejax.mechanism import Views
 from polejax.pow import PoW
 from polejax.scenario import Scenario
-from polejax.segments import simulate_many
 from polejax.task_stream import TaskStream
-
-_SHARES = (30, 29, 12, 11, 8, 5, 3, 1, 1)
-
-
-def _alone(mechanism: Any, **rules: Any) -> Scenario:
-    """Nine unequal nodes without delay."""
-    return Scenario(nodes.from_shares(_SHARES), network.instant(len(_SHARES)), mechanism, **rules)
 
 
 def intervals(scale: int) -> list[Case]:
     """Intervals and winners of Proof of Work, with and without a difficulty rule."""
-    memoryless = measures.chains(_alone(PoW(600.0)), seeds=512 * scale, blocks=1_000)
-    controlled = _alone(PoW(30.0), difficulty=difficulty.window(10, 30.0, clamp=math.inf))
+    memoryless = measures.chains(measures.undelayed(PoW(600.0)), seeds=512 * scale, blocks=1_000)
+    controlled = measures.undelayed(PoW(30.0), difficulty=difficulty.window(10, 30.0, clamp=math.inf))
     retarget = measures.chains(controlled, seeds=1_024 * scale, blocks=520, skip=20)
-    power, lomax = np.array(_SHARES) / 100, "ours (Lomax law)"
-    ethereum = _alone(PoW(10 / math.log(2)), difficulty=difficulty.homestead())
-    asert = _alone(PoW(600.0), difficulty=difficulty.asert(600.0, 7_200.0))
+    power, lomax = np.array(measures.SHARES) / 100, "ours (Lomax law)"
+    ethereum = measures.undelayed(PoW(10 / math.log(2)), difficulty=difficulty.homestead())
+    asert = measures.undelayed(PoW(600.0), difficulty=difficulty.asert(600.0, 7_200.0))
+    ema = measures.chains(measures.undelayed(PoW(600.0), difficulty=difficulty.ema(600.0, 10.0)), 512 * scale, 600, 100)
+    average = difficulty_theory.ema_interval(600.0, 10.0)
+    crowd, delay = nodes.equal(1_024), 3.0
+    forked = difficulty_theory.byzantium_interval(delay)  # the rule takes thousands of blocks from elsewhere to there
+    byzantium = Scenario(crowd, network.clique(1_024, delay), PoW(forked - delay), difficulty=difficulty.byzantium())
     rule = theory.ethereum_interval() * (1 - 0.75 / 2048)  # of the fluctuating difficulty, see `ethereum_interval`
     return [
         Case("PoW interval, mean (s)", "Nakamoto 2008, s. 11", 600.0, memoryless(measures.interval_mean)),
@@ -80,6 +76,15 @@ def intervals(scale: int) -> list[Case]:
             rule,
             measures.chains(ethereum, 256 * scale, 2_000, skip=500)(measures.interval_mean),
         ),
+        Case("EMA over 10 blocks, mean (s)", "ours (moving average)", average.mean, ema(measures.interval_mean)),
+        Case("EMA over 10 blocks, CV", "ours (moving average)", average.cv, ema(measures.interval_cv)),
+        Case(
+            "Ethereum Byzantium with uncles, 3 s, mean (s)",
+            "ours from EIP-100",
+            forked * (1 - 0.75 / 2048),
+            measures.chains(byzantium, 32 * scale, 2_000, skip=500)(measures.interval_mean),
+            tolerance=0.01,
+        ),
         Case(
             "Bitcoin Cash ASERT, mean (s)",
             "aserti3-2d",
@@ -91,8 +96,10 @@ def intervals(scale: int) -> list[Case]:
 
 def _near_tie(key: Array, shape: float, delay: float, races: int) -> Measured:
     """Share of Weibull races whose second finishes within `delay` seconds of the first."""
-    racing, mechanism = jax.tree.map(jnp.asarray, (nodes.from_shares(_SHARES), parametric.weibull(600.0, shape)))
-    zeros = jnp.zeros(len(_SHARES))
+    racing, mechanism = jax.tree.map(
+        jnp.asarray, (nodes.from_shares(measures.SHARES), parametric.weibull(600.0, shape))
+    )
+    zeros = jnp.zeros(len(measures.SHARES))
     views = Views(jnp.int32(1), zeros, zeros, None, zeros + 600.0, None)
 
     def gap(key: Array) -> Array:
@@ -105,16 +112,18 @@ def _near_tie(key: Array, shape: float, delay: float, races: int) -> Measured:
 def races(scale: int) -> list[Case]:
     """Races of parametric works."""
     sizes = (256 * scale, 1_000)
-    power, weibull, quadrature = np.array(_SHARES) / 100, "moments of a Weibull", "quadrature of E[X^j]"
-    steady = measures.chains(_alone(parametric.weibull(600.0, 4.0)), *sizes)
-    gamma = measures.chains(_alone(parametric.gamma(600.0, 5.0)), *sizes)
-    lognormal = measures.chains(_alone(parametric.lognormal(600.0, 0.5)), *sizes)
+    power, weibull, quadrature = np.array(measures.SHARES) / 100, "moments of a Weibull", "quadrature of E[X^j]"
+    steady = measures.chains(measures.undelayed(parametric.weibull(600.0, 4.0)), *sizes)
+    gamma = measures.chains(measures.undelayed(parametric.gamma(600.0, 5.0)), *sizes)
+    lognormal = measures.chains(measures.undelayed(parametric.lognormal(600.0, 0.5)), *sizes)
     of_gamma = theory.race_moments(lambda work: theory.gamma_survival(work, 5.0, 600.0), power)
     of_lognormal = theory.race_moments(lambda work: theory.lognormal_survival(work, 0.5, 600.0), power)
     win = theory.weibull_win_share(power, 4.0)
     mean, cv = theory.weibull_interval_mean(power, 4.0, 600.0), theory.weibull_interval_cv(4.0)
     tasks = [parametric.weibull(scale, 4.0) for scale in (300.0, 600.0, 1_800.0)]  # so many posted that some wait
-    spread = measures.chains(_alone(TaskStream(tasks, [0.1, 0.05, 0.05], [1.0] * 3, PoW(600.0))), *sizes, skip=20)
+    spread = measures.chains(
+        measures.undelayed(TaskStream(tasks, [0.1, 0.05, 0.05], [1.0] * 3, PoW(600.0))), *sizes, skip=20
+    )
     task_cv = math.sqrt(np.dot([0.5, 0.25, 0.25], [0.25, 1.0, 9.0]) / (0.5 * 0.5 + 0.25 + 0.75) ** 2 - 1)
     tie = fork_theory.tie_probability(20.0, mean, 4.0, win)
     return [
@@ -147,11 +156,11 @@ def races(scale: int) -> list[Case]:
 
 def rules(scale: int) -> list[Case]:
     """Winner rules and the queue of tasks, by Proof of Work without delay."""
-    sizes, power, ours = (256 * scale, 1_000), np.array(_SHARES) / 100, "ours (memoryless work)"
-    window = measures.chains(_alone(PoW(600.0), election=BestInWindow(300.0)), *sizes)
-    deadline = measures.chains(_alone(PoW(600.0), election=BestAtDeadline(400.0)), *sizes)
+    sizes, power, ours = (256 * scale, 1_000), np.array(measures.SHARES) / 100, "ours (memoryless work)"
+    window = measures.chains(measures.undelayed(PoW(600.0), election=BestInWindow(300.0)), *sizes)
+    deadline = measures.chains(measures.undelayed(PoW(600.0), election=BestAtDeadline(400.0)), *sizes)
     posted = TaskStream([PoW(600.0)], [0.7 / 600.0], [1.0], PoW(600.0), capacity=64)
-    line = measures.chains(_alone(posted), 256 * scale, 2_000, skip=400)
+    line = measures.chains(measures.undelayed(posted), 256 * scale, 2_000, skip=400)
     rivals = ((1 - power) * -np.expm1(-300.0 * power / 600.0)).sum()
     in_time = -np.expm1(-400.0 * power / 600.0).sum() + math.exp(-400.0 / 600.0)
     return [
@@ -161,7 +170,7 @@ def rules(scale: int) -> list[Case]:
             "best at 400 s, mean (s)", ours, 400.0 + 600.0 * math.exp(-400.0 / 600.0), deadline(measures.interval_mean)
         ),
         Case("best at 400 s, stale blocks", ours, 1 - 1 / in_time, deadline(measures.stale_per_block)),
-        Case("tasks waiting at load 0.7", "M/M/1 queue", 0.7**2 / 0.3, line(measures.tasks_waiting)),
+        Case("tasks waiting at load 0.7", "M/M/1 queue", queue_theory.tasks_waiting(0.7), line(measures.tasks_waiting)),
     ]
 
 
@@ -241,46 +250,6 @@ def attacks(scale: int) -> list[Case]:
     return [*found, Case("win share of a task's 400 s leak", "ours (exponential work)", ahead, friend)]
 
 
-def _wait(key: Array, scenario: Scenario, load: transactions.Load, seeds: int, blocks: int) -> Measured:
-    """Mean wait for the first confirmation, in seconds."""
-    chain_key, user_key = jax.random.split(key)
-    history = simulate_many(jax.random.split(chain_key, seeds), scenario, blocks)
-    served = mempool.serve_many(jax.random.split(user_key, seeds), history, load)
-    latency = service.summarise_service(served, history, load, confirmations=1).latency_mean
-    return measures.of_estimate(Estimate(latency.value[0], latency.low[0], latency.high[0]), seeds)
-
-
-def users(scale: int) -> list[Case]:
-    """How long users wait."""
-    unlimited = transactions.Load(transactions.Poisson(0.05), math.inf)
-    limited = transactions.Load(transactions.Poisson(0.15), 100)  # load 0.9 at one block in 600 s
-    power = np.array(_SHARES) / 100
-    steady = theory.weibull_interval_mean(power, 4.0, 600.0), theory.weibull_interval_cv(4.0)
-    wait = functools.partial(_wait, load=unlimited, seeds=64 * scale, blocks=512)
-    queue = functools.partial(_wait, scenario=_alone(PoW(600.0)), load=limited, seeds=128 * scale, blocks=2_048)
-    paradox = "Kleinrock 1975, s. 5.2"
-    return [
-        Case(
-            "first confirmation, PoW (s)",
-            paradox,
-            theory.first_confirmation_wait(600.0, 1.0),
-            functools.partial(wait, scenario=_alone(PoW(600.0))),
-        ),
-        Case(
-            "first confirmation, Weibull(4) (s)",
-            paradox,
-            theory.first_confirmation_wait(*steady),
-            functools.partial(wait, scenario=_alone(parametric.weibull(600.0, 4.0))),
-        ),
-        Case(
-            "wait at load 0.9, 100 a block (s)",
-            "Kleinrock 1975, s. 4.6",
-            theory.bulk_queue(0.15, 1 / 600.0, 100).wait,
-            queue,
-        ),
-    ]
-
-
 _FIPS = {
     b"": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     b"abc": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
@@ -311,5 +280,15 @@ def hashes(scale: int) -> list[Case]:
     ]
 
 
-GROUPS: tuple[Callable[[int], list[Case]], ...] = (intervals, races, rules, forks, attacks, users, hashes)
+GROUPS: tuple[Callable[[int], list[Case]], ...] = (
+    intervals,
+    races,
+    rules,
+    forks,
+    attacks,
+    validation_users.users,
+    validation_published.simulators,
+    validation_published.networks,
+    hashes,
+)
 """All groups of cases, in the order of the table."""

@@ -15,7 +15,7 @@ from polejax.measures import Case
 def test_every_case_has_a_name_of_its_own_a_source_and_a_value():
     for thorough in (False, True):
         cases = validate.cases(thorough)
-        assert len({case.name for case in cases}) == len(cases) >= 30
+        assert len({case.name for case in cases}) == len(cases) >= 60
         assert all(case.source and math.isfinite(case.expected) for case in cases)
 
 
@@ -51,6 +51,20 @@ def test_scores(measured, z, good):
     assert rows[0].z == pytest.approx(z, nan_ok=True)
     assert validate.passed(rows) is good
     assert seen == rows
+
+
+@pytest.mark.parametrize(
+    ("simulated", "spread", "tolerance", "z"),
+    [(1.5, 0.0, 0.3, 5.0), (0.7, 0.0, 0.3, 0.0), (0.4, 0.0, 0.3, -7.5), (1.5, 0.03, 0.0, 10.0), (2.0, 0.03, 0.5, 10.0)],
+)
+def test_published_numbers_have_errors_and_models_may_differ(simulated, spread, tolerance, z):
+    case = Case("a run", "elsewhere", 1.0, lambda key: (simulated, 0.04), spread, tolerance)
+    (row,) = validate.run(chosen=[case])
+    assert row.z == pytest.approx(z)
+    assert row.error == pytest.approx(math.hypot(0.04, spread))
+    assert ("within 0." in row.source) is (tolerance > 0)
+    unknown = validate.run(chosen=[case._replace(measure=lambda key: (math.nan, 0.04))])
+    assert not validate.passed(unknown)
 
 
 @pytest.fixture(scope="module")
