@@ -25,8 +25,35 @@
     "network.seconds" = [1.0, 10.0, 60.0]
     "mechanism.threshold" = [0.85, 0.9]
 
-A field is `{ constructor = arguments }`: a table of named arguments, or one argument alone. `learning_curves` takes a
-`seed` in place of a key and keeps its curves in `out`; `load_bank` takes a `path`.
+    [[scenario]]                                  # tasks that data nodes post, Proof of Work when none waits
+    name = "stream"
+    nodes = { equal = 16 }
+    network = { internet = { year = 2019 } }
+    election = { BestInWindow = 30.0 }
+
+    [scenario.mechanism.TaskStream]
+    tasks = [{ weibull = { mean = 300.0, shape = 4.0 } }, { weibull = { mean = 900.0, shape = 4.0 } }]
+    rates = [0.001, 0.001]
+    rewards = [1.0, 3.0]
+    idle = { PoW = { work = 600.0 } }
+
+A field is `{ constructor = arguments }`: a table of named arguments, or one argument alone. Constructors are those of
+Python, with their arguments:
+
+    nodes       from_shares, equal, zipf, lognormal; changing along the chain: growth, lose, schedule (with `nodes`)
+    network     clique, instant, gossip (a `graph`), internet, regions, from_matrix, relay (a `network`),
+                random_delays (a `base` network, a `law`)
+    graph       random_regular, erdos_renyi, scale_free, small_world, from_edges
+    law         constant_delay, exponential_delay, lognormal_delay, uniform_delay, empirical_delay
+    mechanism   PoW, HashedPoW, PoLe (a `task`, `learner`, `sml`), Replay (a `bank`), gamma, weibull, lognormal,
+                TaskStream (a list of mechanisms `tasks`, a mechanism `idle`)
+    task        digits, synthetic, mnist, cifar10, npz
+    learner     MultilayerPerceptron, ConvolutionalNetwork
+    sml         SecureMappingLayer
+    bank        learning_curves (a `mechanism`; a `seed` in place of a key; kept in `out`), load_bank (a `path`)
+    election    FirstSeen, BestInWindow, BestAtDeadline
+    difficulty  fixed, bitcoin, window, asert, ema, homestead, byzantium, accuracy
+    adversary   withholding, leak, Cheating (a `bank` of the cheats' curves)
 """
 
 import dataclasses
@@ -42,6 +69,7 @@ import jax
 
 from polejax import adversary, checks, difficulty, learners, network, nodes, parametric, readers, schedule, tasks
 from polejax.bank import learning_of, load_bank
+from polejax.cheating import Cheating
 from polejax.curves import learning_curves
 from polejax.describe import as_text
 from polejax.election import BestAtDeadline, BestInWindow, FirstSeen
@@ -53,6 +81,7 @@ from polejax.results import Results
 from polejax.scenario import Scenario
 from polejax.sml import SecureMappingLayer
 from polejax.study import Progress, study
+from polejax.task_stream import TaskStream
 
 _NETWORKS = (
     network.clique,
@@ -61,10 +90,20 @@ _NETWORKS = (
     network.internet,
     network.regions,
     network.from_matrix,
+    network.relay,
     network.random_delays,
 )
+_MECHANISMS = (PoW, HashedPoW, PoLe, Replay, parametric.gamma, parametric.weibull, parametric.lognormal, TaskStream)
 _CONSTRUCTORS: dict[str, tuple[Callable[..., Any], ...]] = {
-    "nodes": (nodes.from_shares, nodes.equal, nodes.zipf, nodes.lognormal, schedule.growth, schedule.lose),
+    "nodes": (
+        nodes.from_shares,
+        nodes.equal,
+        nodes.zipf,
+        nodes.lognormal,
+        schedule.growth,
+        schedule.lose,
+        schedule.schedule,
+    ),
     "network": _NETWORKS,
     "base": _NETWORKS,
     "law": (
@@ -74,8 +113,15 @@ _CONSTRUCTORS: dict[str, tuple[Callable[..., Any], ...]] = {
         network.uniform_delay,
         network.empirical_delay,
     ),
-    "graph": (network.random_regular, network.erdos_renyi, network.scale_free, network.small_world),
-    "mechanism": (PoW, HashedPoW, PoLe, Replay, parametric.gamma, parametric.weibull, parametric.lognormal),
+    "graph": (
+        network.random_regular,
+        network.erdos_renyi,
+        network.scale_free,
+        network.small_world,
+        network.from_edges,
+    ),
+    "mechanism": _MECHANISMS,
+    "idle": _MECHANISMS,
     "election": (FirstSeen, BestInWindow, BestAtDeadline),
     "difficulty": (
         difficulty.fixed,
@@ -87,13 +133,16 @@ _CONSTRUCTORS: dict[str, tuple[Callable[..., Any], ...]] = {
         difficulty.byzantium,
         difficulty.accuracy,
     ),
-    "adversary": (adversary.withholding, adversary.leak),
+    "adversary": (adversary.withholding, adversary.leak, Cheating),
     "task": (tasks.digits, tasks.synthetic, readers.mnist, readers.cifar10, readers.npz),
     "learner": (learners.MultilayerPerceptron, learners.ConvolutionalNetwork),
     "sml": (SecureMappingLayer,),
     "bank": (learning_curves, load_bank),
 }
 """What may be named in a file, by the field or argument that it makes."""
+
+_LISTS = {"tasks": "mechanism"}
+"""Arguments that are lists, by the field that their entries are like."""
 
 _TOP = {"seeds", "blocks", "out", "seed", "records", "seeds_per_shard", "scenario"}
 
@@ -204,6 +253,12 @@ class _Builder:
 
     def _field(self, field: str, table: Any, built_nodes: Any) -> Any:
         """What `{ constructor = arguments }` makes; of an argument that takes plain values, the value itself."""
+        if field in _LISTS:
+            if not isinstance(table, list):
+                raise ValueError(
+                    f"{field} must be a list of {{ constructor = arguments }}, got {table!r}: add brackets"
+                )
+            return [self._field(_LISTS[field], entry, None) for entry in table]
         if field not in _CONSTRUCTORS or (built_nodes is not None and not isinstance(table, dict)):
             return table
         known = {maker.__name__: maker for maker in _CONSTRUCTORS[field]}

@@ -1,5 +1,8 @@
 """Config files: what a file says is what Python would build, and what it gets wrong is said in its own words."""
 
+import re
+import tomllib
+
 import jax
 import numpy as np
 import pytest
@@ -109,3 +112,101 @@ def test_mistakes_are_named(write, old, new, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"config must be a file that can be read, got .*none\.toml"):
         config.read(tmp_path / "none.toml")
+
+
+EXAMPLES = {
+    "nodes": """
+        { from_shares = [2, 1] } | { equal = 2 } | { zipf = 2 } | { lognormal = 2 }
+        { growth = { nodes = { equal = 2 }, per_block = 0.1 } }
+        { lose = { nodes = { equal = 2 }, lost = [true, false], height = 9 } }
+        { schedule = { nodes = { equal = 2 }, since = [0, 9], factor = [1.0, 0.5] } }""",
+    "network": """
+        { clique = { seconds = 1.0 } } | { instant = {} } | { internet = { year = 2015 } }
+        { from_matrix = [[0.0, 1.0], [1.0, 0.0]] }
+        { regions = { region = [0, 1], between = [[1.0, 2.0], [2.0, 1.0]] } }
+        { relay = { network = { from_matrix = [[0, 9], [9, 0]] }, members = [true, true], seconds = 1.0 } }
+        { gossip = { graph = { from_edges = { edges = [[0, 1]] } }, latency = 1.0 } }
+        { gossip = { graph = { erdos_renyi = { probability = 1.0 } }, latency = 1.0 } }
+        { gossip = { graph = { random_regular = { degree = 1 } }, latency = 1.0 } }
+        { gossip = { graph = { scale_free = { links = 1 } }, latency = 1.0 } }
+        { random_delays = { base = { instant = {} }, law = { constant_delay = 1.0 } } }
+        { random_delays = { base = { instant = {} }, law = { exponential_delay = 1.0 } } }
+        { random_delays = { base = { instant = {} }, law = { lognormal_delay = { median = 1.0, sigma = 1.0 } } } }
+        { random_delays = { base = { instant = {} }, law = { uniform_delay = { low = 1.0, high = 2.0 } } } }
+        { random_delays = { base = { instant = {} }, law = { empirical_delay = { quantiles = [0.0, 1.0] } } } }""",
+    "mechanism": """
+        { PoW = 9.0 } | { HashedPoW = 9.0 } | { gamma = { mean = 9.0, shape = 2.0 } }
+        { weibull = { mean = 9.0, shape = 2.0 } } | { lognormal = { mean = 9.0, sigma = 2.0 } }
+        { TaskStream = { tasks = [{ PoW = 9.0 }], rates = [0.1], rewards = [1.0], idle = { PoW = 5.0 } } }""",
+    "election": "{ FirstSeen = {} } | { BestInWindow = 3.0 } | { BestAtDeadline = 3.0 }",
+    "difficulty": """
+        { fixed = {} } | { bitcoin = {} } | { window = 10 } | { asert = 9.0 } | { ema = 9.0 } | { homestead = {} }
+        { byzantium = {} } | { accuracy = 9.0 }""",
+    "adversary": """
+        { withholding = { seconds = 3.0, addresses = [1] } } | { leak = { seconds = 3.0, addresses = [1] } }""",
+}
+ELSEWHERE = {
+    "small_world",
+    "PoLe",
+    "Replay",
+    "synthetic",
+    "MultilayerPerceptron",
+    "SecureMappingLayer",
+    "learning_curves",
+}
+FROM_FILES = {"mnist", "cifar10", "npz", "load_bank", "Cheating", "digits", "ConvolutionalNetwork"}  # called alike
+
+
+def test_whatever_there_is_can_be_named_in_a_file():
+    for field, examples in EXAMPLES.items():
+        for example in examples.replace("\n", "|").split("|"):
+            if example.strip():
+                tables = {
+                    "nodes": {"equal": 2},
+                    "network": {"instant": {}},
+                    "mechanism": {"PoW": 9.0},
+                    **tomllib.loads(f"{field} = {example}"),
+                }
+                built = getattr(config._Builder("none")._scenario(tables), field)
+                assert built is not None, example
+    named = {maker.__name__ for makers in config._CONSTRUCTORS.values() for maker in makers}
+    used = set(re.findall(r"\b\w+(?= =)", " ".join(EXAMPLES.values()))) & named
+    assert used | ELSEWHERE | FROM_FILES == named
+    for name in named:
+        assert re.search(rf"\b{name}\b", config.__doc__), name
+    # What the modules export and is not in the table is no constructor of a scenario's part.
+    made = {name for module in (pj.network, pj.difficulty) for name in module.__all__ if name[0].islower()}
+    assert made - {"check_same_count", "hop_delay", "model_block", "of_round"} <= named
+    kinds = [name for name in pj.__all__ if isinstance(getattr(pj, name), type)]
+    records = {name for name in kinds if hasattr(getattr(pj, name), "race") or hasattr(getattr(pj, name), "elect")}
+    assert records - {"Mechanism", "Parametric"} <= named  # Parametric: by its three laws
+
+
+def test_a_stream_of_tasks_is_what_python_builds(write):
+    stream = """
+[[scenario]]
+nodes = {{ equal = 3 }}
+network = {{ instant = {{}} }}
+[scenario.mechanism.TaskStream]
+tasks = [{{ weibull = {{ mean = 30.0, shape = 4.0 }} }}, {{ weibull = {{ mean = 90.0, shape = 4.0 }} }}]
+rates = [0.1, 0.2]
+rewards = [1.0, 3.0]
+idle = {{ PoW = {{ work = 60.0 }} }}
+[scenario.grid]
+"mechanism.order" = ["fifo", "reward"]
+"""
+    found = config.read(write(HEAD + stream)).scenarios
+    tasks = [pj.parametric.weibull(mean, 4.0) for mean in (30.0, 90.0)]
+    expected = [
+        pj.Scenario(
+            pj.nodes.equal(3),
+            pj.network.instant(3),
+            pj.TaskStream(tasks, [0.1, 0.2], [1.0, 3.0], pj.PoW(60.0), order=order),
+        )
+        for order in ("fifo", "reward")
+    ]
+    assert describe(found) == describe(expected)
+    with pytest.raises(ValueError, match=r"tasks must be a list of \{ constructor = arguments \}"):
+        config.read(write(HEAD + stream.replace("tasks = [", "tasks = 3 # [")))
+    with pytest.raises(ValueError, match="mechanism has no constructor 'weibul'"):
+        config.read(write(HEAD + stream.replace("[{{ weibull", "[{{ weibul")))
