@@ -23,6 +23,8 @@ from polejax.checks import Array
 from polejax.mechanism import Claims, Views
 from polejax.record import convert, record
 
+SMALL = 32  # nodes; up to here all pairs at once cost no more than claim by claim
+
 
 class Elected(NamedTuple):
     """What every node makes of one height's claims; leading axis N."""
@@ -83,7 +85,8 @@ class BestInWindow:
     against the delays makes that rare: only claims near its end are heard here and not there.
 
     A node claims once, with the first model that meets the threshold: it does not train on to a better one (ours).
-    A round takes O(N^2) time and memory: every pair of nodes is looked at.
+    A round takes O(N) for each claim that may be somebody's best (`best_first`), usually a few; all pairs of nodes are
+    looked at of up to 32 nodes, and where delays are drawn anew for every block.
 
     Args:
       seconds: f32[], finite, at least 0. May be swept.
@@ -162,18 +165,81 @@ class Listening:
 
 
 def _best(election: Any, publish: Array, claims: Claims, network: Any, views: Views) -> Elected:
-    """The best claim that each node hears before it closes, over all pairs of nodes."""
+    """The best claim that each node hears before it closes."""
     first, finder = network.hear(publish)
     close = election.closing(first, views.start)
-    nodes = jnp.arange(publish.shape[0], dtype=finder.dtype)
     # Whoever publishes late has heard a claim before, so the first heard of all is the first heard of those published.
-    published = (publish < close) | (finder == nodes)
-    heard = publish[:, None] + jax.vmap(network.row)(nodes)
+    published = (publish < close) | (finder == jnp.arange(publish.shape[0], dtype=finder.dtype))
+    heard = _Heard(publish, claims.score, first, finder, close, published)
+    # Only where delays obey the triangle inequality is what a node hears first surely what arrives there first.
+    few = publish.shape[0] <= SMALL or hasattr(network, "at")
+    return Elected(close, all_pairs(heard, network) if few else best_first(heard, network), published)
+
+
+class _Heard(NamedTuple):
+    """What an election goes by; leading axis N."""
+
+    publish: Array  # f32[N], s
+    score: Array  # f32[N]
+    first: Array  # f32[N], s: when the node hears its first claim
+    finder: Array  # i32[N]: whose that is
+    close: Array  # f32[N], s
+    published: Array  # bool[N]
+
+
+def all_pairs(heard: _Heard, network: Any) -> Array:
+    """Source i32[N] of the best claim that each node hears in time, over all pairs of nodes."""
+    publish, score, first, finder, close, published = heard
+    nodes = jnp.arange(publish.shape[0], dtype=finder.dtype)
+    arrival = publish[:, None] + jax.vmap(network.row)(nodes)
     # `hear` may add up a delay in another order than `row`: nothing is heard before the first, nor from the stopped,
     # whose claims come too late for everybody anyway, but for rounding and where random delays break the triangle.
-    in_time = jnp.maximum(heard, first[None]) < close[None]
+    in_time = jnp.maximum(arrival, first[None]) < close[None]
     candidate = (in_time & published[:, None]) | (nodes[:, None] == finder[None])
-    score = claims.score[:, None]
-    best = candidate & (score == jnp.where(candidate, score, -jnp.inf).max(axis=0)[None])
-    source = jnp.where(best, heard, jnp.inf).argmin(axis=0).astype(finder.dtype)
-    return Elected(close, source, published)
+    best = candidate & (score[:, None] == jnp.where(candidate, score[:, None], -jnp.inf).max(axis=0)[None])
+    return jnp.where(best, arrival, jnp.inf).argmin(axis=0).astype(finder.dtype)
+
+
+def best_first(heard: _Heard, network: Any) -> Array:
+    """The same, claim by claim from the best one down, until no claim that is left can be anybody's best.
+
+    Every node starts from what it heard first, which no equal claim beats, or from its own claim where that is better.
+    Then only claims count that are better than what some node has; of equal ones the earliest come first, and those
+    published after all such nodes heard theirs are out. A claim costs O(N). Usually few are looked at, as one of the
+    best, published early enough, reaches everybody in time; never more than were published (ours).
+    """
+    publish, score, first, finder, close, published = heard
+    nodes = jnp.arange(publish.shape[0], dtype=finder.dtype)
+    own = published & (jnp.maximum(publish, first) < close) & (score > score[finder])
+    # Of the best claim that each node knows of: its score, when it was heard, and whose it is.
+    known = (
+        jnp.where(own, score, score[finder]),
+        jnp.where(own, publish, -jnp.inf),
+        jnp.where(own, nodes, finder),
+    )
+
+    def best_left(left: Array) -> tuple[Array, Array]:
+        top = jnp.where(left, score, -jnp.inf).max()
+        return top, jnp.where(left & (score == top), publish, jnp.inf).min()
+
+    def undecided(state: tuple[Any, Array]) -> Array:
+        (value, since, _), left = state
+        top, earliest = best_left(left)
+        return ((value < top) | ((value == top) & (earliest <= since))).any()
+
+    def spread(state: tuple[Any, Array]) -> tuple[Any, Array]:
+        (value, since, source), left = state
+        top, earliest = best_left(left)
+        claimant = jnp.where(left & (score == top) & (publish == earliest), nodes, nodes.size - 1).min()
+        arrival = earliest + network.row(claimant)
+        sooner = (arrival < since) | ((arrival == since) & (claimant < source))
+        better = (jnp.maximum(arrival, first) < close) & ((top > value) | ((top == value) & sooner))
+        changed = (
+            jnp.where(better, top, value),
+            jnp.where(better, arrival, since),
+            jnp.where(better, claimant, source),
+        )
+        return changed, left & (nodes != claimant)
+
+    (_, _, source), _ = jax.lax.while_loop(undecided, spread, (known, published))
+    return source

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import winner_simulator
 from banks import keys, small_pole
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from laws import assert_within, mean_and_error
 from scripted import Scripted, shortest_paths
 
 import polejax as pj
-from polejax import chain, holdout, selection
+from polejax import chain, election, holdout, selection
 from polejax.record import replace
 from polejax.scenario import ready
 
@@ -48,8 +48,10 @@ def races(draw):
 
 
 @pytest.mark.parametrize("rule", [pj.BestInWindow, pj.BestAtDeadline])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # which patches the same for every example
 @given(races())
-def test_rounds_equal_the_event_simulator(rule, race):
+def test_rounds_equal_the_event_simulator(rule, monkeypatch, race):
+    monkeypatch.setattr(election, "SMALL", 3)  # of three nodes all pairs are looked at, of eight claim by claim
     work, score, power, delay, seconds = race
     count = len(power)
     mechanism = Scripted(work.astype(np.float32), score.astype(np.float32))
@@ -77,6 +79,52 @@ def test_rounds_equal_the_event_simulator(rule, race):
         assert history.producer[h - 1] == block[1]
         assert history.score[h - 1] == np.float32(score[h - 1, block[1]])
         block = expected.parent[block]
+
+
+def crowd(kind, count=200):
+    random = np.random.default_rng(5)
+    if kind == "clique":
+        return pj.network.clique(count, 7.3)
+    if kind == "regions":
+        return pj.network.regions(np.arange(count) % 3, 9.1 + 3.7 * np.eye(3), random.uniform(1, 9, count), 3.3)
+    places = random.uniform(0, 30, (count, 2))
+    return pj.network.from_matrix(np.linalg.norm(places[:, None] - places[None], axis=-1))
+
+
+@pytest.mark.parametrize("kind", ["clique", "regions", "matrix"])
+def test_claims_that_nobody_can_prefer_need_not_be_looked_at(kind):
+    """Both ways agree to the last bit on times that are multiples of nothing, with many claims, ties and forks."""
+    network, count = jax.tree.map(jnp.asarray, crowd(kind)), 200
+
+    @jax.jit
+    def choose(publish, score, start, seconds):
+        first, finder = network.hear(publish)
+        chosen = []
+        for close in (pj.BestInWindow(1.0), pj.BestAtDeadline(1.0)):
+            close = replace(close, seconds=seconds).closing(first, start)
+            published = (publish < close) | (finder == jnp.arange(count))
+            heard = election._Heard(publish, score, first, finder, close, published)
+            ways = election.all_pairs(heard, network), election.best_first(heard, network)
+            chosen.append((*ways, finder, published.sum()))
+        return chosen
+
+    random, claims, views = np.random.default_rng(6), [], []
+    for seconds in np.float32([0.0, 1.0, 10.0, 100.0, 1e4]):
+        for distinct in (1, 4, 1000):
+            start = random.uniform(0, 5, count).astype(np.float32)
+            publish = start + random.gamma(25.0, 4.0, count).astype(np.float32)
+            publish[random.random(count) < 0.1] = np.inf
+            score = (random.integers(0, distinct, count) / 1024).astype(np.float32)
+            for every, fewer, finder, published in choose(publish, score, start, seconds):
+                np.testing.assert_array_equal(every, fewer)
+                claims.append(int(published))
+                views.append(len(np.unique(fewer)))
+                if seconds == 0 or distinct == 1:
+                    np.testing.assert_array_equal(every, finder)
+    assert min(claims) < 20
+    assert max(claims) > 150  # windows hold few and nearly all
+    assert max(views) > 5
+    assert min(views) == 1
 
 
 POWER = np.array([30, 29, 12, 11, 8, 5, 3, 1, 1]) / 100
