@@ -52,10 +52,12 @@ def machine() -> dict[str, Any]:
 
 def provenance() -> dict[str, str]:
     """What every file of results says of where it comes from: versions, device, and when the work began."""
-    found, device = versions(), machine()
+    from polejax import __version__
+
+    device = machine()
     return {
-        "polejax": found["polejax"],
-        "jax": found["jax"],
+        "polejax": __version__,
+        "jax": jax.__version__,
         "device": f"{device['devices']} x {device['kind']} ({device['platform']})",
         "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

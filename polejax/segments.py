@@ -52,6 +52,25 @@ def simulate_many(
     Raises:
       ValueError: no keys, or a count below 1.
     """
+    return start_many(
+        keys, scenario, num_blocks, segment=segment, chains=chains, devices=devices, progress=progress
+    ).history()
+
+
+def start_many(
+    keys: Array,
+    scenario: Scenario,
+    num_blocks: int,
+    *,
+    segment: int | None = None,
+    chains: int | None = None,
+    devices: list[Any] | None = None,
+    progress: Progress | None = None,
+) -> "Running":
+    """Begin what `simulate_many` does, and come back while the devices still compute.
+
+    Chains of several segments are over when this returns: only those of one program run on in the background.
+    """
     check_key(keys, ndim=1)
     num_seeds = checks.whole("number of keys", keys.shape[0], low=1)
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
@@ -66,11 +85,30 @@ def simulate_many(
     plan = _Plan(num_seeds, num_blocks, chains, tuple(devices), progress or (lambda done, total: None))
     if num_blocks <= checks.whole("segment", segment or mechanism.segment, low=1):
         # One program: a block of chains writes and walks its rounds within the cache.
-        history = plan.on_host(_whole(num_blocks, chains, plan.devices)(keys, scenario))
-        plan.report(num_blocks)
-        return history
+        return Running(plan, _whole(num_blocks, chains, plan.devices)(keys, scenario))
     bounded = _ROUNDS // (keys.size * scenario.nodes.count)
-    return _in_segments(plan, keys, scenario, segment or max(1, min(mechanism.segment, bounded)))
+    history = _in_segments(plan, keys, scenario, segment or max(1, min(mechanism.segment, bounded)))
+    return Running(plan, history)
+
+
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """Chains that are being simulated."""
+
+    plan: "_Plan"
+    computed: History
+
+    def wait(self) -> None:
+        """Return when the devices have computed all of it."""
+        jax.block_until_ready(self.computed)
+
+    def history(self) -> History:
+        """What `simulate_many` returns."""
+        if isinstance(self.computed.interval, np.ndarray):
+            return self.computed
+        history = self.plan.on_host(self.computed)
+        self.plan.report(self.plan.num_blocks)
+        return history
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from polejax import timing
+from polejax import segments, timing
 from polejax.history import History
 from polejax.record import record, static
-from polejax.segments import simulate_many
+from polejax.segments import start_many
 from polejax.tally import Tally, tally
 
 Arrays = dict[str, np.ndarray]
@@ -88,18 +88,50 @@ def run_shard(study: Study, shard: Shard) -> tuple[Arrays, dict[str, float]]:
       shard: one of its shards.
 
     Returns:
-      Arrays by name, leading axis the shard's seeds (see `variables`), and {"compile_seconds", "run_seconds"}. Seed s
-      of every scenario runs under the same key, `fold_in(key(study.seed), s)`: common random numbers.
+      Arrays by name, leading axis the shard's seeds (see `variables`), and {"compile_seconds", "run_seconds"}, the
+      latter until the devices had computed all. Seed s of every scenario runs under the same key,
+      `fold_in(key(study.seed), s)`: common random numbers.
     """
+    running = start_shard(study, shard)
+    times = running.times(running.wait())
+    return running.arrays(), times
+
+
+def start_shard(study: Study, shard: Shard) -> "Running":
+    """Begin what `run_shard` does, and come back while the devices still compute."""
     # The last shard is simulated at full size and cut, as its own size would be another program to compile.
     keys = seed_keys(study.seed, shard.first, study.sizes[shard.scenario])
     with timing.compilation() as compiling:
         begin = time.perf_counter()
-        history = simulate_many(keys, study.scenarios[shard.scenario], study.num_blocks)
-        seconds = time.perf_counter() - begin
-    times = {"compile_seconds": compiling.seconds, "run_seconds": max(seconds - compiling.seconds, 0.0)}
-    kept = variables(history) if study.records == "blocks" else sums(history)
-    return {name: array[: shard.count] for name, array in kept.items()}, times
+        chains = start_many(keys, study.scenarios[shard.scenario], study.num_blocks)
+    return Running(chains, study.records, shard.count, begin, compiling.seconds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """A shard that is being simulated."""
+
+    chains: segments.Running
+    records: str
+    count: int
+    begun: float  # s, by `time.perf_counter`
+    compile_seconds: float
+
+    def wait(self) -> float:
+        """Return when the devices have computed all of it: the time, s, by `time.perf_counter`."""
+        self.chains.wait()
+        return time.perf_counter()
+
+    def times(self, ready: float, free: float = 0.0) -> dict[str, float]:
+        """What `run_shard` says of a shard that was ready at a time, on devices busy with another until `free`, s."""
+        run = ready - max(self.begun + self.compile_seconds, free)
+        return {"compile_seconds": self.compile_seconds, "run_seconds": max(run, 0.0)}
+
+    def arrays(self) -> Arrays:
+        """The arrays that `run_shard` returns."""
+        history = self.chains.history()
+        kept = variables(history) if self.records == "blocks" else sums(history)
+        return {name: array[: self.count] for name, array in kept.items()}
 
 
 def seed_keys(seed: int, first: int, count: int) -> jax.Array:

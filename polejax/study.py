@@ -1,12 +1,14 @@
 """Studies: many seeds of many scenarios, in shards on disk, so that nothing is lost and memory stays bounded."""
 
+import collections
 import concurrent.futures
 import contextlib
+import functools
 import importlib.metadata
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -19,11 +21,14 @@ from polejax.folder import Folder
 from polejax.record import record, replace, static
 from polejax.results import Results
 from polejax.scenario import Scenario
-from polejax.shards import IDENTITY, Arrays, Shard, Study, dimensions, run_shard
+from polejax.shards import IDENTITY, Arrays, Running, Shard, Study, dimensions, run_shard, start_shard
 
-_BYTES = {"cpu": 2**28}  # of rounds that a shard may hold
-_BYTES_ELSEWHERE = 2**31
+_BYTES = {"cpu": 2**27}  # of rounds that a shard may hold
+_BYTES_ELSEWHERE = 2**30
+_IN_FLIGHT = 2  # shards begun and not yet on the disk
 _SEGMENTS = 4_096  # a shard has at most this many of its mechanism's segments, so that a kill costs minutes at most
+
+Outcome = Callable[[], tuple[Arrays, dict[str, float]]]  # what `run_shard` returns, once it is there
 
 
 @record
@@ -174,18 +179,29 @@ def _run(
 ) -> None:
     report = _reporter(sum(shard.count for shard in mine) * task.num_blocks, total, progress)
     about = provenance()
-    with concurrent.futures.ThreadPoolExecutor(1) as writer:
-        before: tuple[Shard, concurrent.futures.Future[None]] | None = None
-        for shard, (arrays, times) in _simulated(task, mine, executor):
-            variables = {name: (dimensions(name, array.ndim), array) for name, array in arrays.items()}
-            attributes = {**shard.identity, **about, **times}
-            if before is not None:  # one shard is written while the next is simulated
-                before[1].result()
-                report(before[0].count * task.num_blocks)
-            before = shard, writer.submit(place.write, shard.name, variables, attributes)
-        if before is not None:
-            before[1].result()
-            report(before[0].count * task.num_blocks)
+    flight: collections.deque[tuple[Shard, concurrent.futures.Future[None]]] = collections.deque()
+
+    def write(shard: Shard, outcome: Outcome) -> None:
+        arrays, times = outcome()
+        variables = {name: (dimensions(name, array.ndim), array) for name, array in arrays.items()}
+        place.write(shard.name, variables, {**shard.identity, **about, **times})
+
+    def land() -> None:
+        shard, written = flight.popleft()
+        written.result()
+        report(shard.count * task.num_blocks)
+
+    # The next shard is simulated while one is copied, summed up and written.
+    writer = concurrent.futures.ThreadPoolExecutor(1)
+    try:
+        for shard, outcome in _simulated(task, mine, executor):
+            flight.append((shard, writer.submit(write, shard, outcome)))
+            while len(flight) >= _IN_FLIGHT:
+                land()
+        while flight:
+            land()
+    finally:
+        writer.shutdown(cancel_futures=True)
 
 
 def _reporter(missing: int, total: int, progress: Callable[[Progress], None] | None) -> Callable[[int], None]:
@@ -204,11 +220,20 @@ def _reporter(missing: int, total: int, progress: Callable[[Progress], None] | N
     return report
 
 
-def _simulated(task: Study, shards: list[Shard], executor: Any) -> Iterable[tuple[Shard, tuple[Arrays, dict]]]:
-    """Shards with what came of them, as they are ready."""
+def _simulated(task: Study, shards: list[Shard], executor: Any) -> Iterator[tuple[Shard, Outcome]]:
+    """Shards, begun one by one, or as they are ready, with what waits for what came of them."""
     if executor is None:
+        free = 0.0
+
+        def outcome(running: Running) -> tuple[Arrays, dict[str, float]]:
+            nonlocal free
+            ready = running.wait()
+            times = running.times(ready, free)
+            free = ready
+            return running.arrays(), times
+
         for shard in shards:
-            yield shard, run_shard(task, shard)
+            yield shard, functools.partial(outcome, start_shard(task, shard))
         return
     pending: dict[Any, Shard] = {}
     waiting = iter(shards)
@@ -221,7 +246,7 @@ def _simulated(task: Study, shards: list[Shard], executor: Any) -> Iterable[tupl
                 return
             ready = [future for future in pending if future.done()]
             for future in ready:
-                yield pending.pop(future), future.result()
+                yield pending.pop(future), future.result
             if not ready:
                 time.sleep(0.02)
     finally:
