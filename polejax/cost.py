@@ -1,6 +1,6 @@
 """Cost: the work, arithmetic and energy behind a block, and how much of it the block can show for."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ from polejax.fairness import powers
 from polejax.history import History
 from polejax.record import record, static
 from polejax.scenario import Scenario
+from polejax.schedule import at_height
 from polejax.service import stack
 
 
@@ -25,7 +26,7 @@ class Cost:
     flops_per_block: Estimate | None  # floating-point operations; None: a work unit's are not known
     joules_per_block: Estimate | None  # None: no energy model
     watts: Estimate | None  # joules per second; None: no energy model
-    winner_share: Estimate | None  # the canonical producers' own work / all work; None: not to be had (see below)
+    winner_share: Estimate | None  # the canonical producers' own work / all work; None: nobody wrote it down
     top_share: Estimate | None  # [k], work of the 1 .. k best models / all work; None: rounds or models were not kept
     num_seeds: int = static()
     num_blocks: int = static()
@@ -43,10 +44,10 @@ def summarise_cost(
 ) -> Cost:
     """Estimate on the host, in float64, what a history's settled blocks cost.
 
-    All work is `History.useful` where a mechanism computes it, else total power x time: a node that hashes or trains
-    until it hears a block is never idle (where power changes along the chain, this takes all nodes for working on the
-    same height: exact but for the delays around each change). What the program computed beyond that, in idle lanes,
-    costs nobody but us.
+    All work is `History.useful` where a mechanism computes it. Else it is total power x time under first-seen rules, as
+    a node that hashes or trains until it hears a block is never idle (where power changes along the chain, this takes
+    all nodes for working on the same height: exact but for the delays around each change); under rules that let
+    claimants wait for others it is the sum of `node_work`.
 
     Energy is joules per work unit x work, the same for every node; idling, networking and verification are left out.
 
@@ -59,23 +60,19 @@ def summarise_cost(
       confidence: of the intervals, in (0, 1).
 
     Returns:
-      `Cost`. `winner_share` holds for first-seen elections, honest nodes and fixed delays, where a producer began when
-      its parent reached it; else it is None. `top_share` ranks nodes by the validation accuracy that they had when the
-      height was decided; it needs `History.rounds` (`simulate(..., keep_rounds=True)`) of a mechanism with models.
+      `Cost`. `winner_share` is None where `winner_work` cannot tell. `top_share` ranks nodes by the validation accuracy
+      that they had when the height was decided; it needs `node_work` and a mechanism with models, else it is None.
 
     Raises:
-      ValueError: no settled height, nodes that are not the history's, or a number out of range.
+      ValueError: no settled height, nodes that are not the history's, a number out of range, or an election that lets
+        nodes wait, of a mechanism without `History.useful` and a history without rounds.
 
     Source: ours.
     """
     confidence = _checked(confidence, joules_per_unit, flops_per_unit)
-    top = checks.whole("top", top, low=1, high=history.num_nodes)
-    if scenario.nodes.count != history.num_nodes:
-        raise ValueError(f"scenario must have the history's {history.num_nodes} nodes, got {scenario.nodes.count}")
-    settled = np.atleast_2d(history.settled)
+    settled = _settled(history, scenario)
     some = settled.any(axis=1)
-    if not some.any():
-        raise ValueError("history must hold settled heights, got none: simulate more blocks")
+    spent = _spent(history, scenario, checks.whole("top", top, low=1, high=history.num_nodes))
 
     def total(values: Array) -> Array:
         return np.where(settled, values, 0.0)[some].sum(axis=1, dtype=np.float64)
@@ -83,23 +80,19 @@ def summarise_cost(
     def ratio(parts: Array, wholes: Array) -> Estimate:
         return estimate.mean(parts, wholes, confidence) or estimate.unknown(0.0)
 
-    interval = np.atleast_2d(history.interval).astype(np.float64)
-    power = powers(scenario.nodes, history.num_blocks).sum(axis=1)
-    all_work = total(np.atleast_2d(history.useful) if history.useful is not None else interval * power)
-    blocks, seconds = settled[some].sum(axis=1) * 1.0, total(interval)
+    work_done = total(spent.everyone)
     flops = flops_per_step(scenario.mechanism) if flops_per_unit is None else float(flops_per_unit)
-    work, pace = ratio(all_work, blocks), ratio(all_work, seconds)
-    honest = isinstance(scenario.election, FirstSeen) and scenario.adversary is None
-    known = honest and not hasattr(scenario.network, "at")  # when nodes began
-    best = _best_work(history, scenario, top) if known else None
+    work = ratio(work_done, total(np.ones(settled.shape)))
+    pace = ratio(work_done, total(np.atleast_2d(history.interval).astype(np.float64)))
+    best = None if spent.best is None else [ratio(total(spent.best[..., k]), work_done) for k in range(top)]
     return Cost(
         work_per_block=work,
         work_per_second=pace,
         flops_per_block=_scaled(work, flops),
         joules_per_block=_scaled(work, joules_per_unit),
         watts=_scaled(pace, joules_per_unit),
-        winner_share=ratio(total(winner_work(history, scenario)), all_work) if known else None,
-        top_share=None if best is None else stack([ratio(total(best[..., k]), all_work) for k in range(top)]),
+        winner_share=None if spent.winner is None else ratio(total(spent.winner), work_done),
+        top_share=None if best is None else stack(best),
         num_seeds=int(some.sum()),
         num_blocks=int(settled.sum()),
         confidence=confidence,
@@ -122,10 +115,18 @@ def flops_per_step(mechanism: Any) -> int | None:
 def winner_work(history: History, scenario: Scenario) -> Array:
     """Work of each canonical block's producer on it, float64 [S, H] work units.
 
-    A producer began when its parent, the canonical block before, had reached it: its work is its power x (interval -
-    delay from that block's producer). Exact for first-seen elections, honest nodes and fixed delays (ours).
+    Of first-seen elections the canonical chain tells it: a producer began when its parent, the canonical block before,
+    had reached it, so its work is its power x (interval - delay from that block's producer). Under other rules it began
+    when it closed the height before, which the records of all nodes tell (`node_work`) (ours).
+
+    Raises:
+      ValueError: an adversary or delays drawn anew for every block, of which nobody wrote down when nodes began; or
+        another election than `FirstSeen` and a history without rounds.
     """
     producer = np.atleast_2d(history.producer)
+    if not isinstance(scenario.election, FirstSeen):
+        return np.take_along_axis(node_work(history, scenario), producer[..., None], axis=2)[..., 0]
+    _check_told(scenario)
     parent = np.concatenate([producer[:, :1], producer[:, :-1]], axis=1)  # all know genesis: delay 0, as from oneself
     begun = np.zeros(producer.shape)
     sources = np.unique(parent)
@@ -141,38 +142,97 @@ def winner_work(history: History, scenario: Scenario) -> Array:
 def node_work(history: History, scenario: Scenario) -> Array:
     """Work of every node at every height, float64 [S, H, N] work units, from the records `History.rounds`.
 
-    From when the node had heard of one height to when it had heard of, or published, the next. Exact as `winner_work`.
+    From when the node had closed one height to when it published at the next, or closed that one without: under
+    first-seen rules, when it had heard of a block. A node that has claimed and waits for others' claims does nothing.
 
     Raises:
-      ValueError: the history kept no rounds.
+      ValueError: as `winner_work`, or an election of your own that has no `closing`.
     """
+    name = type(scenario.election).__name__
     if history.rounds is None:
-        raise ValueError("history must keep its rounds, got None: simulate(..., keep_rounds=True)")
-    nodes = history.num_nodes
-    delay, power = _delays(scenario, np.arange(nodes)), powers(scenario.nodes, history.num_blocks)
-    source = np.asarray(history.rounds.source).reshape(-1, history.num_blocks, nodes)
-    interval = np.asarray(history.rounds.blocks.interval, dtype=np.float64).reshape(source.shape)
-    work = np.empty(source.shape)
-    stamp, start = np.zeros((2, len(source), nodes))  # s, of the tip that each node follows: published, heard
-    for height in range(history.num_blocks):
-        chosen = source[:, height]
-        published = stamp + interval[:, height]
-        stamp = np.take_along_axis(published, chosen, axis=1)
-        heard = stamp + delay[chosen, np.arange(nodes)]
-        work[:, height] = (heard - start) * power[height]
-        start = heard
-    return work
+        raise ValueError(f"history must keep its rounds under {name}, got None: simulate(..., keep_rounds=True)")
+    _check_told(scenario)
+    if not isinstance(scenario.election, FirstSeen) and not hasattr(scenario.election, "closing"):
+        raise ValueError(f"election must say when nodes close a height, got {name}: give it `closing`, as BestInWindow")
+    rounds = history.rounds
+    source = np.asarray(rounds.source)
+    published = source == np.arange(history.num_nodes) if rounds.published is None else rounds.published
+    every = (-1, history.num_blocks, history.num_nodes)
+    records = (jnp.asarray(np.reshape(part, every)) for part in (source, rounds.blocks.interval, published))
+    played = jax.tree.map(jnp.asarray, (scenario.nodes, scenario.network, scenario.election))
+    return np.asarray(_replayed(*records, *played), dtype=np.float64)
+
+
+@jax.jit
+def _replayed(source: Array, interval: Array, published: Array, nodes: Any, network: Any, election: Any) -> Array:
+    """Work f32[S, H, N] from the records of rounds [S, H, N]: the clock of `chain.play_round` once more."""
+
+    def step(clock: Any, record: tuple[Array, ...]) -> tuple[Any, Array]:
+        height, stamp, start = clock
+        source, interval, published = record
+        publish = jnp.where(published, stamp + interval, jnp.inf)
+        first = network.hear(publish)[0]
+        close = first if isinstance(election, FirstSeen) else election.closing(first, start)
+        work = (jnp.where(published, publish, close) - start) * at_height(nodes, height).power
+        origin = publish.min()
+        return (height + 1, publish[source] - origin, close - origin), work
+
+    def one(*records: Array) -> Array:
+        zeros = jnp.zeros(source.shape[-1])
+        return jax.lax.scan(step, (jnp.int32(1), zeros, zeros), records)[1]
+
+    return jax.vmap(one)(source, interval, published)
+
+
+class _Spent(NamedTuple):
+    """Work units, [S, H]."""
+
+    everyone: Array
+    winner: Array | None  # None: not to be had
+    best: Array | None  # [S, H, k], of the 1 .. k nodes with the best models; None: not to be had
+
+
+def _spent(history: History, scenario: Scenario, top: int) -> _Spent:
+    first_seen = isinstance(scenario.election, FirstSeen)
+    told = scenario.adversary is None and not hasattr(scenario.network, "at")
+    kept = told and history.rounds is not None
+    winner = winner_work(history, scenario) if told and (first_seen or kept) else None
+    best = _best_work(history, scenario, top) if kept else None
+    if history.useful is not None:
+        return _Spent(np.atleast_2d(history.useful), winner, best)
+    if not first_seen:  # says what is missing where it is
+        return _Spent(node_work(history, scenario).sum(axis=2), winner, best)
+    power = powers(scenario.nodes, history.num_blocks).sum(axis=1)
+    return _Spent(np.atleast_2d(history.interval).astype(np.float64) * power, winner, best)
 
 
 def _best_work(history: History, scenario: Scenario, top: int) -> Array | None:
     """Work of the 1 .. k nodes with the best models, [S, H, k]; None where none are on record."""
-    rounds = history.rounds
-    if rounds is None or rounds.blocks.learning is None:
+    if history.rounds is None or history.rounds.blocks.learning is None:
         return None
     work = node_work(history, scenario)
-    claimed = np.asarray(rounds.blocks.learning.claimed).reshape(work.shape)
+    claimed = np.asarray(history.rounds.blocks.learning.claimed).reshape(work.shape)
     best = np.argsort(-claimed, axis=2, kind="stable")[..., :top]
     return np.cumsum(np.take_along_axis(work, best, axis=2), axis=2)
+
+
+def _check_told(scenario: Scenario) -> None:
+    """Raise a ValueError where nobody wrote down when nodes began."""
+    if scenario.adversary is not None:
+        name = type(scenario.adversary).__name__
+        raise ValueError(f"scenario must have no adversary for each node's work, got {name}: leave it out")
+    if hasattr(scenario.network, "at"):
+        name = type(scenario.network).__name__
+        raise ValueError(f"network must have fixed delays for each node's work, got {name}: use one that never changes")
+
+
+def _settled(history: History, scenario: Scenario) -> Array:
+    if scenario.nodes.count != history.num_nodes:
+        raise ValueError(f"scenario must have the history's {history.num_nodes} nodes, got {scenario.nodes.count}")
+    settled = np.atleast_2d(history.settled)
+    if not settled.any():
+        raise ValueError("history must hold settled heights, got none: simulate more blocks")
+    return settled
 
 
 def _scaled(found: Estimate, scale: float | None) -> Estimate | None:

@@ -84,6 +84,12 @@ def powers(nodes: Nodes | Scheduled, num_blocks: int) -> Array:
     return np.asarray(jax.vmap(lambda height: at_height(nodes, height).power)(heights), dtype=np.float64)
 
 
+def power_share(nodes: Nodes | Scheduled, blocks: Array) -> Array:
+    """Each node's share of the power, float64[N], on average over so many blocks [H] at each of the heights 1 .. H."""
+    power = powers(nodes, len(blocks))
+    return blocks @ (power / power.sum(axis=1, keepdims=True)) / np.sum(blocks)
+
+
 def summarise_fairness(
     history: History, nodes: Nodes | Scheduled, majority: float = 0.5, confidence: float = 0.95
 ) -> Fairness:
@@ -111,8 +117,7 @@ def summarise_fairness(
     won, blocks = _settled_seeds(*wins(history))
     if nodes.count != history.num_nodes:
         raise ValueError(f"nodes must be the history's {history.num_nodes}, got {nodes.count}")
-    power = powers(nodes, history.num_blocks)
-    power = np.atleast_2d(history.settled).sum(axis=0) @ (power / power.sum(axis=1, keepdims=True)) / blocks.sum()
+    power = power_share(nodes, np.atleast_2d(history.settled).sum(axis=0))
     share = estimate.share(won, blocks[:, None], confidence)
     value = won.sum(axis=0) / blocks.sum()
     seeds = len(blocks)

@@ -8,9 +8,11 @@ import numpy as np
 
 from polejax import checks, estimate
 from polejax.estimate import Array, Estimate
+from polejax.fairness import power_share
 from polejax.history import History
 from polejax.nodes import Nodes
 from polejax.record import record, static
+from polejax.schedule import Scheduled
 from polejax.tally import Tally, tally
 
 
@@ -56,12 +58,13 @@ class Comparison:
     confidence: float = static()
 
 
-def summarise(history: History | Tally, nodes: Nodes | None = None, confidence: float = 0.95) -> Summary:
+def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, confidence: float = 0.95) -> Summary:
     """Estimate the statistics of a history on the host, in float64, from its settled heights.
 
     Args:
       history: of one chain, leaves [H, ...], or of S seeds, leaves [S, H, ...]; NumPy or JAX arrays. Or its `tally`.
-      nodes: N nodes whose powers the wins are measured against (`fairness`); None: they are not.
+      nodes: N nodes whose powers the wins are measured against (`fairness`); None: they are not. Of power that changes
+        along the chain it is the mean share over settled heights (of a tally: over as many from the first on).
       confidence: of the intervals, in (0, 1).
 
     Returns:
@@ -83,7 +86,7 @@ def summarise(history: History | Tally, nodes: Nodes | None = None, confidence: 
     spread, others = _spread(seeds, _sum), _spread(seeds, estimate.left_out)
     scatter = estimate.positive if estimate.left_out(seeds.settled).min() > 1 else _unknown
     stale = estimate.share(seeds.stale, seeds.published, confidence)
-    fairness, floor = (None, None) if nodes is None else _fairness(seeds, nodes, confidence)
+    fairness, floor = (None, None) if nodes is None else _fairness(seeds, _power(history, seeds, nodes), confidence)
     models = np.full_like(seeds.settled, seeds.carries_models)  # whether to count what only blocks with models have
     return Summary(
         interval_mean=estimate.real(spread.mean, others.mean, confidence),
@@ -253,17 +256,23 @@ def _difference(one: Tally, two: Tally, scale: Callable[[Array], Array], confide
     return estimate.real(value, values, confidence)
 
 
-def _fairness(seeds: Tally, nodes: Nodes, confidence: float) -> tuple[Estimate, Array]:
+def _power(history: History | Tally, seeds: Tally, nodes: Nodes | Scheduled) -> Array:
+    """Each node's share of the power over the settled heights, float64[N]."""
+    if nodes.count != seeds.wins.shape[1]:
+        raise ValueError(f"nodes must be the history's {seeds.wins.shape[1]}, got {nodes.count}: pass those simulated")
+    if isinstance(history, History):
+        return power_share(nodes, np.atleast_2d(history.settled).sum(axis=0))
+    height = np.arange(int(seeds.settled.max()))  # where a height is settled, those below are
+    return power_share(nodes, (height < seeds.settled[:, None]).sum(axis=0))
+
+
+def _fairness(seeds: Tally, power: Array, confidence: float) -> tuple[Estimate, Array]:
     """Total variation distance of win share and power share, and what chance alone would make of it.
 
     A distance is biased upwards in finite samples: by E|noise| / 2 = sqrt(v / (2 pi)) for each node of variance v if
     wins are proportional (the floor), by less if not. By the triangle inequality this bounds the bias, and the
     interval's lower end allows for all of it (ours).
     """
-    power = np.asarray(nodes.power, dtype=np.float64)
-    if power.shape != seeds.wins.shape[1:]:
-        raise ValueError(f"nodes must be the history's {seeds.wins.shape[1]}, got powers of shape {power.shape}")
-    power = power / power.sum()
     blocks = seeds.settled[:, None]
     win = _sum(seeds.wins) / _sum(blocks)
     value = np.abs(win - power).sum() / 2

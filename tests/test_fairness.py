@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import polejax as pj
-from polejax import cost, fairness
+from polejax import cost, fairness, tally
 from polejax.estimate import Estimate, student
 from polejax.record import record, replace
 
@@ -155,6 +155,10 @@ def test_power_that_changes_is_counted_as_it_changes():
     found = fairness.summarise_fairness(chains, nodes)
     np.testing.assert_allclose(found.power_share, [0.25 * 0.25 + 0.5, 0.25 * 0.25 + 0.25, 0.0625, 0.0625], rtol=1e-5)
     assert sigmas(found.advantage, 1.0) < 5
+    for whole in (chains, tally.tally(chains)):  # against the powers that were, not those at genesis
+        summary = pj.summarise(whole, nodes)
+        assert summary.fairness.low == 0.0
+        assert summary.fairness.value < 4 * summary.fairness_floor < 0.05
     spent = cost.summarise_cost(chains, setting)
     assert sigmas(spent.work_per_block, 10.0) < 5  # the difficulty never changes, so neither does the work
     assert sigmas(spent.winner_share, 0.25 * 0.25 + 0.75 * (4 + 1) / 9) < 5
@@ -180,6 +184,47 @@ def test_training_is_counted_in_steps_and_the_best_models_in_theirs():
     assert found.winner_share.value == pytest.approx(won / work[chains.settled].sum(), rel=1e-4)
     alone = cost.summarise_cost(jax.tree.map(lambda leaf: leaf[0], chains), setting)
     assert np.isinf(alone.winner_share.high)  # a single chain does not say how much chains differ
+
+
+@pytest.mark.parametrize("election", [pj.BestInWindow(6.0), pj.BestAtDeadline(15.0)])
+def test_who_has_claimed_and_waits_does_no_work(election):
+    delay = 2.0
+    setting = replace(scenario(delay), election=election)
+    batch = jax.jit(jax.vmap(lambda key: pj.simulate(key, setting, 200, True)))
+    chains = jax.tree.map(np.asarray, batch(jax.random.split(jax.random.key(4), SEEDS)))
+    found = cost.summarise_cost(chains, setting)
+    # Memoryless: whatever the rule, 20 hashes on average make a claim (Wald), at heights that are all over.
+    claims = chains.published[:, :150].sum(axis=1, dtype=np.float64)
+    work = cost.node_work(chains, setting)
+    spare = work[:, :150].sum(axis=(1, 2)) - 20.0 * claims
+    assert abs(spare.mean()) < 5 * spare.std() / SEEDS**0.5
+    assert found.work_per_second.value < 0.99 * 2.0
+    won = np.take_along_axis(work, chains.producer[..., None], axis=2)[..., 0]
+    np.testing.assert_array_equal(cost.winner_work(chains, setting), won)
+    settled = chains.settled
+    assert found.winner_share.value == pytest.approx(won[settled].sum() / work[settled].sum())
+    assert found.work_per_block.value == pytest.approx(work[settled].sum() / settled.sum())
+    # A mechanism that computes counts the same while it runs.
+    students = pj.Scenario(pj.nodes.from_shares([1, 2, 3, 4], total=40.0), pj.network.clique(4, 0.5), Students())
+    students = replace(students, election=election)
+    taught = jax.device_get(pj.simulate(jax.random.key(5), students, 60, keep_rounds=True))
+    np.testing.assert_allclose(cost.node_work(taught, students).sum(axis=2)[0], taught.useful, rtol=1e-3)
+    # Without the rounds nobody can tell: said so, not guessed.
+    with pytest.raises(
+        ValueError, match=r"keep its rounds under Best\w+, got None: simulate\(\.\.\., keep_rounds=True"
+    ):
+        cost.summarise_cost(replace(chains, rounds=None), setting)
+    assert cost.summarise_cost(replace(taught, rounds=None), students).winner_share is None
+
+
+def test_work_that_nobody_wrote_down_is_refused():
+    setting = scenario()
+    drawn = replace(setting, network=pj.network.random_delays(setting.network, pj.network.constant_delay(1.0)))
+    leaking = replace(setting, adversary=pj.adversary.leak(setting.nodes, 3.0, [1]))
+    for wrong, message in ((drawn, "fixed delays .* got RandomDelays"), (leaking, "no adversary .* got Leak")):
+        for work in (cost.winner_work, cost.node_work):
+            with pytest.raises(ValueError, match=message):
+                work(history(), wrong)
 
 
 def test_a_training_step_is_counted_from_its_network():
