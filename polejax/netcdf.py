@@ -31,7 +31,7 @@ def encode(variables: Variables, attributes: dict[str, str | int | float]) -> by
             )
             for axis, dim in enumerate(dims):
                 variable.dims[axis].attach_scale(scales[dim])
-            variable.attrs["_Netcdf4Coordinates"] = np.int32([list(scales).index(dim) for dim in dims])
+            variable.attrs["_Netcdf4Coordinates"] = np.array([list(scales).index(dim) for dim in dims], np.int32)
             if array.dtype == bool:
                 variable.attrs["dtype"] = "bool"  # xarray's convention
         for name, value in attributes.items():
