@@ -45,11 +45,9 @@ def summarise_cost(
     """Estimate on the host, in float64, what a history's settled blocks cost.
 
     All work is `History.useful` where a mechanism computes it. Else it is total power x time under first-seen rules, as
-    a node that hashes or trains until it hears a block is never idle (where power changes along the chain, this takes
-    all nodes for working on the same height: exact but for the delays around each change); under rules that let
-    claimants wait for others it is the sum of `node_work`.
-
-    Energy is joules per work unit x work, the same for every node; idling, networking and verification are left out.
+    a node that hashes or trains until it hears a block is never idle (where power changes along the chain, exact but
+    for the delays around each change); under rules that let claimants wait, the sum of `node_work`. Energy is joules
+    per work unit x work, the same for every node; idling, networking and verification are left out.
 
     Args:
       history: of S seeds, leaves [S, H, ...], or of one.
@@ -60,18 +58,17 @@ def summarise_cost(
       confidence: of the intervals, in (0, 1).
 
     Returns:
-      `Cost`. `winner_share` is None where `winner_work` cannot tell. `top_share` ranks nodes by the validation accuracy
-      that they had when the height was decided; it needs `node_work` and a mechanism with models, else it is None.
+      `Cost`. `winner_share` is None where `winner_work` cannot tell; `top_share`, of nodes ranked by the validation
+      accuracy that they had when the height was decided, where `node_work` cannot or there are no models.
 
     Raises:
-      ValueError: no settled height, nodes that are not the history's, a number out of range, or an election that lets
-        nodes wait, of a mechanism without `History.useful` and a history without rounds.
+      ValueError: no settled height, nodes that are not the history's, a number out of range, or a history without
+        rounds and `useful` under an election that lets nodes wait.
 
     Source: ours.
     """
     confidence = _checked(confidence, joules_per_unit, flops_per_unit)
-    settled = _settled(history, scenario)
-    some = settled.any(axis=1)
+    settled, some = _settled(history, scenario)
     spent = _spent(history, scenario, checks.whole("top", top, low=1, high=history.num_nodes))
 
     def total(values: Array) -> Array:
@@ -81,10 +78,9 @@ def summarise_cost(
         return estimate.mean(parts, wholes, confidence) or estimate.unknown(0.0)
 
     work_done = total(spent.everyone)
-    flops = flops_per_step(scenario.mechanism) if flops_per_unit is None else float(flops_per_unit)
+    flops = flops_per_step(scenario.mechanism) if flops_per_unit is None else flops_per_unit
     work = ratio(work_done, total(np.ones(settled.shape)))
     pace = ratio(work_done, total(np.atleast_2d(history.interval).astype(np.float64)))
-    best = None if spent.best is None else [ratio(total(spent.best[..., k]), work_done) for k in range(top)]
     return Cost(
         work_per_block=work,
         work_per_second=pace,
@@ -92,7 +88,7 @@ def summarise_cost(
         joules_per_block=_scaled(work, joules_per_unit),
         watts=_scaled(pace, joules_per_unit),
         winner_share=None if spent.winner is None else ratio(total(spent.winner), work_done),
-        top_share=None if best is None else stack(best),
+        top_share=None if spent.best is None else stack([ratio(total(one), work_done) for one in spent.best]),
         num_seeds=int(some.sum()),
         num_blocks=int(settled.sum()),
         confidence=confidence,
@@ -189,7 +185,7 @@ class _Spent(NamedTuple):
 
     everyone: Array
     winner: Array | None  # None: not to be had
-    best: Array | None  # [S, H, k], of the 1 .. k nodes with the best models; None: not to be had
+    best: Array | None  # [k, S, H], of the 1 .. k nodes with the best models; None: not to be had
 
 
 def _spent(history: History, scenario: Scenario, top: int) -> _Spent:
@@ -207,13 +203,13 @@ def _spent(history: History, scenario: Scenario, top: int) -> _Spent:
 
 
 def _best_work(history: History, scenario: Scenario, top: int) -> Array | None:
-    """Work of the 1 .. k nodes with the best models, [S, H, k]; None where none are on record."""
+    """Work of the 1 .. k nodes with the best models, [k, S, H]; None where none are on record."""
     if history.rounds is None or history.rounds.blocks.learning is None:
         return None
     work = node_work(history, scenario)
     claimed = np.asarray(history.rounds.blocks.learning.claimed).reshape(work.shape)
     best = np.argsort(-claimed, axis=2, kind="stable")[..., :top]
-    return np.cumsum(np.take_along_axis(work, best, axis=2), axis=2)
+    return np.moveaxis(np.cumsum(np.take_along_axis(work, best, axis=2), axis=2), 2, 0)
 
 
 def _check_told(scenario: Scenario) -> None:
@@ -226,13 +222,14 @@ def _check_told(scenario: Scenario) -> None:
         raise ValueError(f"network must have fixed delays for each node's work, got {name}: use one that never changes")
 
 
-def _settled(history: History, scenario: Scenario) -> Array:
+def _settled(history: History, scenario: Scenario) -> tuple[Array, Array]:
+    """Settled heights bool[S, H], and which seeds have some, bool[S]."""
     if scenario.nodes.count != history.num_nodes:
         raise ValueError(f"scenario must have the history's {history.num_nodes} nodes, got {scenario.nodes.count}")
     settled = np.atleast_2d(history.settled)
     if not settled.any():
         raise ValueError("history must hold settled heights, got none: simulate more blocks")
-    return settled
+    return settled, np.asarray(settled.any(axis=1))
 
 
 def _scaled(found: Estimate, scale: float | None) -> Estimate | None:

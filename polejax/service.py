@@ -71,40 +71,9 @@ def summarise_service(
     """
     confirmations = checks.whole("confirmations", confirmations, low=1)
     checks.real("confidence", confidence, above=0.0, below=1.0, ndim=0)
-    shares = np.asarray(checks.real("quantiles", quantiles, above=0.0, below=1.0, ndim=1), dtype=np.float64)
+    checks.real("quantiles", quantiles, above=0.0, below=1.0, ndim=1)
     chains = _chains(service, history, load, warm_up, cool_down)
-    time, blocks = _total(chains.interval, chains.counted), chains.counted.sum(axis=1, dtype=np.float64)
-    in_block = chains.confirmed.sum(axis=2)
-    backlog = np.cumsum(chains.arrived.sum(axis=2) - in_block, axis=1) + in_block  # just before each block
-    largest = np.where(chains.counted, backlog, 0).max(axis=1).astype(np.float64)
-    limited = load.capacity < 2**31 - 1
-
-    def rate(values: Array) -> Estimate:
-        return _mean(_total(values, chains.counted), time, confidence)
-
-    def share(which: Array) -> Estimate:
-        return estimate.share(_total(which, chains.counted), blocks, confidence)
-
-    latency = [_latencies(chains, k, shares, confidence) for k in range(1, confirmations + 1)]
-    return ServiceSummary(
-        offered=rate(chains.arrived.sum(axis=2)),
-        throughput=rate(in_block),
-        fullness=_mean(_total(in_block / load.capacity, chains.counted), blocks, confidence) if limited else None,
-        full_share=share(in_block == load.capacity) if limited else None,
-        empty_share=share(in_block == 0),
-        backlog_mean=rate(chains.waited),
-        backlog_max=_mean(largest, np.ones_like(largest), confidence),
-        backlog_largest=float(largest.max()),
-        latency_mean=stack([one.mean for one in latency]),
-        latency_quantile=stack([one.quantile for one in latency]),
-        latency_mean_by_class=stack(latency[0].mean_by_class),
-        unconfirmed_share=stack([one.unconfirmed for one in latency]),
-        fees_per_second=rate(block_fees(service, load).reshape(in_block.shape)),
-        quantiles=tuple(float(quantile) for quantile in quantiles),
-        num_seeds=len(time),
-        num_blocks=int(blocks.sum()),
-        confidence=float(confidence),
-    )
+    return _summary(chains, load, confirmations, np.asarray(quantiles, np.float64), float(confidence))
 
 
 def block_fees(service: Service, load: Load) -> Array:
@@ -165,15 +134,63 @@ def _chains(service: Service, history: History, load: Load, warm_up: int | None,
     return _Chains(*(part[some] for part in chains))
 
 
-class _Latency(NamedTuple):
-    mean: Estimate
-    mean_by_class: list[Estimate]  # [C]
-    quantile: Estimate  # [q]
-    unconfirmed: Estimate
+def _summary(chains: _Chains, load: Load, confirmations: int, quantiles: Array, confidence: float) -> ServiceSummary:
+    """What `summarise_service` returns."""
+    time, blocks = _total(chains.interval, chains.counted), chains.counted.sum(axis=1, dtype=np.float64)
+    in_block, largest = chains.confirmed.sum(axis=2), _largest_backlog(chains)
+    limited = load.capacity < 2**31 - 1
+
+    def rate(values: Array) -> Estimate:
+        return _mean(_total(values, chains.counted), time, confidence)
+
+    def share(which: Array) -> Estimate:
+        return estimate.share(_total(which, chains.counted), blocks, confidence)
+
+    latency = _latencies(chains, confirmations, quantiles, confidence)
+    return ServiceSummary(
+        offered=rate(chains.arrived.sum(axis=2)),
+        throughput=rate(in_block),
+        fullness=_mean(_total(in_block / load.capacity, chains.counted), blocks, confidence) if limited else None,
+        full_share=share(in_block == load.capacity) if limited else None,
+        empty_share=share(in_block == 0),
+        backlog_mean=rate(chains.waited),
+        backlog_max=_mean(largest, np.ones_like(largest), confidence),
+        backlog_largest=float(largest.max()),
+        latency_mean=latency.mean,
+        latency_quantile=latency.quantile,
+        latency_mean_by_class=latency.mean_by_class,
+        unconfirmed_share=latency.unconfirmed,
+        fees_per_second=rate(chains.confirmed.astype(np.float64) @ np.asarray(load.fees, np.float64)),
+        quantiles=tuple(quantiles.tolist()),
+        num_seeds=len(time),
+        num_blocks=int(blocks.sum()),
+        confidence=confidence,
+    )
 
 
-def _latencies(chains: _Chains, confirmations: int, quantiles: Array, confidence: float) -> _Latency:
-    """Latency to so many confirmations, from the probes."""
+def _largest_backlog(chains: _Chains) -> Array:
+    """Most transactions that waited just before a counted block, float64[S]."""
+    in_block = chains.confirmed.sum(axis=2)
+    backlog = np.cumsum(chains.arrived.sum(axis=2) - in_block, axis=1) + in_block
+    return np.where(chains.counted, backlog, 0).max(axis=1).astype(np.float64)
+
+
+class _Latencies(NamedTuple):
+    mean: Estimate  # [k]
+    mean_by_class: Estimate  # [C], of the first confirmation
+    quantile: Estimate  # [k, q]
+    unconfirmed: Estimate  # [k]
+
+
+def _latencies(chains: _Chains, confirmations: int, quantiles: Array, confidence: float) -> _Latencies:
+    """Latency to 1 .. k confirmations."""
+    told = [_latency(chains, k, quantiles, confidence) for k in range(1, confirmations + 1)]
+    mean, by_class, quantile, unconfirmed = zip(*told, strict=True)
+    return _Latencies(stack(mean), by_class[0], stack(quantile), stack(unconfirmed))
+
+
+def _latency(chains: _Chains, confirmations: int, quantiles: Array, confidence: float) -> _Latencies:
+    """Latency to so many confirmations, from the probes; without the axis k."""
     final = chains.probe_block + confirmations - 1
     confirmed = final < chains.settled[:, None, None, None]
     end = np.cumsum(chains.interval, axis=1)  # s at which each block is published
@@ -183,9 +200,9 @@ def _latencies(chains: _Chains, confirmations: int, quantiles: Array, confidence
     weight = chains.probe_weight
     some, every = weight * confirmed, weight.sum(axis=(1, 2))
     seconds, known = (some * latency).sum(axis=(1, 2)), some.sum(axis=(1, 2))  # [S, C]
-    return _Latency(
+    return _Latencies(
         mean=_mean(seconds.sum(axis=1), known.sum(axis=1), confidence),
-        mean_by_class=[_mean(*pair, confidence) for pair in zip(seconds.T, known.T, strict=True)],
+        mean_by_class=stack([_mean(*pair, confidence) for pair in zip(seconds.T, known.T, strict=True)]),
         quantile=_quantiles(np.where(confirmed, latency, np.inf), weight, quantiles, confidence),
         unconfirmed=estimate.share(every.sum(axis=1) - known.sum(axis=1), every.sum(axis=1), confidence),
     )
