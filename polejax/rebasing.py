@@ -39,7 +39,7 @@ def rebase(mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
     if mechanism.sml is None:
         raise ValueError("sml must be a layer to be re-based from, got None: without one, a stolen model fits as it is")
     before, after = old["sml"]["kernel"], new["sml"]["kernel"]
-    first = params["Dense_0"]["kernel"]
+    first = params["Dense_0"]["weight"].T
     if not _is_dense(mechanism.learner) and mechanism.sml.patch is None:
         raise ValueError(
             "learner must be dense, or the layer per patch, to be re-based by algebra, got a convolution over a flat "
@@ -69,7 +69,7 @@ def refit(mechanism: PoLe, params: Any, old: Any, new: Any, inputs: Array) -> An
     seen = inputs if old is None else mechanism.map_inputs(old, inputs)
     with jax.default_matmul_precision("highest"):
         first = params["Dense_0"]
-        wanted = first_inputs(mechanism.learner, seen) @ first["kernel"] + first["bias"][None]
+        wanted = first_inputs(mechanism.learner, seen) @ first["weight"].T + first["bias"][None]
         regressors = first_inputs(mechanism.learner, mechanism.map_inputs(new, inputs))
         kernel, bias = least_squares(regressors, wanted)
     return _with_first(params, kernel, bias)
@@ -117,7 +117,7 @@ def regress(mechanism: PoLe, params: Any, new: Any, inputs: Array, labels: Array
     first = jnp.pad(jnp.concatenate([kernel, -kernel], axis=1), ((0, 0), (0, spare)))
     second = jnp.pad(jnp.concatenate([jnp.eye(classes), -jnp.eye(classes)]), ((0, spare), (0, 0)))
     bias = jnp.pad(jnp.concatenate([bias, -bias]), (0, spare))
-    last = {"kernel": second, "bias": jnp.zeros_like(params["Dense_1"]["bias"])}
+    last = {"weight": second.T, "bias": jnp.zeros_like(params["Dense_1"]["bias"])}
     return {**_with_first(params, first, bias), "Dense_1": last}
 
 
@@ -136,4 +136,4 @@ def first_inputs(learner: Any, mapped: Array) -> Array:
 
 
 def _with_first(params: Any, kernel: Array, bias: Array) -> Any:
-    return {**params, "Dense_0": {"kernel": kernel, "bias": bias}}
+    return {**params, "Dense_0": {"weight": kernel.T, "bias": bias}}

@@ -207,10 +207,10 @@ def test_convolutions_are_convolutions_and_pooling_completes_odd_edges():
     inputs = jax.random.normal(jax.random.key(0), (6, 30))
     variables = jax.jit(module.init)(jax.random.key(1), inputs)
     dense, readout = variables["params"]["Dense_0"], variables["params"]["Dense_1"]
-    kernel = {"kernel": dense["kernel"].reshape(3, 3, 2, 4), "bias": dense["bias"]}
+    kernel = {"kernel": dense["weight"].T.reshape(3, 3, 2, 4), "bias": dense["bias"]}
     image = nn.relu(nn.Conv(4, (3, 3)).apply({"params": kernel}, inputs.reshape(6, 5, 3, 2)))
     pooled = nn.max_pool(image, (2, 2), strides=(2, 2), padding="SAME").reshape(6, -1)
-    expected = nn.Dense(3).apply({"params": readout}, pooled)
+    expected = pooled @ readout["weight"].T + readout["bias"][None]
     np.testing.assert_allclose(learners.logits(module, variables, inputs), expected, atol=1e-5)
 
 
