@@ -25,10 +25,11 @@ compare: run-env
 	@$(BIN)/polejax compare
 	@echo "tables and figures are in $(COMPARE)"
 
-# The committed figures are those of the main job at its defaults.
+# The committed figures are those of the main job at its defaults, and of double spends.
 figures: run-env
 	@$(BIN)/polejax compare --out results/figures
 	@cp results/figures/figures/* figures/
+	@$(BIN)/python experiments/double_spend.py --out figures
 	@echo "figures are in figures/"
 
 lint: dev-env
