@@ -32,7 +32,7 @@ class StudyFile:
 
 @dataclasses.dataclass(frozen=True)
 class Validate:
-    """Every closed form against the simulation that should obey it; exit code 1 beyond 5 sigma."""
+    """Closed forms and other simulators' published runs against simulations; exit code 1 beyond 5 sigma."""
 
     thorough: bool = False
     """16 times the seeds"""
@@ -96,7 +96,7 @@ def _run_attack(settings: attack.Settings) -> int:
     for line in attack_report.lines(cells):
         print(line)
     paths = attack_report.save(cells, settings, time.perf_counter() - begun)
-    print(f"tables   {', '.join(str(path) for path in paths[:3])}\nfigures  {settings.out / 'figures'}")
+    print(f"tables   {', '.join(str(path) for path in paths[:4])}\nfigures  {settings.out / 'figures'}")
     print(f"took     {time.perf_counter() - begun:.0f} s")
     return 0
 
