@@ -40,9 +40,9 @@ _CPR = {
     60.0: (17748, 35965, 53795, 71431, 89529, 107449, 125329, 143502, 161398, 179460),
     120.0: (17903, 36242, 54267, 72020, 90172, 108268, 126251, 144461, 162498, 180632),
 }
-# data/withholding.tsv at 0691eec: two agents, alpha 0.4, no delay, "Eyal and Sirer 2014", so that the one defender never
-# mines on the attacker's block (gamma 0): blocks of both after 10,000 activations; the error is what our own chains of
-# that length scatter by.
+# data/withholding.tsv at 0691eec: two agents, alpha 0.4, no delay, "Eyal and Sirer 2014"; the one defender never mines
+# on the attacker's block (gamma 0). Blocks of both after 10,000 activations; the error is what our own chains of that
+# length scatter by.
 _CPR_SELFISH, _CPR_SELFISH_ERROR = 3450 / 7034, 0.0093
 
 
