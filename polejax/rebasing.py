@@ -131,8 +131,9 @@ def first_inputs(learner: Any, mapped: Array) -> Array:
         return mapped
     if not isinstance(learner, learners.ConvolutionalNetwork):
         raise ValueError(f"learner must be one of polejax.learners to be re-based, got {type(learner).__name__}")
-    patches = learners.neighbourhoods(mapped.reshape(mapped.shape[0], *learner.shape[:2], -1))
-    return patches.reshape(-1, patches.shape[-1])
+    image = jnp.moveaxis(mapped.reshape(mapped.shape[0], *learner.shape[:2], -1), (3, 0), (0, 3))
+    patches = learners.neighbourhoods(image)
+    return patches.reshape(patches.shape[0], -1).T
 
 
 def _with_first(params: Any, kernel: Array, bias: Array) -> Any:

@@ -209,7 +209,8 @@ def test_convolutions_are_convolutions_and_pooling_completes_odd_edges():
     dense, readout = variables["params"]["Dense_0"], variables["params"]["Dense_1"]
     kernel = {"kernel": dense["weight"].T.reshape(3, 3, 2, 4), "bias": dense["bias"]}
     image = nn.relu(nn.Conv(4, (3, 3)).apply({"params": kernel}, inputs.reshape(6, 5, 3, 2)))
-    pooled = nn.max_pool(image, (2, 2), strides=(2, 2), padding="SAME").reshape(6, -1)
+    pooled = nn.max_pool(image, (2, 2), strides=(2, 2), padding="SAME")
+    pooled = jnp.moveaxis(pooled, 3, 1).reshape(6, -1)  # channels first
     expected = pooled @ readout["weight"].T + readout["bias"][None]
     np.testing.assert_allclose(learners.logits(module, variables, inputs), expected, atol=1e-5)
 
