@@ -16,7 +16,7 @@ from polejax.checks import Array
 from polejax.election import FirstSeen
 from polejax.mechanism import Claims, Views
 from polejax.nodes import Nodes
-from polejax.record import convert, record, replace
+from polejax.record import convert, record, replace, static
 
 
 class Adversary(Protocol):
@@ -117,7 +117,7 @@ class Leaked:
     """A mechanism some of whose nodes begin early; the work it reports is what is left when they hear of their tip."""
 
     mechanism: Any
-    head_start: Array
+    head_start: Array  # f32[N], seconds; below 0 for a node that begins so much later
 
     @property
     def hashes_tips(self) -> bool:
@@ -165,6 +165,50 @@ class NotBefore:
         return self.network.hear(jnp.maximum(publish, self.start))
 
 
+@record
+class EarlyKey:
+    """A colluding data node serves its friends first: they hold the key of their layer, and samples, before others do.
+
+    Nodes can train once their samples are at hand behind their own layers. The data node gives an honest node what that
+    takes (the samples; or, where those are published encrypted, the function key that opens their images) `release`
+    seconds after it has heard of its tip, and a friend `lead` seconds sooner. The friend trains behind its right layer,
+    so its model is an honest node's and no layer tells the two apart. A layer drawn from the parent's hash is known to
+    nobody, the data node included, before the parent: the lead is then worth `release` at most, and nothing where
+    everything is out with the tip. Blocks are not published before the parent is known, as in `Leak`.
+
+    Args:
+      lead: f32[N], seconds; 0 for an honest node. May be swept.
+      release: f32[], seconds that others wait after they have heard of their tip. May be swept. Waiting counts as work
+        in `History.useful`.
+      bound: whether layers are drawn from the parent's hash; otherwise (one fixed by the task, or by the address alone)
+        a lead may reach as far back as the data node likes.
+
+    Raises:
+      ValueError: negative or infinite seconds; on use, another number of nodes.
+
+    Source: ours; Lan, Liu, Li 2020 (arXiv 2007.15145) leave open who issues keys, and when.
+    """
+
+    lead: Array
+    release: Array = 0.0
+    bound: bool = static(default=True)
+
+    def __post_init__(self) -> None:
+        convert(
+            self,
+            lead=lambda seconds: checks.real("lead", seconds, low=0.0),
+            release=lambda seconds: checks.real("release", seconds, low=0.0),
+        )
+
+    def enter(self, scenario: Any) -> Any:
+        """The scenario with these nodes ahead, all others waiting; see `Adversary.enter`."""
+        _check_count("lead", self.lead, scenario)
+        ahead = self.lead - jnp.asarray(self.release)[..., None]
+        if self.bound:
+            ahead = jnp.minimum(ahead, 0.0)
+        return replace(scenario, mechanism=Leaked(scenario.mechanism, ahead), adversary=None)
+
+
 def withholding(nodes: Nodes, seconds: float | Sequence[float], addresses: Sequence[int]) -> Withholding:
     """The nodes of the given addresses hold each of their blocks back.
 
@@ -191,6 +235,23 @@ def leak(nodes: Nodes, seconds: float | Sequence[float], addresses: Sequence[int
       ValueError: an address that no node has, or negative seconds.
     """
     return Leak(_by_node(nodes, seconds, addresses, "head_start"))
+
+
+def early_key(
+    nodes: Nodes, seconds: float | Sequence[float], addresses: Sequence[int], release: float = 0.0, bound: bool = True
+) -> EarlyKey:
+    """The nodes of the given addresses get the key of their layer early.
+
+    Args:
+      nodes: `Nodes` of the scenario.
+      seconds: how much earlier than all others, one number or one per address; at least 0.
+      addresses: of the data node's friends.
+      release, bound: as in `EarlyKey`.
+
+    Raises:
+      ValueError: an address that no node has, or negative seconds.
+    """
+    return EarlyKey(_by_node(nodes, seconds, addresses, "lead"), release, bound)
 
 
 def _by_node(nodes: Nodes, seconds: float | Sequence[float], addresses: Sequence[int], name: str) -> Array:

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from polejax import checks, comparison, detection, forging, head_start, theft
+from polejax import checks, collusion, comparison, detection, forging, head_start, theft
 from polejax.describe import as_text, describe
-from polejax.detection import Honesty, Measures
+from polejax.detection import Honesty, Measures, Roc
 from polejax.estimate import Estimate
 from polejax.folder import Folder
 from polejax.head_start import Run
@@ -81,6 +81,8 @@ class Cell:
     cost: Estimate  # fraction of test accuracy lost against no layer, same seeds
     slowdown: Estimate  # training steps to a claim against no layer, same seeds
     measures: Mapping[str, Measures]  # by strategy; those that do not apply are missing
+    rocs: Mapping[str, Roc]  # by strategy
+    collusion: Mapping[str, Estimate]  # advantage of a data node's friend, simulated, by rule
 
 
 Cells = Mapping[tuple[str, str], Cell]  # by learner and layer
@@ -118,6 +120,7 @@ def run(settings: Settings, report: Report) -> Cells:
             honest, model, attempts = _restored(arrays, mechanism)
             if layer == "none":
                 plain[learner], bare = model, (mechanism, honest)
+            attempts["early key"] = collusion.early_key(mechanism, model)
             cells[learner, layer] = _measured(mechanism, honest, attempts, *bare)
             report(label, len(STRATEGIES), len(STRATEGIES))
     return cells
@@ -256,6 +259,7 @@ def _restored(arrays: Mapping[str, np.ndarray], mechanism: PoLe) -> tuple[Run, R
 def _measured(mechanism: PoLe, honest: Run, attempts: Mapping[str, Attempt], bare: PoLe, bare_honest: Run) -> Cell:
     measures = {name: detection.measure(mechanism, honest, tried) for name, tried in attempts.items()}
     strict = replace(mechanism, margin=np.float32(0.0))
+    rocs = {name: detection.measure_roc(mechanism, honest, tried) for name, tried in attempts.items()}
     measures["liar, no margin"] = detection.measure(strict, honest, attempts["liar"])
     here, before = (detection.honest_steps(which, run)[0] for which, run in ((mechanism, honest), (bare, bare_honest)))
     lost = np.asarray(bare_honest.test[:, -1], np.float64) - honest.test[:, -1]
@@ -265,6 +269,8 @@ def _measured(mechanism: PoLe, honest: Run, attempts: Mapping[str, Attempt], bar
         detection.mean(lost),
         detection.ratio(here, before),
         measures,
+        rocs,
+        collusion.measure(mechanism, honest),
     )
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from polejax.attack import NEED_IMAGES_ONLY, NEED_SAMPLES, Cells, Settings
 from polejax.describe import describe
 from polejax.detection import Measures
 from polejax.estimate import Estimate
-from polejax.figure_style import COLOURS, MARKERS, Plot, canvas, styled
+from polejax.figure_style import COLOURS, LINES, MARKERS, WIDTH, Plot, canvas, styled
 from polejax.figure_style import save as save_figure
 
 STOPPED = 0.1
@@ -21,7 +22,7 @@ STOPPED = 0.1
 
 
 def save(cells: Cells, settings: Settings, seconds: float) -> list[Path]:
-    """Write layers.csv, attacks.csv, mending.csv, about.json and figures/ into the settings' folder.
+    """Write layers.csv, attacks.csv, mending.csv, roc.csv, about.json and figures/ into the settings' folder.
 
     Raises:
       ValueError: the folder cannot be written to.
@@ -40,9 +41,10 @@ def save(cells: Cells, settings: Settings, seconds: float) -> list[Path]:
             _write(folder / "layers.csv", layer_rows(cells)),
             _write(folder / "attacks.csv", attack_rows(cells)),
             _write(folder / "mending.csv", mending_rows(cells)),
+            _write(folder / "roc.csv", roc_rows(cells)),
         ]
         (folder / "about.json").write_text(json.dumps(describe(about), indent=2) + "\n")
-        for name, draw in (("price", price), ("matrix", matrix)):
+        for name, draw in (("price", price), ("matrix", matrix), ("roc", roc)):
             plot = draw(cells)
             paths += save_figure(plot.figure, folder / "figures" / name, plot.columns)
     except OSError as error:
@@ -93,7 +95,40 @@ def attack_rows(cells: Cells) -> Iterator[dict[str, Any]]:
             }
 
 
+def roc_rows(cells: Cells) -> Iterator[dict[str, Any]]:
+    """Rates of false rejection and of detection over the accept threshold, for each strategy behind each layer."""
+    for (learner, layer), cell in cells.items():
+        for strategy, found in cell.rocs.items():
+            for at, threshold in enumerate(found.threshold):
+                rates = {"false_rejection_share": found.rejected, "detection_share": found.detected}
+                columns = [
+                    _columns(name, Estimate(rate.value[at], rate.low[at], rate.high[at]))
+                    for name, rate in rates.items()
+                ]
+                row = {"learner": learner, "layer": layer, "strategy": strategy, "accept_threshold": float(threshold)}
+                yield row | columns[0] | columns[1]
+
+
 def mending_rows(cells: Cells) -> Iterator[dict[str, Any]]:
+    """What stops which strategy: the layer at the least cost in accuracy, or what a rule leaves of it."""
+    yield from _layer_rows(cells)
+    for (learner, layer), cell in cells.items():
+        if layer == "none":  # rules are no matter of layers
+            liar = cell.measures["liar, no margin"]
+            price = {"honest_first_claims_rejected_share": float(cell.strict.rejected.value)}
+            row = {"learner": learner, "strategy": "liar", "rule": "no margin: verifiers ask for the threshold itself"}
+            yield row | _columns("saved_share", liar.saved) | _columns("advantage", liar.advantage) | price
+        for rule, advantage in cell.collusion.items():
+            yield {
+                "learner": learner,
+                "strategy": "early key",
+                "layer": layer,
+                "rule": rule,
+                **_columns("advantage", advantage),
+            }
+
+
+def _layer_rows(cells: Cells) -> Iterator[dict[str, Any]]:
     """For each strategy that carries a model over, the layer that stops it at the least cost in accuracy."""
     for learner in dict.fromkeys(learner for learner, _ in cells):
         for strategy in (*NEED_IMAGES_ONLY, *NEED_SAMPLES):
@@ -111,7 +146,9 @@ def mending_rows(cells: Cells) -> Iterator[dict[str, Any]]:
                 "learner": learner,
                 "strategy": strategy,
                 "layer": layer,
+                "rule": "",
                 **_columns("saved_share", cell.measures[strategy].saved),
+                **_columns("advantage", cell.measures[strategy].advantage),
                 **_columns("accuracy_cost_fraction", cell.cost),
                 **_columns("steps_against_none_ratio", cell.slowdown),
             }
@@ -187,6 +224,37 @@ def matrix(cells: Cells) -> Plot:
     return Plot(figure, drawn)
 
 
+@styled
+def roc(cells: Cells) -> Plot:
+    """Detection of strategies' opening claims against false rejection of honest ones, a panel for each layer."""
+    strategies = (*NEED_IMAGES_ONLY, *NEED_SAMPLES, "early key")
+    colours = (*COLOURS, "0.6")
+    rows = -(-len(cells) // 4)
+    figure = Figure(figsize=(2 * WIDTH, 1.75 * rows), layout="constrained")
+    panels = figure.subplots(rows, 4, sharex=True, sharey=True, squeeze=False).ravel()
+    drawn: dict[str, list[Any]] = {name: [] for name in ("panel", "strategy", "false_rejection", "detection")}
+    for axes, ((learner, layer), cell) in zip(panels, cells.items(), strict=False):
+        axes.plot([0, 1], [0, 1], color="0.8", lw=0.5)
+        for number, name in enumerate(strategies):
+            if name not in cell.rocs:
+                continue
+            found = cell.rocs[name]
+            label = f"{name} {float(found.area.value):.2f}"
+            line = LINES[number % len(LINES)]
+            axes.plot(found.rejected.value, found.detected.value, color=colours[number], ls=line, lw=0.8, label=label)
+            drawn["panel"] += [f"{learner}, {layer}"] * len(found.threshold)
+            drawn["strategy"] += [name] * len(found.threshold)
+            drawn["false_rejection"] += found.rejected.value.tolist()
+            drawn["detection"] += found.detected.value.tolist()
+        axes.set_title(f"{learner}, {layer}", loc="left", fontsize=6)
+        axes.legend(title="AUC", title_fontsize=4, fontsize=4, loc="lower right", handlelength=1.5, labelspacing=0.2)
+    for axes in panels[len(cells) :]:
+        axes.set_axis_off()
+    figure.supxlabel("honest claims rejected (share)", fontsize=7)
+    figure.supylabel("cheats' opening claims detected (share)", fontsize=7)
+    return Plot(figure, {name: np.array(values) for name, values in drawn.items()})
+
+
 def _stopped(found: Measures) -> bool:
     return bool(found.saved.value <= STOPPED)
 
@@ -200,7 +268,8 @@ def _columns(name: str, found: Estimate | None) -> dict[str, float | str]:
 def _write(path: Path, rows: Iterator[dict[str, Any]]) -> Path:
     table = list(rows)
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, max(table, key=len), restval="", lineterminator="\n")
+        names = dict.fromkeys(name for row in table for name in row)
+        writer = csv.DictWriter(file, list(names), restval="", lineterminator="\n")
         writer.writeheader()
         for row in table:
             writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})

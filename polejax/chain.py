@@ -92,7 +92,7 @@ def play_round(key: Array, scenario: Scenario, views: Views) -> tuple[Views, Rou
     if queue is not None:
         # Heights never reach this number, so that postings are apart from the race's and the network's numbers.
         posting = jax.random.fold_in(jax.random.fold_in(key, jnp.uint32(0xFFFFFFFF)), views.height)
-        queue = scenario.mechanism.extend_queue(posting, queue, blocks.interval)
+        queue = scenario.mechanism.extend_queue(posting, queue, blocks.interval, claims)
     extended = (blocks.tip, controller if scenario.difficulty.per_branch else None, queue)
     tip, followed, queue = jax.tree.map(lambda leaf: leaf[source], extended)
     controller = followed if scenario.difficulty.per_branch else views.controller
@@ -129,7 +129,7 @@ def _blocks(scenario: Scenario, views: Views, claims: Claims, interval: Array) -
     # What never changes is not written down at every height: it would cost as much as the race itself.
     score = claims.score if getattr(scenario.mechanism, "scored", True) else None
     difficulty = views.difficulty if scenario.difficulty.per_branch else None
-    taken = None if views.queue is None else views.queue.taken
+    taken = getattr(views.queue, "taken", None)
     return Blocks(interval, score, difficulty, commitment, tip, claims.learning, taken), controller
 
 

@@ -1,10 +1,15 @@
 """Cheating in the round: some nodes play a strategy against the Secure Mapping Layer, all others are honest.
 
-What an attempt does to a node's training (`polejax.theft`, `polejax.forging`) is recorded in a bank of curves, as
-honest training is, and replayed: every node has a new layer at every height, so successive attempts are independent.
+`Cheating`: what an attempt does to a node's training (`polejax.theft`, `polejax.forging`) is recorded in a bank of
+curves, as honest training is, and replayed. `LiveTheft`: nodes really steal the model of the block that they build on
+and really train it on. Both are the same law but for what is stolen: every node has a new layer at every height, keyed
+by a hash that nobody chose, so a stolen model owes nothing to the cheat's own, and successive attempts are independent
+given it; but live it is the model of a block's winner, the first of all nodes', and from the bank that of any node.
 """
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +19,11 @@ from polejax.bank import Bank, learning_of
 from polejax.checks import Array
 from polejax.describe import as_text
 from polejax.detection import as_played
-from polejax.head_start import Run
+from polejax.head_start import Identity, Run, fresh
 from polejax.mechanism import Claims, Views
 from polejax.nodes import Nodes
 from polejax.pole import PoLe
-from polejax.record import record, replace
+from polejax.record import record, replace, static
 from polejax.replay import Replay
 from polejax.theft import Attempt
 
@@ -45,10 +50,7 @@ class Cheating:
         """
         if not isinstance(scenario.mechanism, Replay):
             raise ValueError(f"mechanism must be Replay for cheats, got {type(scenario.mechanism).__name__}: record it")
-        if np.shape(self.plays)[-1:] != (scenario.nodes.count,):
-            raise ValueError(
-                f"plays must have one entry per node ({scenario.nodes.count}), got shape {np.shape(self.plays)}"
-            )
+        _check_plays(self.plays, scenario)
         cheat = replace(scenario.mechanism, bank=self.bank, passage=None)
         return replace(scenario, mechanism=Cheated(scenario.mechanism, cheat, self.plays), adversary=None)
 
@@ -95,7 +97,7 @@ class Cheated:
         fallback = ~finished.any()
 
         def choose(mine: Array, theirs: Array) -> Array:
-            return jnp.where(self.plays.reshape(-1, *(1,) * (mine.ndim - 1)), theirs, mine)
+            return _where(self.plays, theirs, mine)
 
         return Claims(
             work=choose(honest.work, cheats.work),
@@ -104,6 +106,104 @@ class Cheated:
             fallback=fallback,
             learning=jax.tree.map(choose, honest.learning, cheats.learning),
         )
+
+
+@record
+class LiveTheft:
+    """Some nodes steal the model of the block that they build on, at every height: an adversary for live `PoLe`.
+
+    A thief begins from that model in place of fresh weights, measures it behind its own layer at the first evaluation
+    as everyone does, claims it if it passes, and else trains on. At the first height there is nothing to steal.
+
+    Args:
+      plays: bool[N], which nodes steal.
+      change: static; how they carry the model over: a pure function of (mechanism, params, old layer, new layer) of one
+        model, such as `polejax.rebasing.rebase`; None: it is taken as it is.
+
+    Source: ours.
+    """
+
+    plays: Array
+    change: Callable[..., Any] | None = static(default=None)
+
+    def enter(self, scenario: Any) -> Any:
+        """The scenario as it is really played; see `Adversary.enter`.
+
+        Raises:
+          ValueError: the mechanism is no `PoLe`, or there is not one entry of `plays` per node.
+        """
+        if not isinstance(scenario.mechanism, PoLe):
+            raise ValueError(f"mechanism must be PoLe for live theft, got {type(scenario.mechanism).__name__}")
+        _check_plays(self.plays, scenario)
+        return replace(scenario, mechanism=Robbed(scenario.mechanism, self.plays, self.change), adversary=None)
+
+
+@record
+class Broadcast:
+    """The model of the block that each node builds on, and whose layer it was trained behind; leading axis N."""
+
+    params: Any
+    tip: Array  # u32[N, 8], parent of that block
+    address: Array  # u32[N], of its maker
+    known: Array  # bool[N]: whether that block carries a model
+
+
+@record
+class Robbed:
+    """Live Proof of Learning where some nodes begin from the model of the block that they build on."""
+
+    mechanism: PoLe
+    plays: Array  # bool[N]
+    change: Callable[..., Any] | None = static()
+
+    hashes_tips: ClassVar[bool] = True
+    segment: ClassVar[int] = PoLe.segment
+    cached_lanes: ClassVar[int] = PoLe.cached_lanes
+
+    @property
+    def initial_difficulty(self) -> Array:
+        """f32[], what the first block demands."""
+        return self.mechanism.initial_difficulty
+
+    def open_queue(self, count: int) -> Broadcast:
+        """No model at genesis; see `Mechanism`."""
+        key = jax.random.key(0)
+        who = Identity(key[None], jnp.zeros((1, 8), jnp.uint32), jnp.zeros(1, jnp.uint32))
+        abstract = jax.eval_shape(lambda: fresh(self.mechanism, who))
+        params = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape[1:]), leaf.dtype), abstract)
+        words = jnp.zeros((count, 8), jnp.uint32)
+        return Broadcast(params, words, words[:, 0], jnp.zeros(count, bool))
+
+    def extend_queue(self, key: Array, queue: Broadcast, interval: Array, claims: Claims) -> Broadcast:
+        """The models that the nodes' own blocks would carry; see `Mechanism`."""
+        return claims.model
+
+    def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
+        """Claims of honest nodes and thieves, and their models; see `Mechanism.race`."""
+        stolen: Broadcast = views.queue
+        steals = self.plays & stolen.known
+
+        def begin(params: Any, layer: Any) -> Any:
+            taken = stolen.params
+            if self.change is not None:
+                old = jax.vmap(self.mechanism.layer_variables)(stolen.tip, stolen.address)
+                taken = jax.vmap(functools.partial(self.change, self.mechanism))(taken, old, layer)
+            return jax.tree.map(lambda mine, theirs: _where(steals, theirs, mine), params, taken)
+
+        claims, params = self.mechanism.race_from(key, views, nodes, network, begin)
+        carried = jnp.bool_(True) if self.mechanism.fallback == "best" else ~jnp.asarray(claims.fallback)
+        known = jnp.broadcast_to(carried, nodes.address.shape)
+        return replace(claims, model=Broadcast(params, views.tip, nodes.address, known))
+
+
+def _check_plays(plays: Array, scenario: Any) -> None:
+    count = scenario.nodes.count
+    if np.shape(plays)[-1:] != (count,):
+        raise ValueError(f"plays must have one entry per node ({count}), got shape {np.shape(plays)}")
+
+
+def _where(mask: Array, mine: Array, theirs: Array) -> Array:
+    return jnp.where(mask.reshape(-1, *(1,) * (mine.ndim - 1)), mine, theirs)
 
 
 def _finished(claims: Claims) -> Array:

@@ -34,6 +34,16 @@ class Measures:
 
 
 @record
+class Roc:
+    """Rates at every accept threshold that tells scores apart, with intervals over seeds."""
+
+    threshold: Array  # f64[T], fraction, rising: the test accuracy that verifiers would ask for
+    rejected: Estimate  # [T], share of honest claims below it: false rejections
+    detected: Estimate  # [T], share of the cheats' opening claims below it
+    area: Estimate  # under the curve: see `auc`
+
+
+@record
 class Honesty:
     """What honest nodes achieve; every field an `Estimate` over seeds."""
 
@@ -170,6 +180,15 @@ def roc(honest: Array, cheats: Array) -> tuple[Array, Array, Array]:
     thresholds = np.append(scores, np.nextafter(scores[-1], np.inf))
     shares = [np.searchsorted(found, thresholds, side="left") / found.size for found in (honest, cheats)]
     return thresholds, *shares
+
+
+def measure_roc(mechanism: PoLe, twins: Run, tried: Attempt) -> Roc:
+    """The ROC of an attempt's opening claims against honest claims of the same seeds, with intervals."""
+    honest, cheats = claimed_accuracy(mechanism, twins), np.asarray(tried.test)[:, 0]
+    thresholds, *_ = roc(honest, cheats)
+    below = (scores[:, None] < thresholds[None] for scores in (honest, cheats))
+    rejected, detected = (estimate.share(hits, np.ones_like(hits, int), CONFIDENCE) for hits in below)
+    return Roc(thresholds, rejected, detected, auc(honest, cheats))
 
 
 def auc(honest: Array, cheats: Array, confidence: float = CONFIDENCE) -> Estimate:

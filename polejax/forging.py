@@ -38,12 +38,14 @@ def overfitter(met: Encounter) -> Attempt:
 def guesser(met: Encounter, tries: int = 64) -> Attempt:
     """Draw initial weights `tries` times, claim the best of them on the validation data; then train on."""
     keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, 2), tries))(met.cheat.key)
-    drawn = replace(met.cheat, key=keys.T.reshape(-1))  # all tries of all seeds in a row
-    starts = jax.tree.map(lambda leaf: leaf.reshape(tries, -1, *leaf.shape[1:]), head_start.fresh(met.mechanism, drawn))
-    addresses = jnp.broadcast_to(jnp.asarray(met.cheat.address), (tries, *met.cheat.address.shape))
-    best = _accuracies(met, starts, addresses).argmax(axis=0)
-    seeds = np.arange(best.size)
-    start = jax.tree.map(lambda leaf: leaf[best, seeds], starts)
+    mapped = _images(met.mechanism, head_start.layers(met.mechanism, met.cheat))
+    best, start = np.full(keys.shape[0], -1.0), met.model.claimed
+    for drawn in keys.T:
+        tried = head_start.fresh(met.mechanism, replace(met.cheat, key=drawn))
+        accuracy = _accuracy(met, tried, mapped)
+        better = accuracy > best
+        start = jax.tree.map(lambda old, new, better=better: _choose(better, new, old), start, tried)
+        best = np.maximum(best, accuracy)
     samples = met.mechanism.task.validation_inputs.shape[0]
     return attempt(met, start, answering_flops(met.mechanism, samples, models=tries), truthful=False)
 
@@ -51,9 +53,12 @@ def guesser(met: Encounter, tries: int = 64) -> Attempt:
 def grinder(met: Encounter, tries: int = 64) -> Attempt:
     """Try a stolen model behind the layers of `tries` addresses (Sybil keys), take the best; then fine-tune there."""
     numbers = jax.vmap(lambda key: jax.random.bits(jax.random.fold_in(key, 3), (tries,), jnp.uint32))(met.cheat.key)
-    starts = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (tries, *leaf.shape)), met.model.claimed)
-    best = _accuracies(met, starts, numbers.T).argmax(axis=0)
-    chosen = np.asarray(numbers)[np.arange(best.size), best]
+    best, chosen = np.full(numbers.shape[0], -1.0), np.asarray(met.cheat.address)
+    for addresses in np.asarray(numbers).T:
+        layer = head_start.layers(met.mechanism, replace(met.cheat, address=addresses))
+        accuracy = _accuracy(met, met.model.claimed, _images(met.mechanism, layer))
+        chosen = np.where(accuracy > best, addresses, chosen)
+        best = np.maximum(best, accuracy)
     samples = met.mechanism.task.validation_inputs.shape[0]
     flops = answering_flops(met.mechanism, samples, layers=tries, models=tries)
     return attempt(met, met.model.claimed, flops, cheat=replace(met.cheat, address=chosen))
@@ -123,20 +128,22 @@ def tries_to_pass(accuracy: float, accept: float, num_test: int) -> float:
     return float("inf") if chance == 0 else 1 / chance
 
 
-def _accuracies(met: Encounter, starts: Any, addresses: Array) -> np.ndarray:
-    """Validation accuracy f32[A, S] of params [A, S] behind the cheats' tips and addresses u32[A, S]."""
-    return np.asarray(_measure(met.mechanism, starts, met.cheat.tip, addresses))
+def _accuracy(met: Encounter, params: Any, mapped: Array) -> np.ndarray:
+    """Validation accuracy f32[S] of params [S] on images `_images`; one compiled program for all layers of a width."""
+    return np.asarray(_answer(replace(met.mechanism, sml=None), params, mapped))
 
 
 @jax.jit
-def _measure(mechanism: PoLe, starts: Any, tips: Array, addresses: Array) -> Array:
-    def one(params: Any, tip: Array, address: Array) -> Array:
-        mapped = mechanism.map_inputs(mechanism.layer_variables(tip, address), mechanism.task.validation_inputs)
-        every = jax.tree.map(lambda leaf: leaf[None], params)
-        return learning.accuracies(mechanism, every, mapped[None], mechanism.task.validation_labels)[0]
+def _answer(mechanism: PoLe, params: Any, mapped: Array) -> Array:
+    return learning.accuracies(mechanism, params, mapped, mechanism.task.validation_labels)
 
-    def at_once(each: tuple[Any, Array]) -> Array:
-        params, addresses = each
-        return jax.vmap(one)(params, tips, addresses)
 
-    return jax.lax.map(at_once, (starts, addresses))
+@jax.jit
+def _images(mechanism: PoLe, layers: Any) -> Array:
+    """The validation data behind layers [S], f32[S, M, F]; without a layer [M, D], the same for all."""
+    inputs = mechanism.task.validation_inputs
+    return jax.vmap(lambda layer: mechanism.map_inputs(layer, inputs))(layers) if mechanism.sml else inputs
+
+
+def _choose(mask: np.ndarray, new: Array, old: Array) -> np.ndarray:
+    return np.asarray(np.where(mask.reshape(-1, *(1,) * (np.ndim(new) - 1)), new, old))

@@ -57,12 +57,16 @@ def layers(mechanism: PoLe, identity: Identity) -> Any:
     return jax.vmap(mechanism.layer_variables)(identity.tip, identity.address)
 
 
-@jax.jit
 def fresh(mechanism: PoLe, identity: Identity) -> Any:
     """The weights with which honest nodes begin, leading axis S."""
     features = mechanism.task.num_features
-    sample = jnp.zeros((1, mechanism.sml.width(features) if mechanism.sml else features))
-    return jax.vmap(lambda key: mechanism.learner.init(jax.random.split(key)[1], sample)["params"])(identity.key)
+    width = mechanism.sml.width(features) if mechanism.sml else features
+    return _fresh(mechanism.learner, width, identity.key)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _fresh(learner: Any, width: int, keys: Array) -> Any:
+    return jax.vmap(lambda key: learner.init(jax.random.split(key)[1], jnp.zeros((1, width)))["params"])(keys)
 
 
 def train_from(
@@ -98,30 +102,59 @@ def train_from(
     width = lanes_ * len(devices)
     padded = np.minimum(np.arange(-(-count // width) * width), count - 1)
     ready = jax.tree.map(jnp.asarray, mechanism)
-    arguments = jax.tree.map(lambda leaf: jnp.asarray(leaf)[padded], (identity, start, targets))
-    run = _train(num_evaluations, lanes_, tuple(devices))(ready, *arguments)
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], run)
+    bare = replace(ready, sml=None)  # once samples are mapped, one compiled program serves all layers of a width
+    prepare, train = _prepare(lanes_, tuple(devices)), _train(num_evaluations, lanes_, tuple(devices))
+    runs = []
+    for rows in padded.reshape(-1, width):
+        who, begun, taught = jax.tree.map(lambda leaf, rows=rows: _rows(leaf, rows), (identity, start, targets))
+        runs.append(train(bare, begun, prepare(ready, who.key, layers(ready, who), taught)))
+    return jax.tree.map(lambda *parts: np.concatenate([np.asarray(part) for part in parts])[:count], *runs)
+
+
+@record
+class Lesson:
+    """What nodes train on, and are judged by, behind their layers; leading axis N."""
+
+    inputs: Array  # f32[N, B, batch, F], shuffled
+    targets: Array  # f32[N, B, batch, C]
+    validation: Array  # f32[N, M, F]
+    test: Array  # f32[N, M, F]
+
+
+@functools.cache
+def _prepare(lanes_: int, devices: tuple[Any, ...]) -> Any:
+    return lanes.sharded(_lesson, lanes_, devices, (0,), 4)
+
+
+def _lesson(mechanism: PoLe, keys: Array, layer: Any, targets: Array) -> Lesson:
+    """Map and shuffle the task for a block of nodes, as `PoLe` does."""
+    samples = jnp.arange(mechanism.task.train_inputs.shape[0], dtype=jnp.int32)
+    numbered = replace(mechanism, task=replace(mechanism.task, train_labels=samples))
+    order = jax.vmap(lambda key: jax.random.split(key)[0])(keys)
+    material = learning.behind(numbered, order, layer)
+    taught = jax.vmap(lambda targets, samples: targets[samples], in_axes=(0, 1))(targets, material.labels)
+    test = learning.map_test_inputs(mechanism, layer)
+    return Lesson(
+        jnp.moveaxis(material.inputs, 1, 0),
+        taught,
+        material.validation_inputs,
+        test if test.ndim == 3 else jnp.broadcast_to(test, (keys.shape[0], *test.shape)),
+    )
 
 
 @functools.cache
 def _train(num_evaluations: int, lanes_: int, devices: tuple[Any, ...]) -> Any:
     block = functools.partial(_run, num_evaluations=num_evaluations)
-    return lanes.sharded(block, lanes_, devices, (0,), 4)
+    return lanes.sharded(block, lanes_, devices, (0,), 3)
 
 
-def _run(mechanism: PoLe, identity: Identity, start: Any, targets: Array, num_evaluations: int) -> Run:
+def _run(mechanism: PoLe, start: Any, lesson: Lesson, num_evaluations: int) -> Run:
     """Train a block of nodes; see `train_from`."""
-    samples = jnp.arange(mechanism.task.train_inputs.shape[0], dtype=jnp.int32)
-    numbered = replace(mechanism, task=replace(mechanism.task, train_labels=samples))
-    order, begin = jax.vmap(lambda key: tuple(jax.random.split(key)))(identity.key)
-    material = learning.prepare(numbered, order, identity.tip, identity.address)
-    taught = jax.vmap(lambda targets, samples: targets[samples], in_axes=(0, 1), out_axes=1)(targets, material.labels)
-    material = replace(material, labels=taught)
-    test_inputs = learning.map_test_inputs(mechanism, material.layer)
+    inputs, targets = (jnp.moveaxis(leaf, 0, 1) for leaf in (lesson.inputs, lesson.targets))
+    material = learning.Material({}, inputs, targets, lesson.validation)
 
     def evaluate(params: Any) -> tuple[Array, Array]:
-        validation = learning.validate(mechanism, material, params)
-        return validation, learning.judge(mechanism, test_inputs, params)
+        return learning.validate(mechanism, material, params), learning.judge(mechanism, lesson.test, params)
 
     def claim(params: Any, claimed: Any, made: Array, accuracies: tuple[Array, Array]) -> tuple[Any, Array]:
         """Keep the params of the first valid claim, until then the latest."""
@@ -134,7 +167,8 @@ def _run(mechanism: PoLe, identity: Identity, start: Any, targets: Array, num_ev
         accuracies = evaluate(training.params)
         return (training, *claim(training.params, claimed, made, accuracies)), accuracies
 
-    training = replace(learning.begin(mechanism, begin, material), params=start)
+    optimiser = mechanism.make_optimiser(mechanism.learning_rate)
+    training = learning.Training(start, jax.vmap(optimiser.init)(start), jnp.int32(0))
     first = evaluate(start)
     claimed, made = claim(start, start, jnp.zeros(first[0].shape, bool), first)
     state = (training, claimed, made)
@@ -157,6 +191,11 @@ def steps(mechanism: PoLe, made: Array) -> tuple[Array, Array]:
     found = made.any(axis=1)
     first = np.where(found, made.argmax(axis=1), made.shape[1] - 1)
     return first * float(mechanism.evaluate_every), found
+
+
+def _rows(leaf: Any, rows: np.ndarray) -> Any:
+    """Rows of an array: on the host, so that nothing is compiled, but for keys, which NumPy does not know."""
+    return leaf[rows] if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.asarray(leaf)[rows]
 
 
 def _along(mask: Array, leaf: Array) -> Array:

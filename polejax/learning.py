@@ -47,19 +47,23 @@ def prepare(mechanism: Any, keys: Array, tips: Array, addresses: Array) -> Mater
       tips: u32[N, 8], hash of the block each node builds on.
       addresses: u32[N].
     """
+    return behind(mechanism, keys, jax.vmap(mechanism.layer_variables)(tips, addresses))
+
+
+def behind(mechanism: Any, keys: Array, layers: Any) -> Material:
+    """What `prepare` returns, behind layers whose variables, leading axis N, have been derived."""
     task, batch = mechanism.task, mechanism.batch_size
     samples = task.train_inputs.shape[0]
     batches = samples // batch
 
-    def one(key: Array, tip: Array, address: Array) -> tuple[Any, Array, Array, Array]:
-        layer = mechanism.layer_variables(tip, address)
+    def one(key: Array, layer: Any) -> tuple[Array, Array, Array]:
         order = _shuffled(key, samples)[: batches * batch]
         mapped = mechanism.map_inputs(layer, task.train_inputs)[order].reshape(batches, batch, -1)
         labels = task.train_labels[order].reshape(batches, batch)
-        return layer, mapped, labels, mechanism.map_inputs(layer, task.validation_inputs)
+        return mapped, labels, mechanism.map_inputs(layer, task.validation_inputs)
 
     # Batches lead, so that a step reads one contiguous block.
-    return Material(*jax.vmap(one, out_axes=(0, 1, 1, 0))(keys, tips, addresses))
+    return Material(layers, *jax.vmap(one, out_axes=(1, 1, 0))(keys, layers))
 
 
 def _shuffled(key: Array, samples: int) -> Array:

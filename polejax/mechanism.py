@@ -22,7 +22,9 @@ class Views:
     difficulty: Array  # f32[N]: what the next block on that branch demands (expected hashes; accuracy threshold)
     controller: Any  # the difficulty controller's state on that branch, each leaf [N, ...]
     rivals: Array | None = None  # i32[]: stale blocks at the tip's height; None where no controller counts uncles
-    queue: Any = None  # tasks posted on that branch, each leaf [N, ...]; None where the mechanism has no task stream
+    queue: Any = (
+        None  # tasks posted on that branch, or what else the mechanism keeps of it, each leaf [N, ...]; or None
+    )
 
 
 @record
@@ -49,14 +51,15 @@ class Claims:
     computed: Array | None = None  # f32[N]: work the program really did for the node, idle lanes included
     fallback: Array | None = None  # bool[]: nobody finished before the deadline
     learning: Learning | None = None
+    model: Any = None  # what a mechanism that remembers the models of blocks keeps of each, each leaf [N, ...]
 
 
 class Mechanism(Protocol):
     """A law of work; `time = work / power` (seconds).
 
     One with a queue of tasks (`polejax.task_stream`) has two methods more: `open_queue(count)`, the queue of all nodes
-    at genesis, and `extend_queue(key, queue, interval f32[N])`, their queues after the blocks that they would publish
-    so many seconds after the parents; the key is the height's. What a queue's `taken` holds goes on record.
+    at genesis, and `extend_queue(key, queue, interval f32[N], claims)`, their queues after the blocks that they would
+    publish so many seconds after the parents; the key is the height's. What a queue's `taken` holds goes on record.
     """
 
     hashes_tips: ClassVar[bool]  # whether views carry SHA-256 tips

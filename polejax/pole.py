@@ -120,13 +120,26 @@ class PoLe:
 
     def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
         """Claims of nodes that really trained, work f32[N] in steps; see `Mechanism.race`."""
+        return self.race_from(key, views, nodes, network)[0]
+
+    def race_from(
+        self, key: Array, views: Views, nodes: Nodes, network: Any = None, begin: Callable[..., Any] | None = None
+    ) -> tuple[Claims, Any]:
+        """The claims, and the networks that they are for, params with leading axis N.
+
+        Nodes start from `begin(params, layer)` of the fresh params and their layers' variables, leading axis N each;
+        None: from the fresh ones.
+        """
         key, jitter_key = jax.random.split(key)
         keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, nodes.address)
         order_keys, begin_keys = jax.vmap(lambda key: tuple(jax.random.split(key)))(keys)
         material = learning.prepare(self, order_keys, views.tip, nodes.address)
         slowness = draw.lognormal_of(draw.bits(jitter_key, nodes.address), self.jitter)
         chunk = rounded(self.evaluate_every * slowness)  # work between a node's evaluations, in steps of usual length
-        race = _Race.begin(self, learning.begin(self, begin_keys, material), nodes.count)
+        training = learning.begin(self, begin_keys, material)
+        if begin is not None:
+            training = replace(training, params=begin(training.params, material.layer))
+        race = _Race.begin(self, training, nodes.count)
 
         def undecided(race: _Race) -> Array:
             now = views.start + nodes.seconds(race.work)
@@ -139,7 +152,7 @@ class PoLe:
             return race.evaluated(self, material, views, nodes, trained, chunk)
 
         race = jax.lax.while_loop(undecided, play, race)
-        return race.claims(self, material, views, nodes)
+        return race.claims(self, material, views, nodes), race.training.params
 
 
 @record

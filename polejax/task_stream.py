@@ -169,7 +169,7 @@ class TaskStream:
         taken = Taken(idle, jnp.zeros(count), none, none, none, none)
         return Queue(jnp.zeros((count, self.capacity), jnp.int32), taken)
 
-    def extend_queue(self, key: Array, queue: Queue, interval: Array) -> Queue:
+    def extend_queue(self, key: Array, queue: Queue, interval: Array, claims: Claims | None = None) -> Queue:
         """The queue after a block; see `Mechanism.extend_queue`."""
         times, tasks, excess = self.postings(key)
         interval = jnp.where(jnp.isfinite(interval), interval, 0.0)  # of nodes that publish nothing

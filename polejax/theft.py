@@ -157,13 +157,13 @@ def answering_flops(mechanism: PoLe, samples: int, layers: int = 1, models: int 
 
 def carry(met: Encounter, change: Callable[..., Any], params: Any) -> Any:
     """Apply a pure `change(mechanism, params, old, new)` to each seed's params and the layers of victim and cheat."""
-    return _carry(change, met.mechanism, params, met.victim, met.cheat)
+    old, new = (head_start.layers(met.mechanism, who) for who in (met.victim, met.cheat))
+    return _carry(change, met.mechanism, params, old, new)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _carry(change: Callable[..., Any], mechanism: PoLe, params: Any, victim: Identity, cheat: Identity) -> Any:
-    layers = (head_start.layers(mechanism, who) for who in (victim, cheat))
-    return jax.vmap(functools.partial(change, mechanism))(params, *layers)
+def _carry(change: Callable[..., Any], mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
+    return jax.vmap(functools.partial(change, mechanism))(params, old, new)
 
 
 def _refit(mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:

@@ -6,21 +6,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from polejax import learning
+from polejax import header, learners, learning
 from polejax.checks import Array
 from polejax.pole import PoLe
-from polejax.record import record
+from polejax.record import record, static
+from polejax.sml import SecureMappingLayer
 
 
 class Reason(enum.IntEnum):
     """Why a claim is accepted or not; of several reasons the first in this order."""
 
     ACCEPTED = 0
-    DIVERGED = 1
-    """a parameter is not finite"""
+    ALTERED = 1
+    """the params are not those that the header commits to"""
     BELOW_THRESHOLD = 2
-    """the accuracy that it claims is below what the branch demands"""
-    INACCURATE = 3
+    """the accuracy that it claims is below what the branch demands, or no number"""
+    DIVERGED = 3
+    """the accuracy that verifiers measure is below what they accept, and a parameter is not finite"""
+    INACCURATE = 4
     """the accuracy that verifiers measure is below what they accept"""
 
 
@@ -32,7 +35,22 @@ class Claim:
     tip: Array  # u32[8], hash of the parent block
     address: Array  # u32[], of the claimant
     accuracy: Array  # f32[], fraction: what the claimant says that its validation accuracy is
-    difficulty: Array  # f32[], fraction: the validation accuracy that the branch demands
+    commitment: Array | None = None  # u32[8], in the header, `polejax.header.commit` of the params; None: not looked at
+
+
+@record
+class PostedTask:
+    """A task as its data node posts it, and what the branch demands: all that a verifier knows of it beforehand.
+
+    Nothing in it is the claimant's to choose. `posted` makes one of a `PoLe`.
+    """
+
+    inputs: Array  # f32[M, D], test samples
+    labels: Array  # i32[M]
+    threshold: Array  # f32[], fraction: the validation accuracy that a claim must state
+    accept: Array  # f32[], fraction: the test accuracy that verifiers ask for
+    learner: Any = static()  # Flax Linen module: the network that the task asks for
+    sml: SecureMappingLayer | None = static()  # the layer; its kernel follows from a claim's own header
 
 
 @record
@@ -40,32 +58,55 @@ class Verdict:
     """What verifiers make of a claim."""
 
     accepted: Array  # bool[]
-    accuracy: Array  # f32[], fraction: on the test data; 0 for a network whose answers are not finite
+    accuracy: Array  # f32[], fraction: on the test data; a sample with an answer that is not finite counts as wrong
     reason: Array  # i32[], a `Reason`
 
 
-def verify(claim: Claim, mechanism: PoLe) -> Verdict:
+def posted(mechanism: PoLe, difficulty: Array | None = None) -> PostedTask:
+    """The task of a mechanism as verifiers know it.
+
+    Args:
+      mechanism: the `PoLe`.
+      difficulty: f32[], the validation accuracy that the branch demands; None: the mechanism's threshold.
+    """
+    threshold = jnp.asarray(mechanism.threshold if difficulty is None else difficulty)
+    accept = threshold - mechanism.margin if mechanism.accept is None else jnp.asarray(mechanism.accept)
+    task = mechanism.task
+    return PostedTask(task.test_inputs, task.test_labels, threshold, accept, mechanism.learner, mechanism.sml)
+
+
+def verify(claim: Claim, task: PostedTask) -> Verdict:
     """Judge one claim; `jax.vmap(verify, in_axes=(0, None))` judges many.
 
     The verifier derives the Secure Mapping Layer from the claim's own header, so that nobody can say whose a model is
-    but by training it, and measures it on the published test data, at highest precision, so that all agree.
+    but by training it, and measures it on the test data, at highest precision, so that all agree. It accepts exactly
+    what `PoLe` makes blocks of; the claimed accuracy is compared with what is demanded, not measured again, as it is of
+    data that the claimant may have trained on.
 
     Args:
       claim: `Claim`.
-      mechanism: the `PoLe` with the published task and its rules: `accepts`, `sml`, `learner`.
+      task: `PostedTask`.
 
     Returns:
       `Verdict`.
 
     Source: Lan, Liu, Li 2020 (arXiv 2007.15145); the reasons and their order are ours.
     """
-    layer = mechanism.layer_variables(claim.tip, claim.address)
-    one = jax.tree.map(lambda leaf: leaf[None], (layer, claim.params))
-    accuracy = learning.verify(mechanism, *one)[0]
+    inputs = task.inputs
+    if task.sml is not None:
+        inputs = task.sml.apply(task.sml.derive(claim.tip, claim.address, inputs.shape[-1]), inputs)
+    with jax.default_matmul_precision("highest"):
+        accuracy = learners.accuracy(task.learner.apply({"params": claim.params}, inputs), task.labels)
+    one = jax.tree.map(lambda leaf: leaf[None], claim.params)
+    altered = jnp.bool_(False)
+    if claim.commitment is not None:
+        altered = (header.commit(one)[0] != claim.commitment).any()
+    inaccurate = ~(accuracy >= task.accept)
     broken = (
-        (Reason.DIVERGED, learning.diverged(one[1])[0]),
-        (Reason.BELOW_THRESHOLD, ~(claim.accuracy >= claim.difficulty)),
-        (Reason.INACCURATE, ~mechanism.accepts(accuracy, claim.difficulty)),
+        (Reason.ALTERED, altered),
+        (Reason.BELOW_THRESHOLD, ~(claim.accuracy >= task.threshold)),
+        (Reason.DIVERGED, inaccurate & learning.diverged(one)[0]),
+        (Reason.INACCURATE, inaccurate),
     )
     reason = jnp.int32(Reason.ACCEPTED)
     for name, found in reversed(broken):

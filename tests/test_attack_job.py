@@ -3,6 +3,7 @@
 import csv
 import os
 
+import numpy as np
 import pytest
 
 from polejax import attack, attack_report
@@ -43,12 +44,31 @@ def test_a_killed_job_goes_on_where_it_was_and_finds_the_same(job):
 def test_the_tables_and_figures_hold_what_was_measured(job):
     settings, cells, *_ = job
     paths = attack_report.save(cells, settings, 1.0)
-    assert {path.name for path in paths} >= {"layers.csv", "attacks.csv", "mending.csv", "price.png", "matrix.pdf"}
+    assert {path.name for path in paths} >= {
+        "layers.csv",
+        "attacks.csv",
+        "mending.csv",
+        "roc.csv",
+        "price.png",
+        "matrix.pdf",
+        "roc.png",
+    }
     with open(settings.out / "attacks.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 3 + 4  # without a layer there is nothing to re-base; the liar is judged twice
+    assert len(rows) == 5 + 4  # without a layer there is nothing to re-base; the liar is judged twice
     carried = next(row for row in rows if row["strategy"] == "re-basing thief")
     found = cells["dense", "orthogonal"].measures["re-basing thief"]
     assert float(carried["accuracy"]) == pytest.approx(float(found.accuracy.value), rel=1e-5)
+    with open(settings.out / "roc.csv", newline="") as file:
+        points = [row for row in csv.DictReader(file) if (row["layer"], row["strategy"]) == ("none", "thief")]
+    rates = [(float(row["false_rejection_share"]), float(row["detection_share"])) for row in points]
+    assert (rates[0], rates[-1]) == ((0, 0), (1, 1))
+    rejected, detected = zip(*rates, strict=True)
+    area = cells["dense", "none"].measures["thief"].auc.value
+    assert np.trapezoid(detected, rejected) == pytest.approx(float(area), abs=1e-5)
+    with open(settings.out / "mending.csv", newline="") as file:
+        rules = [row for row in csv.DictReader(file) if row["strategy"] == "early key"]
+    finished = sum(cell.honest.finished.value > 0.5 for cell in cells.values())
+    assert len(rules) == 4 * finished
     assert cells["dense", "none"].cost.value == 0
     assert len(list(attack_report.lines(cells))) == 3

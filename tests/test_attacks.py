@@ -283,11 +283,20 @@ def test_an_honest_adversary_changes_no_bit(name):
         return pj.simulate_many(keys, scenario, 24)
 
     honest = history(None)
-    for deviant in (adversary.withholding(nodes, 0.0, [0, 3]), adversary.leak(nodes, 0.0, [2])):
+    for deviant in (
+        adversary.withholding(nodes, 0.0, [0, 3]),
+        adversary.leak(nodes, 0.0, [2]),
+        adversary.early_key(nodes, 1_000.0, [2]),  # drawn from the tip, and all have their samples with it
+    ):
         for one, other in zip(bits_of(honest), bits_of(history(deviant)), strict=True):
             np.testing.assert_array_equal(one, other)
     caught = history(adversary.leak(nodes, 1_000.0, [2]))
     assert (caught.producer == 2).mean() > (honest.producer == 2).mean() + 0.2
+    ahead = history(adversary.early_key(nodes, 1_000.0, [2], bound=False))
+    np.testing.assert_array_equal(ahead.producer, caught.producer)
+    waiting = history(adversary.early_key(nodes, 1_000.0, [2], release=512.0))
+    assert (waiting.producer == 2).mean() > (honest.producer == 2).mean() + 0.1
+    assert (waiting.interval[waiting.producer != 2] > 512.0).all()
 
 
 @pytest.mark.parametrize(
@@ -302,6 +311,7 @@ def test_an_honest_adversary_changes_no_bit(name):
         (lambda: double_spend.overtakes(np.ones((2, 5)), np.ones((2, 5)), 5), "confirmations must be .*most 4, got 5"),
         (lambda: double_spend.overtakes(np.ones((2, 5)), np.ones((2, 6)), 1), "private must have the shape"),
         (lambda: adversary.withholding(pj.nodes.equal(2), -1.0, [0]), "hold must be at least 0, got -1"),
+        (lambda: adversary.early_key(pj.nodes.equal(2), 1.0, [0], -1.0), "release must be at least 0, got -1"),
         (lambda: adversary.leak(pj.nodes.equal(2), 1.0, [7]), "addresses must be those of nodes, got 7"),
         (lambda: adversary.Withholding([0.0, math.inf]), "hold must be at least 0, got inf at index 1"),
         (

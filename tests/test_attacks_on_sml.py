@@ -7,17 +7,18 @@ import pytest
 from flax import linen as nn
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.special import ndtr
 from test_mechanisms import small_pole
 
 import polejax as pj
-from polejax import cheating, detection, forging, head_start, learning, rebasing, theft
+from polejax import cheating, collusion, detection, forging, head_start, header, learning, rebasing, theft
 from polejax.learners import ConvolutionalNetwork, MultilayerPerceptron
 from polejax.record import replace
 from polejax.sml import SecureMappingLayer
-from polejax.verification import Claim, Reason, verify
+from polejax.verification import Claim, Reason, posted, verify
 
-SEEDS, EVALUATIONS = 12, 30
+SEEDS, EVALUATIONS = 64, 30
 TIPS = jnp.arange(16, dtype=jnp.uint32).reshape(2, 8)
 
 
@@ -135,22 +136,31 @@ def test_head_starts_train_as_proof_of_learning_does(met):
 
 def test_claims_are_kept_as_they_were_made_and_verified_from_their_headers(met):
     mechanism, who = met.mechanism, met.victim
+    task, commit = posted(mechanism), jax.jit(header.commit)
     threshold = jnp.full(SEEDS, mechanism.threshold)
-    claim = Claim(met.model.claimed, who.tip, who.address, threshold, threshold)
+    claim = Claim(met.model.claimed, who.tip, who.address, threshold, commit(met.model.claimed))
     judge = jax.jit(jax.vmap(verify, in_axes=(0, None)))
-    verdict = judge(claim, mechanism)
+    verdict = judge(claim, task)
     np.testing.assert_allclose(verdict.accuracy, detection.claimed_accuracy(mechanism, met.model), atol=1e-6)
-    assert verdict.accepted.all()
-    assert (verdict.reason == Reason.ACCEPTED).all()
-    stolen = judge(replace(claim, tip=met.cheat.tip, address=met.cheat.address), mechanism)
+    made = head_start.passes(mechanism, met.model.validation, met.model.test).any(axis=1)
+    assert verdict.accepted[made].all()
+    np.testing.assert_array_equal(verdict.reason == Reason.ACCEPTED, verdict.accepted)
+    assert made.sum() >= SEEDS - 4  # a few networks are stuck
+    stolen = judge(replace(claim, tip=met.cheat.tip, address=met.cheat.address), task)
     np.testing.assert_allclose(stolen.accuracy, theft.thief(met).test[:, 0], atol=1e-6)
     np.testing.assert_array_equal(stolen.reason == Reason.INACCURATE, stolen.accuracy < 0.65)
     assert not stolen.accepted[stolen.accuracy < 0.65].any()
-    modest = judge(replace(claim, accuracy=threshold - 0.01), mechanism)
-    assert (modest.reason == Reason.BELOW_THRESHOLD).all()
-    broken = judge(replace(claim, params=jax.tree.map(lambda leaf: leaf * jnp.inf, claim.params)), mechanism)
+    for accuracy in (threshold - 0.01, threshold * jnp.nan):
+        assert (judge(replace(claim, accuracy=accuracy), task).reason == Reason.BELOW_THRESHOLD).all()
+    swapped = judge(replace(claim, params=jax.tree.map(lambda leaf: leaf[::-1], claim.params)), task)
+    assert (swapped.reason == Reason.ALTERED).all()
+    params = jax.tree.map(lambda leaf: leaf * jnp.inf, claim.params)
+    broken = judge(replace(claim, params=params, commitment=commit(params)), task)
     assert (broken.reason == Reason.DIVERGED).all()
     assert (broken.accuracy == 0).all()
+    harder = judge(replace(claim, accuracy=threshold + 0.3), posted(mechanism, np.float32(0.99)))
+    assert (harder.reason == Reason.INACCURATE).all()
+    np.testing.assert_array_equal(harder.accuracy, verdict.accuracy)
 
 
 def test_plain_theft_is_worth_nothing_and_re_basing_everything_behind_a_square_layer(met):
@@ -158,10 +168,12 @@ def test_plain_theft_is_worth_nothing_and_re_basing_everything_behind_a_square_l
     assert plain.accuracy.high < 0.6 < carried.accuracy.low  # chance is 1/3
     assert plain.detected.value > 0.8
     assert plain.auc.value > 0.95
-    assert carried.detected.value == 0
-    assert carried.steps.value == 0
-    assert carried.saved.value == 1
-    assert 0.9 < carried.net.value < 1
+    _, made = detection.honest_steps(met.mechanism, met.model)
+    opening = theft.rebasing_thief(met).test[made, 0]  # of models that were broadcast
+    assert (opening >= 0.65).all()
+    assert carried.detected.value <= 2 / SEEDS
+    assert carried.saved.value > 0.95
+    assert 0.85 < carried.net.value < carried.saved.value
 
 
 def test_what_other_cheats_do(met):
@@ -172,7 +184,7 @@ def test_what_other_cheats_do(met):
     old = theft.pre_trainer(met)  # trained longer than a thief's model, and as worthless behind another layer
     assert old.test[:, 0].mean() < 0.6
     fitted = theft.refitting_pre_trainer(met)
-    assert measure(met, fitted).saved.value == 1
+    assert measure(met, fitted).saved.value > 0.9
     leaked = measure(met, forging.overfitter(met))
     assert leaked.excess.low > 0
     ground, stolen = forging.grinder(met, tries=8), theft.thief(met)
@@ -213,6 +225,52 @@ def test_cheats_in_the_round_win_more_than_their_share_exactly_where_their_attac
     assert share["late"] < share["re-basing"] - 0.1
     with pytest.raises(ValueError, match="mechanism must be Replay"):
         pj.simulate(keys[0], pj.Scenario(nodes, network, mechanism, adversary=adversary), 1)
+
+
+def test_live_thieves_win_as_replayed_ones_do(met):
+    """Really stolen, re-based and trained on, against a bank of the same attempts."""
+    count, heights, plays = 4, 6, np.arange(4) < 1
+    mechanism, nodes, network = met.mechanism, pj.nodes.equal(count), pj.network.instant(count)
+    honest = pj.Replay(cheating.honest_bank(mechanism, met.honest), threshold=0.7, margin=mechanism.margin)
+    keys = jax.random.split(jax.random.key(2), 64)
+
+    def played(mechanism, adversary, blocks):
+        scenario = pj.Scenario(nodes, network, mechanism, adversary=adversary)
+        return pj.simulate_many(keys, scenario, blocks, segment=heights, devices=jax.devices()[:1])
+
+    live = played(mechanism, cheating.LiveTheft(plays, rebasing.rebase), heights)
+    bank = cheating.cheats_bank(mechanism, theft.rebasing_thief(met))
+    replayed = played(honest, cheating.Cheating(bank, plays), heights * 16)
+    later = live.interval[:, 1:].ravel()
+    distance = stats.ks_2samp(later, replayed.interval.ravel()).statistic
+    assert distance < 1.95 * (1 / later.size + 1 / SEEDS) ** 0.5  # of 0.1%, the bank itself a sample of that many
+    share, expected = plays[live.producer[:, 1:]].mean(), plays[replayed.producer].mean()
+    assert abs(share - expected) < 5 * (expected * (1 - expected) / later.size) ** 0.5
+    assert share > 0.9
+    assert plays[live.producer[:, 0]].mean() < 0.55  # before the first block there is nothing to steal
+    with pytest.raises(ValueError, match="mechanism must be PoLe"):
+        pj.simulate(keys[0], pj.Scenario(nodes, network, honest, adversary=cheating.LiveTheft(plays)), 1)
+
+
+def test_an_early_key_wins_its_lead_unless_layers_are_bound_to_tips_and_samples_come_with_them(met):
+    mechanism, run = met.mechanism, met.honest
+    times = detection.honest_times(mechanism, run)
+    for lead in (0.0, 40.0):  # steps; most end within 30 evaluations of 5 steps
+        found = collusion.advantage(mechanism, run, lead, bound=False)
+        expected = detection.advantage(times + mechanism.evaluate_every, np.maximum(times - lead, 0) + 5).value
+        assert found.low - 0.15 < expected < found.high + 0.15  # jitter breaks the ties that the formula shares out
+    assert found.value > 3
+    slow = collusion.advantage(mechanism, run, 40.0, release=10.0)
+    assert 1 < slow.value < found.value
+    assert collusion.advantage(mechanism, run, 40.0).value == collusion.advantage(mechanism, run, 0.0).value
+    opened = measure(met, collusion.early_key(mechanism, met.model))
+    _, finished = detection.honest_steps(mechanism, met.model)
+    assert opened.detected.value <= 1 - finished.mean()  # never, where there is a claim
+    assert opened.auc.low < 0.5 < opened.auc.high
+    late = collusion.early_key(mechanism, run, 4)
+    (steps, found), (honest, made) = detection.cheat_steps(mechanism, late), detection.honest_steps(mechanism, run)
+    np.testing.assert_array_equal(found, made)
+    np.testing.assert_array_equal(steps[made], np.maximum(honest[made] - 20, 0))
 
 
 def forging_epochs(met):

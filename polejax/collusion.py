@@ -1,0 +1,82 @@
+"""Collusion: what a data node that serves its friend early is worth to it, and what stops that.
+
+The friend trains behind its right layer, so its model is an honest one: no layer tells it apart, only the protocol's
+order of events can help. `polejax.adversary.EarlyKey` plays it in any scenario; here it is measured among equal nodes.
+"""
+
+import jax
+import numpy as np
+
+from polejax import detection, estimate, network, nodes
+from polejax.adversary import EarlyKey
+from polejax.cheating import honest_bank
+from polejax.checks import Array
+from polejax.estimate import Estimate
+from polejax.head_start import Run
+from polejax.pole import PoLe
+from polejax.record import replace
+from polejax.replay import Replay
+from polejax.scenario import Scenario
+from polejax.segments import simulate_many
+from polejax.theft import Attempt
+
+NODES = 10
+SEEDS, BLOCKS = 32, 256  # of every simulation: 8,192 blocks put a share of a tenth within half a point
+
+
+def early_key(mechanism: PoLe, run: Run, lead: int | None = None) -> Attempt:
+    """The attempt of a friend that began `lead` evaluation periods before the others, as far as a run of its own goes.
+
+    Args:
+      mechanism: the `PoLe` that was run.
+      run: honest `Run` of the friends.
+      lead: evaluations; None: as many as it takes, so that it opens with a claim wherever the run makes one.
+    """
+    made = np.asarray(detection.head_start.passes(mechanism, run.validation, run.test))
+    last = made.shape[1] - 1
+    first = np.where(made.any(axis=1), made.argmax(axis=1), last)
+    lead = last if lead is None else min(lead, last)
+    ahead = np.minimum(np.arange(last + 1) + lead, last)[None]
+    index = np.where(first[:, None] <= lead, first[:, None], ahead)  # who is done before the tip keeps its model
+    validation, test = (np.take_along_axis(np.asarray(curve), index, axis=1) for curve in (run.validation, run.test))
+    return Attempt(validation, test, np.float32(0.0), True)
+
+
+def advantage(
+    mechanism: PoLe, run: Run, lead: float, release: float = 0.0, bound: bool = True, key: Array | None = None
+) -> Estimate:
+    """Share of blocks over share of power of one friend among ten equal nodes that hear of blocks at once, simulated.
+
+    Args:
+      mechanism: the `PoLe` that was run.
+      run: honest `Run`, whose curves all nodes replay.
+      lead, release: in training steps, as powers are 1 step a second; with `bound` as in `EarlyKey`.
+      key: typed key; None: key 0.
+    """
+    bank = replace(honest_bank(mechanism, run), trained="{}")  # static there: one compiled program for all layers
+    replay = Replay(bank, mechanism.threshold, mechanism.accept, mechanism.margin)
+    friend = np.arange(NODES) == 0
+    adversary = EarlyKey(np.where(friend, lead, 0.0), release, bound)
+    scenario = Scenario(nodes.equal(NODES, NODES), network.instant(NODES), replay, adversary=adversary)
+    keys = jax.random.split(jax.random.key(0) if key is None else key, SEEDS)
+    history = simulate_many(keys, scenario, BLOCKS)
+    wins = ((history.producer == 0) & history.settled).sum(axis=1)
+    share = estimate.share(wins, history.settled.sum(axis=1), detection.CONFIDENCE)
+    return Estimate(*(NODES * part for part in (share.value, share.low, share.high)))
+
+
+def measure(mechanism: PoLe, run: Run) -> dict[str, Estimate]:
+    """The friend's advantage under each rule, leads in parts of an honest node's mean training time.
+
+    None where most honest runs never make a claim: rounds would be decided by the fallback.
+    """
+    steps, finished = detection.honest_steps(mechanism, run)
+    if finished.mean() <= 0.5:
+        return {}
+    mean = float(steps.mean())
+    return {
+        "free key, lead of a quarter": advantage(mechanism, run, mean / 4, bound=False),
+        "free key, lead of a whole": advantage(mechanism, run, mean, bound=False),
+        "key bound to the tip, samples out a quarter later": advantage(mechanism, run, mean, mean / 4),
+        "key bound to the tip, samples out with it": advantage(mechanism, run, mean),
+    }
