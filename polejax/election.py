@@ -23,7 +23,7 @@ from polejax.checks import Array
 from polejax.mechanism import Claims, Views
 from polejax.record import convert, record
 
-SMALL = 32  # nodes; up to here all pairs at once cost no more than claim by claim
+SMALL = 16  # nodes; up to here all pairs at once cost about as much, and take no loop
 
 
 class Elected(NamedTuple):
@@ -86,7 +86,7 @@ class BestInWindow:
 
     A node claims once, with the first model that meets the threshold: it does not train on to a better one (ours).
     A round takes O(N) for each claim that may be somebody's best (`best_first`), usually a few; all pairs of nodes are
-    looked at of up to 32 nodes, and where delays are drawn anew for every block.
+    looked at of up to 16 nodes, and where delays are drawn anew for every block.
 
     Args:
       seconds: f32[], finite, at least 0. May be swept.
