@@ -1,5 +1,6 @@
 """Learners: the networks that nodes train, and what is measured of them: loss, accuracy, size, arithmetic."""
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -213,6 +214,21 @@ def step_flops(module: nn.Module, num_features: int, batch_size: int) -> int:
     Raises:
       ValueError: a size below 1.
     """
+    return _product_flops(_step(module, num_features, batch_size))
+
+
+@functools.cache
+def step_bytes(module: nn.Module, num_features: int, batch_size: int) -> int:
+    """Return the bytes that one training step writes, which tell how many networks a processor's cache can hold.
+
+    Counted: every array that the gradient's own jaxpr makes, be it ever so short-lived, and the parameters; arguments
+    as for `step_flops`.
+    """
+    return _bytes_made(_step(module, num_features, batch_size)) + 4 * num_parameters(module, num_features)
+
+
+def _step(module: nn.Module, num_features: int, batch_size: int) -> Any:
+    """The jaxpr of one training step: loss and gradient of one batch."""
     batch_size = whole("batch_size", batch_size, low=1)
     variables = dict(_abstract_variables(module, num_features))
     params = variables.pop("params", {})
@@ -222,7 +238,7 @@ def step_flops(module: nn.Module, num_features: int, batch_size: int) -> int:
     def loss(params: Any, frozen: Any, inputs: jax.Array, labels: jax.Array) -> jax.Array:
         return cross_entropy(logits(module, {"params": params, **frozen}, inputs), labels)
 
-    return _product_flops(jax.make_jaxpr(jax.value_and_grad(loss))(params, variables, inputs, labels).jaxpr)
+    return jax.make_jaxpr(jax.value_and_grad(loss))(params, variables, inputs, labels).jaxpr
 
 
 def _abstract_variables(module: nn.Module, num_features: int) -> Any:
@@ -246,6 +262,16 @@ def _product_flops(jaxpr: Any) -> int:
         else:
             repeats = params.get("length", 1) if equation.primitive.name == "scan" else 1
             total += repeats * sum(_product_flops(inner) for inner in _inner_jaxprs(params))
+    return total
+
+
+def _bytes_made(jaxpr: Any) -> int:
+    """Sum the sizes of the arrays that a jaxpr's equations make, at four bytes a number."""
+    total = 0
+    for equation in jaxpr.eqns:
+        inner = list(_inner_jaxprs(equation.params))
+        made = sum(4 * math.prod(variable.aval.shape) for variable in equation.outvars)
+        total += sum(map(_bytes_made, inner)) if inner else made
     return total
 
 

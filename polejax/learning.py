@@ -1,5 +1,6 @@
 """Learning: many nodes train their own networks on a task, each behind its own Secure Mapping Layer."""
 
+import sys
 from typing import Any
 
 import jax
@@ -9,6 +10,8 @@ import optax
 from polejax import learners
 from polejax.checks import Array
 from polejax.record import record
+
+CACHE = 3 * 2**20
 
 
 @record
@@ -89,9 +92,14 @@ def begin(mechanism: Any, keys: Array, material: Material) -> Training:
 
 
 def train(mechanism: Any, material: Material, training: Training, steps: int) -> Training:
-    """Train every node's network for `steps` steps of mini-batch descent through its shuffled data, round and round."""
+    """Train every node's network for `steps` steps of mini-batch descent through its shuffled data, round and round.
+
+    On a CPU as many networks at a time go through all the steps as its cache holds: a large network alone, small ones
+    in lockstep. A node's network is the same whoever trains beside it.
+    """
     optimiser = mechanism.make_optimiser(mechanism.learning_rate)
-    batches = material.inputs.shape[0]
+    batches, nodes = material.inputs.shape[:2]
+    starts, width = _groups(nodes, _cached_networks(mechanism, material.inputs.shape[-1]))
 
     def loss(params: Any, inputs: Array, labels: Array) -> Array:
         return learners.cross_entropy(mechanism.learner.apply({"params": params}, inputs), labels)
@@ -102,14 +110,46 @@ def train(mechanism: Any, material: Material, training: Training, steps: int) ->
             updates, state = optimiser.update(gradients, state, params)
         return jax.tree.map(jnp.add, params, updates), state
 
-    def step(training: Training, _: None) -> tuple[Training, None]:
-        index = training.batch % batches
-        params, state = jax.vmap(update)(
-            training.params, training.optimiser, material.inputs[index], material.labels[index]
-        )
-        return Training(params, state, training.batch + 1), None
+    def stretch(group: tuple[Array, Any, Any]) -> tuple[Any, Any]:
+        first, params, state = group
 
-    return jax.lax.scan(step, training, length=steps)[0]
+        def step(carry: tuple[Any, Any, Array], _: None) -> tuple[tuple[Any, Any, Array], None]:
+            params, state, batch = carry
+            inputs = _cut(material.inputs, batch % batches, first, width)
+            labels = _cut(material.labels, batch % batches, first, width)
+            return (*jax.vmap(update)(params, state, inputs, labels), batch + 1), None
+
+        return jax.lax.scan(step, (params, state, training.batch), length=steps)[0][:2]
+
+    if len(starts) == 1:
+        trained = stretch((jnp.int32(0), training.params, training.optimiser))
+    else:
+        held = training.params, training.optimiser
+        windows = jax.tree.map(lambda leaf: jnp.stack([leaf[first : first + width] for first in starts]), held)
+        parts = jax.lax.map(stretch, (jnp.asarray(starts, jnp.int32), *windows))
+        again = len(starts) * width - nodes  # the last group begins with networks of the one before
+        trained = jax.tree.map(lambda leaf: jnp.concatenate([*leaf[:-1], leaf[-1, again:]]), parts)
+    return Training(*trained, training.batch + steps)
+
+
+def _cut(samples: Array, batch: Array, first: Array, width: int) -> Array:
+    """One batch [width, ...] of the nodes from `first` on, of samples [B, N, ...]."""
+    sizes = (1, width, *samples.shape[2:])
+    return jax.lax.dynamic_slice(samples, (batch, first, *(jnp.int32(0),) * (samples.ndim - 2)), sizes)[0]
+
+
+def _groups(nodes: int, most: int) -> tuple[list[int], int]:
+    """First nodes, and width, of the fewest equally wide groups of at most `most` nodes that cover all."""
+    count = -(-nodes // most)
+    width = -(-nodes // count)
+    return [min(group * width, nodes - width) for group in range(count)], width
+
+
+def _cached_networks(mechanism: Any, num_features: int) -> int:
+    """How many networks train in lockstep: all that a core's cache holds, or, on a GPU or TPU, any number."""
+    if jax.default_backend() != "cpu":
+        return sys.maxsize
+    return max(1, CACHE // learners.step_bytes(mechanism.learner, num_features, mechanism.batch_size))
 
 
 def validate(mechanism: Any, material: Material, params: Any) -> Array:

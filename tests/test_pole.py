@@ -246,3 +246,21 @@ def test_a_swept_threshold_needs_no_second_compilation():
     assert len(traced) == 1
     assert np.min(easy) < np.min(hard)
     assert isinstance(replace(small_pole(), threshold=0.3).threshold, float)
+
+
+def test_networks_that_train_in_groups_are_those_that_train_together(monkeypatch):
+    mechanism = jax.tree.map(jnp.asarray, small_pole())
+    keys = jax.random.split(jax.random.key(0), 5)
+    tips = jnp.arange(40, dtype=jnp.uint32).reshape(5, 8)
+
+    def trained():
+        def run(mechanism, keys, tips):
+            material = learning.prepare(mechanism, keys, tips, jnp.arange(5, dtype=jnp.uint32))
+            return learning.train(mechanism, material, learning.begin(mechanism, keys, material), 7)
+
+        return jax.jit(run)(mechanism, keys, tips)
+
+    together = trained()
+    monkeypatch.setattr(learning, "CACHE", 2 * learning.CACHE // learning._cached_networks(mechanism, 12))
+    assert learning._groups(5, learning._cached_networks(mechanism, 12)) == ([0, 2, 3], 2)
+    jax.tree.map(np.testing.assert_array_equal, trained(), together)
