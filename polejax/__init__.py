@@ -27,6 +27,7 @@ from polejax.folder import StudyError
 from polejax.hashed_pow import HashedPoW
 from polejax.history import History
 from polejax.mechanism import Claims, Learning, Mechanism, Views
+from polejax.memoryless import simulate_memoryless
 from polejax.mempool import serve, serve_many
 from polejax.parametric import Parametric
 from polejax.pole import PoLe
@@ -89,6 +90,7 @@ __all__ = [
     "serve_many",
     "simulate",
     "simulate_many",
+    "simulate_memoryless",
     "study",
     "summarise",
     "summarise_cost",

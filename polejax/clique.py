@@ -1,5 +1,7 @@
 """Networks whose nodes are all equally far apart."""
 
+from typing import ClassVar
+
 import jax.numpy as jnp
 
 from polejax import checks
@@ -14,6 +16,16 @@ class Clique:
 
     seconds: Array
     count: int = static()
+    equidistant: ClassVar[bool] = True
+
+    @property
+    def longest(self) -> Array:
+        """f32[], seconds: no delay is longer."""
+        return self.seconds
+
+    def between(self, publisher: Array, node: Array) -> Array:
+        """Delays f32[...] in seconds from publishers to nodes, indices of one shape."""
+        return jnp.where(publisher == node, jnp.float32(0.0), self.seconds)
 
     def row(self, publisher: Array) -> Array:
         """Delays f32[N] in seconds of a block that node i32[] publishes."""

@@ -37,7 +37,12 @@ def exponential(key: Array, address: Array) -> Array:
 
     The fine steps of `uniform` near 0 are where the winner of a race among thousands of nodes is decided.
     """
-    return -jnp.log1p(-uniform(key, address))
+    return exponential_of(bits(key, address))
+
+
+def exponential_of(word: Array) -> Array:
+    """Random words u32[...] as numbers f32[...] of the exponential law of mean 1."""
+    return -jnp.log1p(-uniform_of(word))
 
 
 def normal(key: Array, address: Array) -> Array:

@@ -1,5 +1,7 @@
 """Networks given by all their delays."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from polejax import checks
@@ -15,11 +17,21 @@ class Matrix:
     """Any delays that obey the triangle inequality, as one matrix f32[N, N] of seconds from row j to column i."""
 
     delay: Array
+    equidistant: ClassVar[bool] = False
 
     @property
     def count(self) -> int:
         """Number of nodes N."""
         return self.delay.shape[-1]
+
+    @property
+    def longest(self) -> Array:
+        """f32[], seconds: no delay is longer."""
+        return self.delay.max(axis=(-2, -1))
+
+    def between(self, publisher: Array, node: Array) -> Array:
+        """Delays f32[...] in seconds from publishers to nodes, indices of one shape."""
+        return self.delay.at[publisher, node].get(mode="promise_in_bounds")
 
     def row(self, publisher: Array) -> Array:
         """Delays f32[N] in seconds of a block that node i32[] publishes."""

@@ -1,5 +1,7 @@
 """Networks of regions: nodes behind their own links, regions at given distances."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,11 +20,23 @@ class Regions:
     region: Array  # i32[N], below R
     up: Array  # f32[N], seconds that a block takes over its publisher's own link
     reach: Array  # f32[R, N], seconds from a region to a node: between the regions, over the node's link, verified
+    equidistant: ClassVar[bool] = False
 
     @property
     def count(self) -> int:
         """Number of nodes N."""
         return self.region.shape[-1]
+
+    @property
+    def longest(self) -> Array:
+        """f32[], seconds: no delay is longer."""
+        return self.up.max(axis=-1) + self.reach.max(axis=(-2, -1))
+
+    def between(self, publisher: Array, node: Array) -> Array:
+        """Delays f32[...] in seconds from publishers to nodes, indices of one shape."""
+        up, region = (of.at[publisher].get(mode="promise_in_bounds") for of in (self.up, self.region))
+        reach = self.reach.at[region, node].get(mode="promise_in_bounds")
+        return jnp.where(publisher == node, jnp.float32(0.0), up + reach)
 
     def row(self, publisher: Array) -> Array:
         """Delays f32[N] in seconds of a block that node i32[] publishes."""

@@ -12,6 +12,7 @@ import numpy as np
 from polejax import chain, checks, lanes
 from polejax.checks import Array
 from polejax.history import History, from_chain
+from polejax.memoryless import CACHED_CHAINS, as_history, blocks_in_flight, keep_chains, race_of
 from polejax.record import replace
 from polejax.scenario import Scenario, ready
 from polejax.simulate import check_key, whole_chain
@@ -31,6 +32,7 @@ def simulate_many(
     chains: int | None = None,
     devices: list[Any] | None = None,
     progress: Progress | None = None,
+    memoryless: bool = False,
 ) -> History:
     """Simulate one chain per key on all devices, any number of blocks, carrying only the unsettled suffix.
 
@@ -45,15 +47,24 @@ def simulate_many(
         (CPU), or all of a device's chains (GPU, TPU).
       devices: to split the seeds over; None: all local ones.
       progress: called with (blocks done, blocks in all) after every segment.
+      memoryless: draw the finds of all nodes as one process, as `simulate_memoryless` does: the same law and other
+        realisations, much faster for Proof of Work at constant power and difficulty; in one piece, without segments.
 
     Returns:
       `History` of NumPy arrays with leading axis S; [S, H] intervals and so on. Its `settled` marks whole heights.
 
     Raises:
-      ValueError: no keys, or a count below 1.
+      ValueError: no keys, a count below 1, or a scenario that is not memoryless if it is to be.
     """
     return start_many(
-        keys, scenario, num_blocks, segment=segment, chains=chains, devices=devices, progress=progress
+        keys,
+        scenario,
+        num_blocks,
+        segment=segment,
+        chains=chains,
+        devices=devices,
+        progress=progress,
+        memoryless=memoryless,
     ).history()
 
 
@@ -66,6 +77,7 @@ def start_many(
     chains: int | None = None,
     devices: list[Any] | None = None,
     progress: Progress | None = None,
+    memoryless: bool = False,
 ) -> "Running":
     """Begin what `simulate_many` does, and come back while the devices still compute.
 
@@ -77,12 +89,19 @@ def start_many(
     devices = devices or jax.local_devices()
     mechanism = scenario.mechanism
     share = -(-num_seeds // len(devices))
-    most = max(1, mechanism.cached_lanes // scenario.nodes.count) if devices[0].platform == "cpu" else share
+    cached = CACHED_CHAINS if memoryless else mechanism.cached_lanes // scenario.nodes.count
+    most = max(1, cached) if devices[0].platform == "cpu" else share
     turns = -(-share // checks.whole("chains", chains or most, low=1))
     chains = -(-share // turns)  # equal blocks, so that few chains are computed only to fill the last one
     keys = keys[np.minimum(np.arange(turns * chains * len(devices)), num_seeds - 1)]
-    scenario = ready(scenario)
     plan = _Plan(num_seeds, num_blocks, chains, tuple(devices), progress or (lambda done, total: None))
+    if memoryless:
+        play = _finds(num_blocks, blocks_in_flight(scenario), chains, plan.devices)
+        kept = play(keys, race_of(scenario))
+        history = as_history(jax.tree.map(np.asarray, kept), np.asarray(scenario.mechanism.work), np)
+        plan.report(num_blocks)
+        return Running(plan, plan.on_host(history))
+    scenario = ready(scenario)
     if num_blocks <= checks.whole("segment", segment or mechanism.segment, low=1):
         # One program: a block of chains writes and walks its rounds within the cache.
         return Running(plan, _whole(num_blocks, chains, plan.devices)(keys, scenario))
@@ -182,6 +201,12 @@ def _sharded(function: Any, chains: int, devices: tuple[Any, ...], replicated: t
 def _whole(num_blocks: int, chains: int, devices: tuple[Any, ...]) -> Any:
     play = functools.partial(whole_chain, num_blocks=num_blocks)
     return _sharded(play, chains, devices, (1,), 2)
+
+
+@functools.cache
+def _finds(num_blocks: int, in_flight: float, chains: int, devices: tuple[Any, ...]) -> Any:
+    play = functools.partial(keep_chains, num_blocks=num_blocks, in_flight=in_flight)
+    return lanes.sharded(play, chains, devices, (1,), 2)
 
 
 @functools.cache

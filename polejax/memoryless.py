@@ -1,0 +1,153 @@
+"""Proof of Work find by find: the finds of all nodes are one Poisson process, so a block costs two random numbers.
+
+Exponential work has no memory: whatever the nodes work on, somebody finds a block at the rate of all power over the
+difficulty, and the finder is a node with a probability in proportion to its power. So draw the gap to the next find and
+its finder, then let it build on the block that its finder follows: of the greatest height that it has heard of, the
+first heard. Only the last few blocks can matter, as older ones are known to all. The law is that of `polejax.chain`,
+where every node draws its own work at every height, forks and all; the numbers drawn are others (ours).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from polejax import checks, finds
+from polejax.alias import Alias, alias
+from polejax.checks import Array
+from polejax.difficulty import Fixed
+from polejax.election import FirstSeen
+from polejax.history import History
+from polejax.nodes import Nodes
+from polejax.pow import PoW
+from polejax.record import record
+from polejax.scenario import Scenario
+from polejax.simulate import check_key
+
+CACHED_CHAINS = 256  # that a CPU core advances in lockstep: fewer keep its vectors idle, more leave its cache
+
+
+def simulate_memoryless(key: Array, scenario: Scenario, num_blocks: int, *, in_flight: float | None = None) -> History:
+    """Simulate one chain of Proof of Work at constant power and difficulty, two random numbers a block.
+
+    Equal in law to `polejax.simulate`, with other realisations. Many chains are many times as fast together:
+    `polejax.simulate_many(keys, scenario, num_blocks, memoryless=True)`.
+
+    Args:
+      key: typed key (`jax.random.key`). Finders are drawn in the order of addresses, so that relabelling nodes relabels
+        the outcome; find e of the chain depends on the key and on e alone.
+      scenario: `PoW` on a clique, regions or a matrix, first seen, fixed difficulty, no adversary, at most 65,536 nodes
+        of known power. Work and delays may be swept with `jax.vmap`, if `in_flight` is given.
+      num_blocks: heights H above genesis; static.
+      in_flight: the most blocks that are found on average within the longest delay; static, as it decides how many of
+        the last blocks a finder chooses among and how many finds there is room for. None: worked out
+        (`blocks_in_flight`), which needs a scenario that is known when the function is traced. About 3 at most.
+
+    Returns:
+      `History` with canonical arrays [H], as of `polejax.simulate`. A chain that the room did not suffice for (once in
+      10^12 blocks; or always, if more are in flight than promised) has no settled height, and counts in no statistic.
+
+    Raises:
+      ValueError: a scenario that is not memoryless, or a count, a key or an `in_flight` out of range.
+
+    Source: superposition and marking of Poisson processes (Kingman 1993, Poisson Processes, chapters 2 and 5). The rest
+    is ours.
+    """
+    check_key(key, ndim=0)
+    num_blocks = checks.whole("num_blocks", num_blocks, low=1)
+    in_flight = blocks_in_flight(scenario) if in_flight is None else in_flight
+    kept = keep_chains(key[None], race_of(scenario), num_blocks, in_flight)
+    return as_history(jax.tree.map(lambda leaf: leaf[0], kept), jnp.asarray(scenario.mechanism.work), jnp)
+
+
+@record
+class Race:
+    """What is left of a memoryless scenario: one race of all nodes for the next find."""
+
+    finders: Alias
+    mean: Array  # f32[], seconds from find to find
+    network: Any
+
+
+def race_of(scenario: Scenario) -> Race:
+    """The race of all nodes; raises ValueError unless the scenario is memoryless and its power is known."""
+    check_memoryless(scenario)
+    finders = alias(scenario.nodes)
+    # In the order of addresses, as a sum depends on its order in the last bit.
+    power = np.asarray(scenario.nodes.power, np.float64)[np.argsort(scenario.nodes.address)].sum()
+    return Race(finders, scenario.mechanism.work * np.float32(1.0 / power), scenario.network)
+
+
+def keep_chains(keys: Array, race: Race, num_blocks: int, in_flight: float) -> finds.Kept:
+    """What is kept of one chain per key [L], in lockstep; see `simulate_memoryless`."""
+    room = finds.room_for(in_flight, num_blocks)
+    race = jax.tree.map(jnp.asarray, race)
+    found = finds.draw_finds(keys, race.finders, race.mean, room)
+    chosen = finds.choose(found, race.network, room)
+    ending = finds.end(found, chosen, race.network, room)
+    as_promised = race.network.longest <= race.mean * (room.in_flight * (1.0 + 1e-5))
+    settled = jnp.where(as_promised & chosen.sound, ending.settled, 0)
+    return finds.keep(found, chosen, ending._replace(settled=settled), race.network.count, room)
+
+
+def as_history(kept: finds.Kept, work: Array, xp: Any) -> History:
+    """The history of chains, any axes first, with the constants of Proof of Work; `xp` is NumPy or its JAX kin."""
+    shape = kept.interval.shape
+    heights = xp.arange(1, shape[-1] + 1, dtype=np.int32)
+    return History(
+        interval=kept.interval,
+        producer=kept.producer,
+        score=xp.broadcast_to(np.float32(1.0), shape),
+        difficulty=xp.broadcast_to(work, shape),
+        commitment=None,
+        tip=None,
+        settled=xp.broadcast_to(heights, shape) <= kept.settled[..., None],
+        published=kept.published,
+        published_by=kept.published_by,
+        fallback=xp.broadcast_to(np.bool_(False), shape),
+        useful=None,
+        computed=None,
+        learning=None,
+    )
+
+
+def check_memoryless(scenario: Scenario) -> None:
+    """Raise a ValueError that names the field and the remedy unless finds are a Poisson process with fixed delays."""
+
+    def wrong(field: str, needed: str, found: Any) -> ValueError:
+        return ValueError(
+            f"{field} must be {needed} to be memoryless, got {type(found).__name__}: use polejax.simulate"
+        )
+
+    if not isinstance(scenario.mechanism, PoW):
+        raise wrong("mechanism", "PoW", scenario.mechanism)
+    if not isinstance(scenario.nodes, Nodes):
+        raise wrong("nodes", "Nodes of constant power", scenario.nodes)
+    if not hasattr(scenario.network, "between"):
+        raise wrong("network", "a clique, regions or a matrix with fixed delays", scenario.network)
+    if not isinstance(scenario.election, FirstSeen):
+        raise wrong("election", "FirstSeen", scenario.election)
+    if not isinstance(scenario.difficulty, Fixed):
+        raise wrong("difficulty", "fixed", scenario.difficulty)
+    if scenario.adversary is not None:
+        raise wrong("adversary", "None", scenario.adversary)
+    if scenario.nodes.count > 2**16:
+        raise ValueError(f"nodes must number at most 65,536, got {scenario.nodes.count}: use polejax.simulate")
+
+
+def blocks_in_flight(scenario: Scenario) -> float:
+    """Blocks that are found on average within the longest delay, the largest of a scenario with swept fields.
+
+    Raises:
+      ValueError: the scenario is not memoryless, or is known only inside a transformation.
+    """
+    check_memoryless(scenario)
+    leaves = (scenario.mechanism.work, scenario.nodes.power, *jax.tree.leaves(scenario.network))
+    if any(checks.is_traced(leaf) for leaf in leaves):
+        raise ValueError(
+            "in_flight must be given where work, power or delays are traced, got None: "
+            "pass polejax.memoryless.blocks_in_flight of the scenario with the most"
+        )
+    rate = np.asarray(scenario.nodes.power, np.float64).sum(axis=-1).max() / np.min(scenario.mechanism.work)
+    return float(rate * np.max(scenario.network.longest))

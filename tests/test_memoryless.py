@@ -1,0 +1,283 @@
+"""Chains drawn find by find: of the same finds an event simulator makes the same blocks; the law is the rounds'."""
+
+import math
+
+import event_simulator
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from laws import assert_within, mean_and_error
+from scipy import stats
+from scripted import shortest_paths
+
+import polejax as pj
+from polejax import finds, memoryless
+from polejax.alias import alias
+from polejax.record import replace
+
+SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
+GRID = 2.0**-10  # seconds: times and delays below are multiples of it, so that sums in float32 are exact
+COARSE = 128  # in grid steps: delays are multiples of so many, and no two finds in reach of each other differ by one
+
+
+class Finding:
+    """Work that ends at a node's next find after it begins, whenever that is; for `event_simulator.run`."""
+
+    def __init__(self, times, heights):
+        self.times, self.heights = times, heights  # [N] lists of seconds
+
+    def __len__(self):
+        return self.heights
+
+    def __getitem__(self, _):
+        return [NextFind(times) for times in self.times]
+
+
+class NextFind:
+    def __init__(self, times):
+        self.times = times
+
+    def __truediv__(self, power):
+        return self
+
+    def __radd__(self, now):
+        later = np.searchsorted(self.times, now, side="right")
+        return self.times[later] if later < len(self.times) else math.inf
+
+
+def networks():
+    """A network of 5 nodes of each kind, delays in multiples of the coarse grid."""
+    random, step = np.random.default_rng(0), GRID * COARSE
+    hops = random.integers(1, 80, (5, 5)) * (1 - np.eye(5))
+    between = random.integers(20, 40, (3, 3)) * step
+    up, down = random.integers(0, 20, (2, 5)) * step
+    return [
+        pj.network.clique(5, 24 * step),
+        pj.network.from_matrix(shortest_paths(hops) * step),
+        pj.network.regions([0, 1, 2, 1, 0], between, up, down),
+    ]
+
+
+@pytest.mark.smoke
+@pytest.mark.device
+@pytest.mark.parametrize(("index", "interval"), [(0, 40.0), (1, 8.0), (2, 6.0)])
+def test_parents_and_histories_equal_the_event_simulators(index, interval):
+    network, heights, lanes = networks()[index], 90, 4
+    room = finds.room_for(float(np.max(network.longest)) / interval, heights)
+    random = np.random.default_rng(index)
+    # Times on the coarse grid, each moved by a number of fine steps of its own: nothing ever happens at the same time.
+    coarse = np.maximum(np.round(random.exponential(interval, (room.finds, lanes)) / (GRID * COARSE)), 0)
+    times = coarse.cumsum(axis=0) * COARSE * GRID + (1 + np.arange(room.finds))[:, None] * (GRID + COARSE * GRID)
+    gap = np.diff(times, axis=0, prepend=0.0)
+    finder = random.choice(5, (room.finds, lanes), p=[0.4, 0.3, 0.1, 0.1, 0.1])
+    found = finds.Finds(jnp.asarray(gap, jnp.float32), jnp.asarray(finder, jnp.uint16))
+
+    @jax.jit
+    def resolve(found, network):
+        chosen = finds.choose(found, network, room)
+        ending = finds.end(found, chosen, network, room)
+        return chosen, finds.keep(found, chosen, ending, 5, room)
+
+    chosen, kept = jax.device_get(resolve(found, jax.tree.map(jnp.asarray, network)))
+    assert chosen.sound.all()
+    delay = np.asarray(jax.vmap(jax.tree.map(jnp.asarray, network).row)(jnp.arange(5)), np.float64)
+    for lane in range(lanes):
+        own = [times[finder[:, lane] == node, lane] for node in range(5)]
+        expected = event_simulator.run(Finding(own, heights), [1.0] * 5, delay.tolist(), heights)
+        check_chain(expected, chosen, kept, times[:, lane], finder[:, lane], lane, heights)
+
+
+def check_chain(expected, chosen, kept, times, finder, lane, heights):
+    named = [(int(height), int(node)) for height, node in zip(chosen.height[:, lane], finder, strict=True)]
+    within = [find for find, block in enumerate(named) if block[0] <= heights]
+    assert {named[find]: times[find] for find in within} == {b: t for b, t in expected.published.items() if b[0] > 0}
+    assert len({named[find] for find in within}) == len(within)  # one block per height and node
+    for find in within:
+        parent = find - int(chosen.parent[find, lane])
+        assert (named[parent] if parent >= 0 else (0, -1)) == expected.parent[named[find]]
+    block, settled = expected.adopted[heights, 0], int(kept.settled[lane])
+    branches = {expected.adopted[heights, node] for node in range(5)}
+    for height in range(heights, 0, -1):
+        parent = expected.parent[block]
+        assert kept.producer[lane, height - 1] == block[1]
+        assert kept.interval[lane, height - 1] == expected.published[block] - expected.published[parent]
+        assert kept.published[lane, height - 1] == sum(other[0] == height for other in expected.published)
+        assert (height <= settled) == (len(branches) == 1)
+        branches, block = {expected.parent[branch] for branch in branches}, parent
+    by = [sum(0 < height <= settled and node == i for height, node in expected.published) for i in range(5)]
+    assert kept.published_by[lane].tolist() == by
+
+
+@pytest.fixture(scope="module")
+def both():
+    """Histories with many forks, drawn find by find and round by round."""
+    delays = shortest_paths(np.random.default_rng(0).uniform(20, 2000, (9, 9)) * (1 - np.eye(9)))
+    scenario = pj.Scenario(pj.nodes.from_shares(SHARES), pj.network.from_matrix(delays), pj.PoW(work=600.0))
+    keys = jax.random.split(jax.random.key(0), 1_024)
+    return [pj.simulate_many(keys, scenario, 128, memoryless=memoryless) for memoryless in (True, False)]
+
+
+def test_the_law_is_that_of_the_rounds(both):
+    def statistics(history):
+        """Of each seed, over its settled heights: every one a mean over blocks."""
+        settled = history.settled
+        count = np.maximum(settled.sum(axis=1), 1)[:, None]
+        beyond = np.minimum(history.published, 4)
+        shape = 5 * beyond[:, 1:] + beyond[:, :-1]  # forks of two heights in a row
+        again = history.producer[:, 1:] == history.producer[:, :-1]
+        x = history.interval / 600.0
+        columns = [
+            *(((history.producer == node) & settled).sum(axis=1) for node in range(9)),
+            *(((shape == cell) & settled[:, 1:]).sum(axis=1) for cell in np.unique(shape)),
+            *((again & (beyond[:, 1:] == forks) & settled[:, 1:]).sum(axis=1) for forks in range(1, 5)),
+            *(np.where(settled, x**power, 0.0).sum(axis=1) for power in (1, 2)),
+            np.where(settled[:, 1:], x[:, 1:] * x[:, :-1], 0.0).sum(axis=1),
+            np.where(settled, x * history.published, 0.0).sum(axis=1),
+            *history.published_by.T,
+        ]
+        return np.stack(columns, axis=1) / count, np.unique(shape).tolist()
+
+    (one, shapes), (two, others) = map(statistics, both)
+    assert shapes == others
+    (mean, error), (expected, expected_error) = mean_and_error(one), mean_and_error(two)
+    assert_within(mean, expected, np.hypot(error, expected_error))
+    thinned = [history.interval[:, 10:100:9].ravel() for history in both]
+    assert stats.ks_2samp(*thinned).pvalue > 1e-6
+    ends = [np.argmin(history.settled, axis=1) for history in both]  # first unsettled height, 0: none
+    assert stats.ks_2samp(*ends).pvalue > 1e-6
+
+
+@pytest.fixture(scope="module")
+def pools():
+    return pj.Scenario(pj.nodes.from_shares(SHARES), pj.network.clique(9, 60.0), pj.PoW(work=600.0))
+
+
+@pytest.fixture(scope="module")
+def history(pools):
+    return jax.device_get(pj.simulate_many(jax.random.split(jax.random.key(4), 5), pools, 100, memoryless=True))
+
+
+def assert_same(one, other):
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_chains_depend_on_their_key_alone(pools, history):
+    keys, seen = jax.random.split(jax.random.key(4), 5), []
+    cut = pj.simulate_many(
+        keys,
+        pools,
+        100,
+        chains=2,
+        devices=jax.devices()[:2],
+        progress=lambda *blocks: seen.append(blocks),
+        memoryless=True,
+    )
+    assert_same(cut, history)
+    assert seen == [(500, 500)]
+    # A longer run begins like a shorter one, and more room, by more than a mask's byte, makes no difference.
+    longer = pj.simulate_many(keys, pools, 170, memoryless=True)
+    roomy = jax.jit(jax.vmap(lambda key: pj.simulate_memoryless(key, pools, 100, in_flight=0.2)))(keys)
+    assert_same(roomy, history)
+    settled = np.asarray(history.settled)
+    assert settled[:, :95].all()
+    for field in ("interval", "producer", "published"):
+        np.testing.assert_array_equal(getattr(longer, field)[:, :100][settled], getattr(history, field)[settled])
+
+
+def test_relabelling_nodes_relabels_the_outcome(pools, history):
+    order = np.random.default_rng(1).permutation(9)
+    nodes = pj.nodes.Nodes(pools.nodes.power[order], pools.nodes.address[order])
+    scenario = pj.Scenario(nodes, pools.network, pools.mechanism)
+    relabelled = pj.simulate_many(jax.random.split(jax.random.key(4), 5), scenario, 100, memoryless=True)
+    rows = relabelled.settled & history.settled  # the last tip is that of another node
+    np.testing.assert_array_equal(order[relabelled.producer][rows], history.producer[rows])
+    np.testing.assert_array_equal(relabelled.interval[rows], history.interval[rows])
+
+
+def test_work_and_delay_sweep_without_a_second_compilation(pools):
+    traced = []
+
+    @jax.jit
+    def swept(key, work, seconds):
+        traced.append(1)
+        scenario = pj.Scenario(pools.nodes, pj.network.clique(9, seconds), pj.PoW(work))
+        return pj.simulate_memoryless(key, scenario, 40, in_flight=0.5)
+
+    key = jax.random.key(7)
+    short, long = swept(key, 600.0, 60.0), swept(key, 1200.0, 120.0)
+    assert len(traced) == 1
+    np.testing.assert_array_equal(long.interval, 2 * short.interval)
+    both = jax.vmap(lambda *of: swept(key, *of))(jnp.array([600.0, 1200.0]), jnp.array([60.0, 120.0]))
+    assert_same(jax.tree.map(lambda leaf: leaf[1], both), long)
+    # More in flight than promised: the room may be too small, so nothing counts.
+    assert not swept(key, 600.0, 301.0).settled.any()
+    assert swept(key, 600.0, 299.0).settled.any()
+
+
+def test_one_node_never_forks():
+    scenario = pj.Scenario(pj.nodes.equal(1), pj.network.instant(1), pj.PoW(50.0))
+    history = pj.simulate_many(jax.random.split(jax.random.key(5), 200), scenario, 100, memoryless=True)
+    assert history.settled.all()
+    assert (history.published == 1).all()
+    assert (history.published_by == 100).all()
+    assert stats.kstest(history.interval.ravel(), stats.expon(scale=50.0).cdf).pvalue > 1e-6
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        pj.nodes.equal(1),
+        pj.nodes.equal(1_000),
+        pj.nodes.from_shares(SHARES),
+        pj.nodes.zipf(500),
+        pj.nodes.lognormal(300, sigma=3.0),
+        pj.nodes.Nodes([1.0, 5.0, 2.0, 0.1], [7, 3, 9, 0]),
+    ],
+)
+def test_finders_are_drawn_in_proportion_to_power(nodes):
+    table = alias(nodes)
+    share, count = table.share / 2.0**32, nodes.count
+    first, second = table.nodes & 0xFFFF, table.nodes >> 16
+    drawn = (np.bincount(first, share, count) + np.bincount(second, 1 - share, count)) / count
+    wanted = nodes.power / nodes.power.sum(dtype=np.float64)
+    np.testing.assert_allclose(drawn, wanted, rtol=1e-6, atol=2.0**-32)
+    # Where in its column a word falls decides between the two nodes.
+    words = np.random.default_rng(0).integers(0, 2**32, 20_000, dtype=np.uint64)
+    column, place = words * count >> 32, words * count & 0xFFFFFFFF
+    expected = np.where(place < table.share[column], first[column], second[column])
+    np.testing.assert_array_equal(alias(nodes).of(jnp.asarray(words.astype(np.uint32))), expected)
+
+
+def test_what_is_not_memoryless_is_refused_by_name(pools):
+    key, count = jax.random.key(0), 9
+    refused = {
+        "mechanism": pj.HashedPoW(64.0),
+        "election": pj.BestInWindow(1.0),
+        "difficulty": pj.difficulty.bitcoin(),
+        "adversary": pj.adversary.withholding(pools.nodes, 5.0, [0]),
+        "nodes": pj.schedule.growth(pools.nodes, 0.01),
+        "network": pj.network.random_delays(pj.network.instant(count), pj.network.exponential_delay(1.0)),
+    }
+    for field, value in refused.items():
+        fields = {"nodes": pools.nodes, "network": pools.network, "mechanism": pools.mechanism, field: value}
+        with pytest.raises(ValueError, match=f"{field} must be .* to be memoryless.*: use polejax.simulate"):
+            pj.simulate_memoryless(key, pj.Scenario(**fields), 10)
+        with pytest.raises(ValueError, match=f"{field} must be .* to be memoryless"):
+            pj.simulate_many(key[None], pj.Scenario(**fields), 10, memoryless=True)
+    far = pj.Scenario(pools.nodes, pj.network.clique(9, 6000.0), pools.mechanism)
+    with pytest.raises(ValueError, match="in_flight must be at most about 3, got 10: shorten the delays"):
+        pj.simulate_memoryless(key, far, 10)
+    with pytest.raises(ValueError, match="in_flight must be given where work, power or delays are traced"):
+        jax.jit(lambda work: pj.simulate_memoryless(key, replace(pools, mechanism=pj.PoW(work)), 10))(600.0)
+    with pytest.raises(ValueError, match="power must be known where finders are drawn"):
+        jax.jit(lambda scenario: pj.simulate_memoryless(key, scenario, 10, in_flight=0.1))(pools)
+    with pytest.raises(ValueError, match="num_blocks must be at least 1, got 0"):
+        pj.simulate_memoryless(key, pools, 0)
+    with pytest.raises(ValueError, match="key must be a single key"):
+        pj.simulate_memoryless(key[None], pools, 10)
+    crowd = pj.Scenario(pj.nodes.equal(70_000), pj.network.instant(70_000), pools.mechanism)
+    with pytest.raises(ValueError, match="nodes must number at most 65,536, got 70000"):
+        memoryless.check_memoryless(crowd)
