@@ -158,7 +158,11 @@ class Robbed:
 
     hashes_tips: ClassVar[bool] = True
     segment: ClassVar[int] = PoLe.segment
-    cached_lanes: ClassVar[int] = PoLe.cached_lanes
+
+    @property
+    def cached_lanes(self) -> int:
+        """See `Mechanism.cached_lanes`."""
+        return self.mechanism.cached_lanes
 
     @property
     def initial_difficulty(self) -> Array:

@@ -99,7 +99,7 @@ def train(mechanism: Any, material: Material, training: Training, steps: int) ->
     """
     optimiser = mechanism.make_optimiser(mechanism.learning_rate)
     batches, nodes = material.inputs.shape[:2]
-    starts, width = _groups(nodes, _cached_networks(mechanism, material.inputs.shape[-1]))
+    starts, width = _groups(nodes, cached_networks(mechanism, material.inputs.shape[-1]))
 
     def loss(params: Any, inputs: Array, labels: Array) -> Array:
         return learners.cross_entropy(mechanism.learner.apply({"params": params}, inputs), labels)
@@ -145,8 +145,13 @@ def _groups(nodes: int, most: int) -> tuple[list[int], int]:
     return [min(group * width, nodes - width) for group in range(count)], width
 
 
-def _cached_networks(mechanism: Any, num_features: int) -> int:
-    """How many networks train in lockstep: all that a core's cache holds, or, on a GPU or TPU, any number."""
+def cached_networks(mechanism: Any, num_features: int) -> int:
+    """How many networks train in lockstep: as many as a core's cache holds, or, on a GPU or TPU, any number.
+
+    Args:
+      mechanism: a `PoLe`.
+      num_features: F, of a sample behind the layer.
+    """
     if jax.default_backend() != "cpu":
         return sys.maxsize
     return max(1, CACHE // learners.step_bytes(mechanism.learner, num_features, mechanism.batch_size))

@@ -64,7 +64,11 @@ class Mechanism(Protocol):
 
     hashes_tips: ClassVar[bool]  # whether views carry SHA-256 tips
     segment: ClassVar[int]  # heights that one compiled call plays at most: a call takes seconds, not minutes
-    cached_lanes: ClassVar[int]  # nodes of chains that a CPU core plays in lockstep, their data in its cache
+
+    @property
+    def cached_lanes(self) -> int:
+        """Nodes of chains that a CPU core plays in lockstep, their data in its cache."""
+        ...
 
     @property
     def initial_difficulty(self) -> Array:

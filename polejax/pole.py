@@ -82,7 +82,6 @@ class PoLe:
 
     hashes_tips: ClassVar[bool] = True
     segment: ClassVar[int] = 8
-    cached_lanes: ClassVar[int] = 16
 
     def __post_init__(self) -> None:
         check_rules(self)
@@ -105,6 +104,12 @@ class PoLe:
     def initial_difficulty(self) -> Array:
         """f32[], the accuracy threshold of the first block."""
         return self.threshold
+
+    @property
+    def cached_lanes(self) -> int:
+        """See `Mechanism.cached_lanes`: up to 16 small networks, a large one alone."""
+        width = self.sml.width(self.task.num_features) if self.sml else self.task.num_features
+        return min(16, learning.cached_networks(self, width))
 
     def layer_variables(self, tip: Array, address: Array) -> Any:
         """Variables of the Secure Mapping Layer for one tip u32[8] and address u32[]; empty without a layer."""

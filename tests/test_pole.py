@@ -261,6 +261,6 @@ def test_networks_that_train_in_groups_are_those_that_train_together(monkeypatch
         return jax.jit(run)(mechanism, keys, tips)
 
     together = trained()
-    monkeypatch.setattr(learning, "CACHE", 2 * learning.CACHE // learning._cached_networks(mechanism, 12))
-    assert learning._groups(5, learning._cached_networks(mechanism, 12)) == ([0, 2, 3], 2)
+    monkeypatch.setattr(learning, "CACHE", 2 * learning.CACHE // learning.cached_networks(mechanism, 12))
+    assert learning._groups(5, learning.cached_networks(mechanism, 12)) == ([0, 2, 3], 2)
     jax.tree.map(np.testing.assert_array_equal, trained(), together)
