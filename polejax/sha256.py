@@ -3,6 +3,7 @@
 A digest is u32[..., 8]: the big-endian words of its 32 bytes. Leading axes are independent messages.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -21,7 +22,7 @@ INITIAL = np.array(
 
 # FIPS 180-4, section 4.2.2: one word a round.
 # fmt: off
-_ROUND_CONSTANTS = np.array(
+ROUND_CONSTANTS = np.array(
     [
         0x428A2F98, 0x71374491, 0xB5C0FBCF, 0xE9B5DBA5, 0x3956C25B, 0x59F111F1, 0x923F82A4, 0xAB1C5ED5,
         0xD807AA98, 0x12835B01, 0x243185BE, 0x550C7DC3, 0x72BE5D74, 0x80DEB1FE, 0x9BDC06A7, 0xC19BF174,
@@ -61,7 +62,7 @@ def compress(state: Array, block: Array) -> jax.Array:
     """
     state, block = as_words("state", state, 8), as_words("block", block, 16)
     shape = jnp.broadcast_shapes(state.shape[:-1], block.shape[:-1])
-    return jnp.stack(_compress(_split(state, shape), _split(block, shape)), axis=-1)
+    return jnp.stack(compress_words(_split(state, shape), _split(block, shape)), axis=-1)
 
 
 def digest_words(message: Array) -> jax.Array:
@@ -86,10 +87,10 @@ def digest_words(message: Array) -> jax.Array:
     blocks = jnp.moveaxis(padded.reshape(*shape, -1, 16), (-2, -1), (0, 1))
     state = _split(INITIAL, tuple(shape))
     if blocks.shape[0] == 1:
-        state = _compress(state, tuple(blocks[0]))
+        state = compress_words(state, tuple(blocks[0]))
     else:
         state = _alike(state, blocks[0, 0])
-        state, _ = jax.lax.scan(lambda state, block: (_compress(state, tuple(block)), None), state, blocks)
+        state, _ = jax.lax.scan(lambda state, block: (compress_words(state, tuple(block)), None), state, blocks)
     return jnp.stack(state, axis=-1)
 
 
@@ -247,38 +248,55 @@ def _rotate(word: jax.Array, bits: int) -> jax.Array:
 _Words = tuple[jax.Array, ...]
 
 
+def advance(
+    state: _Words, schedule: _Words, constant: Array, once: Callable[[Array], Array] = lambda word: word
+) -> tuple[_Words, _Words]:
+    """Take one of the 64 rounds of SHA-256: 8 words of state, 16 of the schedule, all of one shape.
+
+    Args:
+      state: a to h, u32[...] each.
+      schedule: the next 16 words, u32[...] each.
+      constant: the round's, u32[].
+      once: makes sure that a word is computed once. XLA's fusions on a CPU have one result each, so the new a, which is
+        t1 + t2, and the new e, which is d + t1, would each compute t1; with e there, a needs only e - d for it.
+
+    FIPS 180-4, section 6.2.2, steps 1 and 3, in its notation.
+    """
+    a, b, c, d, e, f, g, h = state
+    w0, w1, w9, w14 = schedule[0], schedule[1], schedule[9], schedule[14]
+    choose = g ^ (e & (f ^ g))
+    majority = (a & b) | (c & (a | b))
+    t1 = h + (_rotate(e, 6) ^ _rotate(e, 11) ^ _rotate(e, 25)) + choose + constant + w0
+    t2 = (_rotate(a, 2) ^ _rotate(a, 13) ^ _rotate(a, 22)) + majority
+    new_e = once(d + t1)
+    sigma0 = _rotate(w1, 7) ^ _rotate(w1, 18) ^ (w1 >> 3)
+    sigma1 = _rotate(w14, 17) ^ _rotate(w14, 19) ^ (w14 >> 10)
+    return (new_e - d + t2, a, b, c, new_e, e, f, g), (*schedule[1:], w0 + sigma0 + w9 + sigma1)
+
+
 @jax.custom_batching.custom_vmap
-def _compress(state: _Words, block: _Words) -> _Words:
-    """Compress 8 arrays with 16 arrays, all of one shape (FIPS 180-4, section 6.2.2, in its notation)."""
+def compress_words(state: _Words, block: _Words) -> _Words:
+    """Mix a block, 16 arrays, into the state, 8 arrays, all of one shape: `compress` without stacking its words."""
 
     def step(carry: tuple[_Words, _Words], constant: jax.Array) -> tuple[tuple[_Words, _Words], None]:
-        (a, b, c, d, e, f, g, h), schedule = carry
-        w0, w1, w9, w14 = schedule[0], schedule[1], schedule[9], schedule[14]
-        choose = g ^ (e & (f ^ g))
-        majority = (a & b) | (c & (a | b))
-        t1 = h + (_rotate(e, 6) ^ _rotate(e, 11) ^ _rotate(e, 25)) + choose + constant + w0
-        t2 = (_rotate(a, 2) ^ _rotate(a, 13) ^ _rotate(a, 22)) + majority
-        sigma0 = _rotate(w1, 7) ^ _rotate(w1, 18) ^ (w1 >> 3)
-        sigma1 = _rotate(w14, 17) ^ _rotate(w14, 19) ^ (w14 >> 10)
-        schedule = (*schedule[1:], w0 + sigma0 + w9 + sigma1)
-        return ((t1 + t2, a, b, c, d + t1, e, f, g), schedule), None
+        return advance(*carry, constant, jax.lax.optimization_barrier), None
 
     shape = state[0].shape
     flat_state, flat_block = jax.tree.map(jnp.ravel, (state, block))
     carry = _alike(flat_state, flat_block[0]), _alike(flat_block, flat_state[0])
-    (mixed, _), _ = jax.lax.scan(step, carry, jnp.asarray(_ROUND_CONSTANTS), unroll=_UNROLL)
+    (mixed, _), _ = jax.lax.scan(step, carry, jnp.asarray(ROUND_CONSTANTS), unroll=_UNROLL)
     return tuple((after + before).reshape(shape) for after, before in zip(mixed, flat_state, strict=True))
 
 
-@_compress.def_vmap
+@compress_words.def_vmap
 def _compress_many(axis_size: int, batched: Any, state: _Words, block: _Words) -> tuple[_Words, Any]:
     # Left to itself, vmap gives the rounds two axes, and only a few lanes along the last one (the nodes): a third of
-    # the speed. Here the new axis reaches `_compress`, which merges all of them.
+    # the speed. Here the new axis reaches `compress_words`, which merges all of them.
     def lead(array: jax.Array, has_axis: bool) -> jax.Array:
         return array if has_axis else jnp.broadcast_to(array, (axis_size, *array.shape))
 
     state, block = jax.tree.map(lead, (state, block), tuple(batched))
-    return _compress(state, block), (True,) * 8
+    return compress_words(state, block), (True,) * 8
 
 
 def _alike(arrays: _Words, other: jax.Array) -> _Words:

@@ -5,6 +5,8 @@ if the 256-bit number its bytes spell, least significant byte first, is at most 
 may be traced.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 
@@ -106,13 +108,17 @@ def meets(digest: Array, target: Array) -> jax.Array:
     Raises:
       ValueError: not 8 uint32 words.
     """
-    number = sha256.reverse_bytes(sha256.as_words("digest", digest, 8))
-    target = sha256.as_words("target", target, 8)
-    shape = jnp.broadcast_shapes(number.shape, target.shape)
-    number, target = jnp.broadcast_to(number, shape), jnp.broadcast_to(target, shape)
-    at_most = jnp.ones(shape[:-1], dtype=bool)
-    for limb in reversed(range(8)):
-        mine, limit = number[..., limb], target[..., limb]
+    digest, target = sha256.as_words("digest", digest, 8), sha256.as_words("target", target, 8)
+    shape = jnp.broadcast_shapes(digest.shape, target.shape)
+    digest, target = jnp.broadcast_to(digest, shape), jnp.broadcast_to(target, shape)
+    return meets_words(tuple(digest[..., i] for i in range(8)), tuple(target[..., i] for i in range(8)))
+
+
+def meets_words(digest: Sequence[Array], target: Sequence[Array]) -> jax.Array:
+    """Say whether hashes win, as `meets`, given one array u32[...] for each of 8 words and of 8 limbs."""
+    at_most = jnp.bool_(True)
+    for word, limit in zip(digest, reversed(target), strict=True):  # the last word's last byte is the number's first
+        mine = sha256.swap_bytes(word)
         at_most = (mine < limit) | ((mine == limit) & at_most)
     return at_most
 

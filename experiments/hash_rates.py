@@ -1,0 +1,134 @@
+"""Double SHA-256 of 80-byte headers with varying nonces against hashlib and the machine's limit, in one run.
+
+    .venv/bin/python experiments/hash_rates.py [--quick]
+
+polejax searches from a midstate on every device; `hashlib` hashes whole headers in a plain Python loop, in one process
+and in one process a core. The limit is the rate of independent additions, exclusive ors and rotations of 32-bit words
+that stay in the processor's first cache; a double hash from a midstate needs, counted as FIPS 180-4 writes them, 2
+compressions of 64 rounds. Compile time apart.
+"""
+
+import argparse
+import functools
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from polejax import devices, header, lanes, nonces
+
+CHUNK, CHUNKS = 4_096, 256  # nonces at a time, and times, on every device
+CHAIN = 16  # independent steps of add, exclusive or and rotate, 5 operations each, on words of one read
+
+# A round: 6 rotates, 4 + 2 xors in the sums, 3 + 4 in choose and majority, 7 additions; a word of the schedule (48 of
+# them): 4 rotates, 2 shifts, 4 xors, 3 additions.
+OPERATIONS = 2 * (64 * (6 + 4 + 3 + 4 + 7) + 48 * (4 + 2 + 4 + 3))
+
+LOOP = """
+import hashlib, sys, time
+head, sha256, count = bytes(range(76)), hashlib.sha256, int(sys.argv[1])
+begin = time.perf_counter()
+for nonce in range(count):
+    sha256(sha256(head + nonce.to_bytes(4, "little")).digest()).digest()
+print(count / (time.perf_counter() - begin))
+"""
+
+
+def hashlib_rate(processes: int, count: int) -> float:
+    """Double hashes a second of plain Python loops, all processes together."""
+    command = [sys.executable, "-c", LOOP, str(count)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
+    return sum(float(process.communicate()[0]) for process in running)
+
+
+def median_time(run: Callable[[], Any], repeats: int) -> tuple[float, float]:
+    """Median seconds of a call, and how much longer the first took, which compiled."""
+    times = []
+    for _ in range(repeats + 1):
+        begin = time.perf_counter()
+        jax.block_until_ready(run())
+        times.append(time.perf_counter() - begin)
+    typical = statistics.median(times[1:])
+    return typical, max(0.0, times[0] - typical)
+
+
+def searching() -> Callable[[], Any]:
+    """A search on every device, as `HashedPoW` does it: chunk after chunk, keeping the least last word."""
+    count = len(jax.devices())
+    words = np.random.default_rng(0).integers(0, 2**32, (count, 20), dtype=np.uint32)
+
+    def block(midstate: Any, tail: Any) -> Any:
+        def step(least: Any, first: Any) -> tuple[Any, None]:
+            return jnp.minimum(least, nonces.digests(midstate, tail, first, CHUNK)[7].min(axis=1)), None
+
+        firsts = jnp.arange(CHUNKS, dtype=jnp.uint32) * jnp.uint32(CHUNK)
+        return jax.lax.scan(step, jnp.full(midstate.shape[0], 0xFFFFFFFF, jnp.uint32), firsts)[0]
+
+    compiled = lanes.sharded(block, 1, tuple(jax.devices()), (), 2)
+    return functools.partial(compiled, header.midstate(words[:, :16]), jnp.asarray(words[:, 16:19]))
+
+
+def integer_chain(steps: int = 4_096, width: int = 4_096) -> tuple[Callable[[], Any], float]:
+    """Additions, exclusive ors and rotates on every device, and how many operations that is."""
+    count = len(jax.devices())
+
+    def block(words: Any) -> Any:
+        def step(word: Any, constant: Any) -> tuple[Any, None]:
+            for _ in range(CHAIN):
+                word = (word + constant) ^ ((word >> 7) | (word << 25))
+            return word, None
+
+        return jax.lax.scan(step, words, jnp.arange(steps, dtype=jnp.uint32))[0]
+
+    words = jnp.arange(count * width, dtype=jnp.uint32).reshape(count, width)
+    # A rotate counts as one operation: that is what processors make of two shifts and an or.
+    return functools.partial(
+        lanes.sharded(block, 1, tuple(jax.devices()), (), 1), words
+    ), 3.0 * CHAIN * steps * count * width
+
+
+def rows(quick: bool = False) -> list[tuple[str, float, str]]:
+    """Measure everything: (label, value, note) of every measurement.
+
+    hashlib runs before and after polejax, so that what else the machine does falls on all alike.
+    """
+    repeats, count = (3, 300_000) if quick else (7, 1_000_000)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    loops = [(hashlib_rate(1, count), hashlib_rate(cores, count))]
+    run, operations = integer_chain()
+    limit = operations / median_time(run, repeats)[0]
+    seconds, compiling = median_time(searching(), repeats)
+    loops.append((hashlib_rate(1, count), hashlib_rate(cores, count)))
+    one, all_cores = np.mean(loops, axis=0).tolist()
+    rate = len(jax.devices()) * CHUNK * CHUNKS / seconds
+    return [
+        ("double SHA-256, polejax, hashes/s", rate, f"compile {compiling:.1f} s"),
+        ("double SHA-256, a hashlib loop, hashes/s", one, "one process"),
+        (f"double SHA-256, {cores} hashlib loops, hashes/s", all_cores, f"{cores} processes"),
+        ("polejax / a hashlib loop", rate / one, "at least 8"),
+        (f"polejax / {cores} hashlib loops", rate / all_cores, ""),
+        ("integer limit, 32-bit operations/s", limit, "add, xor, rotate on words in cache"),
+        ("polejax / integer limit", rate * OPERATIONS / limit, "at least 0.3 on a GPU"),
+    ]
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer repeats")
+    options = parser.parse_args()
+    devices.use_all_cores()
+    print({**devices.versions(), **devices.machine()})
+    for label, value, note in rows(options.quick):
+        print(f"{label:52} {value:16,.2f}   {note}")
+
+
+if __name__ == "__main__":
+    main()
