@@ -1,0 +1,162 @@
+"""Proof of Work find by find against its random numbers, an event loop in C++ and the rounds, as ratios in one run.
+
+    .venv/bin/python experiments/pow_rates.py [--quick]
+
+Every ratio is the median over turns in which each takes its turn, so that what else the machine does falls on all. Two
+draws a block: as `polejax.draw` makes them, in chunks and many chains at a time, an exponential and a uniform number
+added up and nothing else done with them, at the width that is fastest. The event loop is `event_loop.cpp` beside this
+file, compiled by the system's C++ compiler if there is one, one process per core.
+"""
+
+import argparse
+import functools
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import polejax as pj
+from polejax import devices, draw, lanes
+
+SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
+WORK, DELAY, BLOCKS = 600.0, 10.0, 1_000
+CHUNK = 64
+CELLS = 2**22  # nodes x heights x seeds of a run of rounds
+
+Row = tuple[str, float, str]
+Timed = Callable[[], float]  # makes a run, and returns its blocks a second
+
+
+def scenario_of(count: int) -> pj.Scenario:
+    """The nine miners, or as many equal ones, 10 s apart."""
+    nodes = pj.nodes.from_shares(SHARES) if count == len(SHARES) else pj.nodes.equal(count)
+    return pj.Scenario(nodes, pj.network.clique(count, DELAY), pj.PoW(WORK))
+
+
+def timed(run: Callable[[], Any], count: int) -> Timed:
+    """Time `run`, which makes `count` blocks, by the clock on the wall."""
+
+    def rate() -> float:
+        begin = time.perf_counter()
+        jax.block_until_ready(run())
+        return count / (time.perf_counter() - begin)
+
+    return rate
+
+
+def two_draws(seeds: int, width: int) -> Timed:
+    """Two random numbers a block, `width` chains in lockstep on every device."""
+
+    def block(keys: Any) -> Any:
+        def chunk(total: tuple[Any, Any], find: Any) -> tuple[tuple[Any, Any], None]:
+            words = jax.vmap(draw.two_words, (0, None))(keys, find)
+            return (total[0] + draw.exponential_of(words[..., 0]), total[1] + draw.uniform_of(words[..., 1])), None
+
+        nothing = jnp.zeros((2, width, CHUNK))
+        finds = jnp.arange(BLOCKS // CHUNK * CHUNK, dtype=jnp.uint32).reshape(-1, CHUNK)
+        total, _ = jax.lax.scan(chunk, (nothing[0], nothing[1]), finds)
+        return total[0].sum(axis=1), total[1].sum(axis=1)
+
+    compiled = lanes.sharded(block, width, tuple(jax.devices()), (), 1)
+    keys = jax.random.split(jax.random.key(0), seeds)
+    return timed(functools.partial(compiled, keys), seeds * (BLOCKS // CHUNK * CHUNK))
+
+
+def chains(count: int, seeds: int, blocks: int, memoryless: bool) -> Timed:
+    """Whole histories by `simulate_many`."""
+    keys, scenario = jax.random.split(jax.random.key(0), seeds), scenario_of(count)
+    return timed(lambda: pj.simulate_many(keys, scenario, blocks, memoryless=memoryless), seeds * blocks)
+
+
+def event_loop(folder: str) -> Callable[[int, int], Timed] | None:
+    """Compile the event loop; None where there is no compiler."""
+    compiler = os.environ.get("CXX") or shutil.which("c++")
+    if compiler is None:
+        return None
+    program, source = Path(folder) / "event_loop", Path(__file__).with_name("event_loop.cpp")
+    subprocess.run([compiler, "-O3", "-march=native", "-ffast-math", source, "-o", program], check=True)
+
+    def rate_of(count: int, seeds: int) -> Timed:
+        miners = SHARES if count == len(SHARES) else [count]
+
+        def rate() -> float:
+            share = seeds // len(jax.devices())
+            arguments = [str(value) for value in (share, BLOCKS, WORK, DELAY, *miners)]
+            running = [
+                subprocess.Popen([program, str(seed), *arguments], stdout=subprocess.PIPE, text=True)
+                for seed in range(len(jax.devices()))
+            ]
+            lines = [process.communicate()[0].split() for process in running]
+            return sum(share * BLOCKS / float(line[0]) for line in lines)  # each by its own clock, without its start
+
+        return rate
+
+    return rate_of
+
+
+def compiling(rate: Timed, count: int) -> float:
+    """Seconds that the first call takes beyond the second."""
+    begin = time.perf_counter()
+    rate()
+    first = time.perf_counter() - begin
+    return max(0.0, first - count / rate())
+
+
+def rows(quick: bool) -> list[Row]:
+    """Label, value and unit of everything measured: rates, ratios and seconds of compilation."""
+    turns, seeds = (5, 1_024) if quick else (15, 4_096)
+    widths = {width: two_draws(seeds, width) for width in (64, 128, 256, 512)}
+    best = max(widths, key=lambda width: (widths[width](), statistics.median(widths[width]() for _ in range(3)))[1])
+    found: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        loop = event_loop(folder)
+        for count in (9, 128, 1_000, 10_000):
+            played = max(len(jax.devices()), min(512, CELLS // (count * BLOCKS)))
+            blocks = max(1, min(BLOCKS, CELLS // (count * played)))
+            calls = {"find by find": chains(count, seeds, BLOCKS, True), "two draws a block": widths[best]}
+            calls["rounds"] = chains(count, played, blocks, False)
+            if loop is not None:
+                calls["C++ event loop"] = loop(count, seeds)
+            compiled = {
+                name: compiling(calls[name], size)
+                for name, size in (("find by find", seeds * BLOCKS), ("rounds", played * blocks))
+            }
+            rates = {name: [] for name in calls}  # type: dict[str, list[float]]
+            for _ in range(turns):
+                for name, call in calls.items():
+                    rates[name].append(call())
+            found += table(f"PoW, N = {count:,}", rates, compiled)
+    return found
+
+
+def table(label: str, rates: dict[str, list[float]], compiled: dict[str, float]) -> list[Row]:
+    """Medians over turns, of rates and of ratios."""
+    lines = [(f"{label}: {name}", statistics.median(of), "blocks/s") for name, of in rates.items()]
+    first = np.array(rates["find by find"])
+    others = {name: first / np.array(of) for name, of in rates.items() if name != "find by find"}
+    lines += [(f"{label}: find by find / {name}", float(np.median(ratio)), "ratio") for name, ratio in others.items()]
+    return lines + [(f"{label}: {name}, compilation", seconds, "s") for name, seconds in compiled.items()]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer turns and chains")
+    options = parser.parse_args()
+    devices.use_all_cores()
+    print({**devices.versions(), **devices.machine()})
+    for label, value, unit in rows(options.quick):
+        print(f"{label:64} {value:18,.2f} {unit}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
