@@ -147,30 +147,6 @@ def midstate(first: Array) -> jax.Array:
     return sha256.compress(sha256.INITIAL, first)
 
 
-def hash_nonces(midstate: Array, tail: Array, nonces: Array) -> jax.Array:
-    """Try nonces: the double SHA-256 of the same header with each of them, in two compressions a nonce.
-
-    On a CPU some 4,096 to 65,536 hashes at a time are fastest: a million leave its caches and take thrice as long each.
-
-    Args:
-      midstate: see `midstate`, u32[..., 8].
-      tail: the rest of the header before its nonce, u32[..., 3]: `pow_words(...)[..., 16:19]`.
-      nonces: the numbers, u32[..., C]; leading axes broadcast.
-
-    Returns:
-      `double_digest` of each header, u32[..., C, 8].
-
-    Raises:
-      ValueError: not of uint32, or not 8 and 3 words.
-    """
-    midstate = sha256.as_words("midstate", midstate, 8)[..., None, :]
-    tail = sha256.as_words("tail", tail, 3)[..., None, :]
-    nonce = sha256.swap_bytes(sha256.as_words("nonces", nonces))[..., None]
-    # 80 bytes of header: SHA-256's padding after its last 16 is the rest of a second block.
-    padding = np.array([0x80000000, *[0] * 10, 640], dtype=np.uint32)
-    return sha256.digest_words(sha256.compress(midstate, _join([tail, nonce, padding])))
-
-
 def _join(fields: list[Any]) -> jax.Array:
     shape = jnp.broadcast_shapes(*(field.shape[:-1] for field in fields))
     return jnp.concatenate([jnp.broadcast_to(field, (*shape, field.shape[-1])) for field in fields], axis=-1)
