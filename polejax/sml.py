@@ -86,12 +86,14 @@ class SecureMappingLayer(nn.Module):
         seed = sha256.digest_words(message)
         if self.law == "orthogonal":
             size = max(rows, columns)
-            entries = _orthogonal(seed, size)[:rows, :columns] * np.float32(math.sqrt(size))
+            numbers, unit = _orthogonal(seed, size)[:rows, :columns], math.sqrt(size) * 2.0**-_MIXINGS
         else:
-            entries = _entries(self.law, seed, rows * columns).reshape(rows, columns)
-        if self.fraction_bits is not None:
-            entries = _on_grid(entries, self.fraction_bits)
-        return {"sml": {"kernel": entries * _scale(rows)}}
+            numbers, unit = _numbers(self.law, seed, rows * columns)
+            numbers = numbers.reshape(rows, columns)
+        if self.fraction_bits is None:
+            # One product of exact numbers: two in a row are merged by some versions of XLA, and round otherwise.
+            return {"sml": {"kernel": numbers * np.float32(unit / math.sqrt(rows))}}
+        return {"sml": {"kernel": _on_grid(numbers * np.float32(unit), self.fraction_bits) * _scale(rows)}}
 
     def width(self, num_features: int) -> int:
         """Features of the layer's output for samples of D features, all patches' together.
@@ -160,24 +162,24 @@ def _underived(num_features: int) -> Array:
     )
 
 
-def _entries(law: str, seed: Array, count: int) -> Array:
-    """`count` numbers of variance 1, f32[count], from the stream behind `seed` u32[8]."""
+def _numbers(law: str, seed: Array, count: int) -> tuple[Array, float]:
+    """`count` exact numbers, f32[count], from the stream behind `seed` u32[8], and by what their mean square is 1."""
     if law == "rademacher":
         words = sha256.stream(seed, -(-count // 32))
         signs = (words[:, None] >> jnp.arange(32, dtype=jnp.uint32)[None]) & 1
-        return 1.0 - 2.0 * signs.reshape(-1)[:count].astype(jnp.float32)
+        return 1.0 - 2.0 * signs.reshape(-1)[:count].astype(jnp.float32), 1.0
     if law == "gaussian":
         words = sha256.stream(seed, -(-count // 2))
         halves = jnp.stack([words >> 16, words & 0xFFFF], axis=-1).reshape(-1)[:count]
-        return jnp.asarray(_normal_quantiles())[halves.astype(jnp.int32)]
-    parts = (sha256.stream(seed, count) >> 8).astype(jnp.float32) * jnp.float32(2.0**-24)
+        return jnp.asarray(_normal_quantiles())[halves.astype(jnp.int32)], 1.0
+    parts = (sha256.stream(seed, count) >> 8).astype(jnp.int32)  # of 2^24
     if law == "uniform":
-        return (parts - 0.5) * np.float32(math.sqrt(12.0))
-    return parts * np.float32(math.sqrt(3.0))
+        return (parts - 2**23).astype(jnp.float32), math.sqrt(12.0) * 2.0**-24
+    return parts.astype(jnp.float32), math.sqrt(3.0) * 2.0**-24
 
 
 def _orthogonal(seed: Array, size: int) -> Array:
-    """An orthogonal matrix f32[size, size], all entries multiples of 2^-16: orthogonal exactly, not to rounding (ours).
+    """2^16 times an orthogonal matrix, f32[size, size], in whole numbers: orthogonal exactly, not to rounding (ours).
 
     Sixteen times, rows are shuffled and signed by the stream behind `seed` u32[8] and each quadruple of them multiplied
     by the Hadamard matrix of order 4, whose half is orthogonal; up to three rows left over stay. Whole numbers
@@ -195,7 +197,7 @@ def _orthogonal(seed: Array, size: int) -> Array:
         return jnp.concatenate([*mixed, 2 * rows[4 * quadruples :]]), None
 
     rows = jax.lax.scan(mix, jnp.eye(size, dtype=jnp.int32), words)[0]
-    return rows.astype(jnp.float32) * np.float32(2.0**-_MIXINGS)
+    return rows.astype(jnp.float32)
 
 
 @functools.cache
