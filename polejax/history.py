@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from polejax.chain import Canonical, Round
 from polejax.checks import Array
 from polejax.mechanism import Learning
-from polejax.record import record
+from polejax.record import record, replace
 
 
 @record
@@ -50,6 +50,10 @@ def from_chain(
     """History of one chain's H heights from the walk back along its rounds; `keep_rounds` keeps the [H, N] records."""
     blocks, heights = canonical.blocks, canonical.producer.shape
     constant = jnp.broadcast_to(scenario.mechanism.initial_difficulty, heights)
+    recall = getattr(scenario.mechanism, "recall", None)
+    if recall is not None:
+        blocks = recall(blocks, constant if blocks.difficulty is None else blocks.difficulty, rounds.fallback)
+        rounds = _recalled(recall, rounds, constant) if keep_rounds else rounds
     return History(
         interval=blocks.interval,
         producer=canonical.producer,
@@ -67,3 +71,11 @@ def from_chain(
         taken=blocks.taken,
         rounds=rounds if keep_rounds else None,
     )
+
+
+def _recalled(recall: Any, rounds: Round, constant: Array) -> Round:
+    """Rounds [H, N] of a mechanism that has kept its claims brief, with what they stand for."""
+    shape = rounds.source.shape
+    difficulty = rounds.blocks.difficulty
+    difficulty = jnp.broadcast_to(constant[:, None], shape) if difficulty is None else difficulty
+    return replace(rounds, blocks=recall(rounds.blocks, difficulty, jnp.broadcast_to(rounds.fallback[:, None], shape)))

@@ -17,14 +17,12 @@ from polejax.rounding import rounded
 
 @record
 class Passage:
-    """How far curves get at a threshold; leading axes of the curves, [B] or [N]."""
+    """Where the curves of a bank pass, worked out before the first round; what is None is not asked for."""
 
-    made: Array  # i32, evaluations up to and with the first valid claim, or all K where there is none
-    finished: Array  # bool, there is one
-    accuracy: Array  # f32, fraction: validation accuracy at the last of them
-    score: Array  # f32, fraction: test accuracy then
-    rejected: Array  # i32, how many of them made claims that verification turned down
-    turned_down: Array  # bool[..., K], which
+    made: Array | None  # i32[B], evaluations up to and with the first valid claim at the fixed threshold; -K: none of K
+    claims: Array | None  # i32[B, K], how many of the evaluations up to each one are at or above the fixed threshold
+    reach: Array | None  # f32[B, K], the highest threshold that a curve passes at one of the evaluations up to each one
+    highest: Array | None  # f32[B, K], its highest validation accuracy up to each one
 
 
 @record
@@ -41,7 +39,7 @@ class Replay:
     Args:
       bank: `Bank` of learning curves, see `polejax.learning_curves`.
       threshold, accept, margin, deadline, jitter, verification, fallback: as in `PoLe`.
-      passage: ready-made from the others when a simulation begins (`prepare`); leave it out.
+      passage, brief: made from the others when a simulation begins (`prepare`, `keep_brief`); leave them out.
 
     Raises:
       ValueError: a number out of range, an unknown fallback, or a bank that is none.
@@ -58,6 +56,7 @@ class Replay:
     verification: Array = 0.0
     fallback: str = static(default="best")
     passage: Passage | None = None
+    brief: bool = static(default=False)
 
     hashes_tips: ClassVar[bool] = False
     segment: ClassVar[int] = 4096
@@ -76,24 +75,59 @@ class Replay:
         """f32[], the accuracy threshold of the first block."""
         return self.threshold
 
-    def prepare(self, difficulty_is_fixed: bool) -> "Replay":
-        """The same mechanism, knowing where each curve passes the threshold if that is the same in all rounds."""
-        if not difficulty_is_fixed:
-            return replace(self, passage=None)
-        return replace(self, passage=self._pass(self.bank.validation, self.bank.test, self.threshold))
+    @property
+    def scored(self) -> bool:
+        """Whether claims' scores go on record at once."""
+        return not self.brief
 
-    def _pass(self, validation: Array, test: Array, threshold: Array) -> Passage:
-        """Where curves f32[..., K] pass thresholds f32[] or f32[..., 1]."""
-        num = validation.shape[-1]
-        claims = validation >= threshold
-        valid = claims & self.accepts(test, threshold)  # type: ignore[misc]
-        index = jax.lax.broadcasted_iota(jnp.int32, validation.shape, validation.ndim - 1)
-        made = jnp.where(valid, index + 1, num).min(axis=-1)  # as argmax, but XLA vectorises it
-        here = index + 1 == made[..., None]
-        accuracy, score = (jnp.where(here, curves, 0.0).sum(axis=-1) for curves in (validation, test))
-        turned_down = claims & ~valid & (index < made[..., None])
-        rejected = turned_down.sum(axis=-1, dtype=jnp.int32)
-        return Passage(made, valid.any(axis=-1), accuracy, score, rejected, turned_down)
+    def keep_brief(self) -> "Replay":
+        """The same mechanism, whose claims' `learning` is where on which curve a node ended, for `recall` to look up.
+
+        Of N claims a round one becomes canonical, and writing all of them out costs as much as the race.
+        """
+        return replace(self, brief=True)
+
+    def prepare(self, difficulty_is_fixed: bool) -> "Replay":
+        """The same mechanism, knowing where its curves pass the threshold, or any."""
+        bank, num = self.bank, self.bank.num_evaluations
+        if not difficulty_is_fixed:
+            reach = jax.lax.cummax(self._passes(bank.validation, bank.test), axis=1)
+            highest = jax.lax.cummax(bank.validation, axis=1)
+            return replace(self, passage=Passage(None, None, reach, highest))
+        claims = bank.validation >= self.threshold
+        valid = claims & self.accepts(bank.test, self.threshold)  # type: ignore[misc]
+        number = jax.lax.broadcasted_iota(jnp.int32, valid.shape, valid.ndim - 1) + 1
+        made = jnp.where(valid, number, num).min(axis=-1)
+        made = jnp.where(valid.any(axis=-1), made, -num)
+        return replace(self, passage=Passage(made, claims.cumsum(axis=-1, dtype=jnp.int32), None, None))
+
+    def _passes(self, validation: Array, test: Array) -> Array:
+        """The highest threshold f32[..., K] at which each evaluation is a claim that verifiers accept."""
+        if self.accept is not None:
+            return jnp.where(self.accepts(test, self.threshold), validation, -jnp.inf)  # type: ignore[misc]
+        # The largest number that `accepts` accepts, to the last bit: next to what it would be without rounding.
+        near = test + self.margin
+        highest = jnp.nextafter(near, jnp.float32(-jnp.inf))
+        for candidate in (near, jnp.nextafter(near, jnp.float32(jnp.inf))):
+            highest = jnp.where(self.accepts(test, candidate), candidate, highest)  # type: ignore[misc]
+        return jnp.minimum(validation, highest)
+
+    def _first_claims(self, curve: Array, difficulty: Array) -> tuple[Array, Array]:
+        """Evaluations i32[N] that nodes make on curves i32[N], and whether the last of them gives a valid claim."""
+        num, passage = self.bank.num_evaluations, self.passage
+        if passage is not None and passage.made is not None:
+            made = passage.made[curve]
+            return jnp.abs(made), made > 0
+        if passage is None:
+            rows = jax.lax.cummax(self._passes(self.bank.validation[curve], self.bank.test[curve]), axis=1)
+            below = (rows < difficulty[:, None]).sum(axis=1, dtype=jnp.int32)
+        else:
+            assert passage.reach is not None
+            below = jnp.zeros_like(curve)
+            for step in reversed([2**power for power in range(num.bit_length())]):  # search by halves
+                reach = _at(passage.reach, curve, jnp.minimum(below + step, num) - 1)
+                below = jnp.where((below + step <= num) & (reach < difficulty), below + step, below)
+        return jnp.minimum(below + 1, num), below < num
 
     def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
         """Claims of nodes that repeat a drawn curve each, work f32[N] in steps; see `Mechanism.race`."""
@@ -101,83 +135,118 @@ class Replay:
         curve = (words[..., 0] % jnp.uint32(self.bank.num_curves)).astype(jnp.int32)
         slowness = draw.lognormal_of(words[..., 1], self.jitter)
         chunk = nodes.seconds(rounded(self.bank.evaluate_every * slowness))  # s between a node's evaluations
-        if self.passage is None:
-            difficulty = views.difficulty[:, None]
-            passage = self._pass(self.bank.validation[curve], self.bank.test[curve], difficulty)
-            rows = jnp.arange(nodes.count, dtype=jnp.int32)
-        else:
-            passage, rows = self.passage, curve
+        difficulty = self._difficulty(views.difficulty)
+        made, finished = self._first_claims(curve, difficulty)
         # One of three ways to the same law, by what the fields ask for: the same for all chains unless they are swept.
         way = jnp.where(self.verification > 0.0, 2, jnp.where(jnp.isinf(self.deadline), 0, 1))
         ways = [self._to_the_end, self._to_the_deadline, self._with_rejections]
-        run = jax.lax.switch(way, ways, passage, rows, curve, chunk)
-        fallback = ~run.finished.any()
-        chosen, ends = fall_back(self, views.start, run.elapsed, run.accuracy, nodes.address)
-        score = jnp.where(fallback, 0.0, run.score) if self.fallback == "empty" else run.score
+        made, finished, elapsed, accuracy = jax.lax.switch(way, ways, curve, made, finished, chunk, difficulty)
+        fallback = ~finished.any()
+        place = curve * self.bank.num_evaluations + made - 1
+        chosen, ends = fall_back(self, views.start, elapsed, accuracy, nodes.address)
         return Claims(
-            work=jnp.where(fallback, ends, run.elapsed) * nodes.power,
-            score=score,
-            valid=jnp.where(fallback, chosen, run.finished),
+            work=jnp.where(fallback, ends, elapsed) * nodes.power,
+            score=self._score(place, fallback),
+            valid=jnp.where(fallback, chosen, finished),
             fallback=fallback,
-            learning=Learning(
-                run.accuracy,
-                run.rejected,
-                self.bank.diverged[curve],
-                jnp.zeros((nodes.count, 0)),
-                None if self.bank.holdout is None else self.bank.holdout[curve, run.made - 1],
-            ),
+            learning=place if self.brief else self._look_up(place, difficulty),  # type: ignore[arg-type]
         )
 
-    def _to_the_end(self, passage: Passage, rows: Array, curve: Array, chunk: Array) -> "_Run":
+    def recall(self, blocks: Any, difficulty: Array, fallback: Array) -> Any:
+        """Blocks, leaves [H, ...], with the scores and the learning that brief claims stand for.
+
+        Args:
+          blocks: `polejax.chain.Blocks` that were made from claims.
+          difficulty: f32, as many axes as the blocks have, what each met.
+          fallback: bool, likewise, whether nobody finished.
+        """
+        if not self.brief:
+            return blocks
+        place = blocks.learning
+        told = self._look_up(place, self._difficulty(difficulty))
+        return replace(blocks, score=self._score(place, fallback), learning=told)
+
+    def _difficulty(self, difficulty: Array) -> Array:
+        """What curves must pass: `difficulty` f32[...], or the threshold that they were prepared for."""
+        is_fixed = self.passage is not None and self.passage.made is not None
+        return jnp.broadcast_to(self.threshold, difficulty.shape) if is_fixed else difficulty
+
+    def _score(self, place: Array, fallback: Array) -> Array:
+        score = self.bank.test.reshape(-1)[place]
+        return jnp.where(fallback, 0.0, score) if self.fallback == "empty" else score
+
+    def _look_up(self, place: Array, difficulty: Array) -> Learning:
+        """What is on record of nodes that ended at places i32[...] of the bank, counted through curve after curve."""
+        bank, num = self.bank, self.bank.num_evaluations
+        curve, last = place // num, place % num
+        claimed = bank.validation.reshape(-1)[place]
+        if self.passage is not None and self.passage.claims is not None:
+            claims = self.passage.claims.reshape(-1)[place]
+        else:
+            claims = self._claims(curve, last, difficulty)
+        accepted = self.accepts(bank.test.reshape(-1)[place], difficulty)  # type: ignore[misc]
+        return Learning(
+            claimed,
+            claims - ((claimed >= difficulty) & accepted).astype(jnp.int32),
+            bank.diverged[curve],
+            jnp.zeros((*place.shape, 0)),
+            None if bank.holdout is None else bank.holdout.reshape(-1)[place],
+        )
+
+    def _claims(self, curve: Array, last: Array, difficulty: Array) -> Array:
+        """How many evaluations i32[...] of curves are at or above thresholds, up to and with the `last`, from 0."""
+        validation = self.bank.validation
+        if self.passage is None or self.passage.highest is None:
+            before = jnp.arange(validation.shape[1], dtype=jnp.int32) <= last[..., None]
+            return ((validation[curve] >= difficulty[..., None]) & before).sum(axis=-1, dtype=jnp.int32)
+        highest = self.passage.highest
+
+        def more(state: tuple[Array, Array]) -> Array:
+            place, _ = state
+            return ((place >= 0) & (_at(highest, curve, place) >= difficulty)).any()
+
+        def back(state: tuple[Array, Array]) -> tuple[Array, Array]:
+            place, count = state
+            claims = (place >= 0) & (_at(validation, curve, place) >= difficulty)
+            return place - 1, count + claims.astype(jnp.int32)
+
+        # Nearly all claims are accepted, so few steps back lead to where no claim was made before.
+        return jax.lax.while_loop(more, back, (last, jnp.zeros_like(last)))[1]
+
+    def _to_the_end(self, curve: Array, made: Array, finished: Array, chunk: Array, _: Array) -> tuple[Array, ...]:
         """What nodes do that have no deadline and pay nothing for claims turned down."""
-        made = passage.made[rows]
         elapsed = rounded(made.astype(jnp.float32) * chunk)
-        return _Run(
-            passage.finished[rows], elapsed, passage.accuracy[rows], passage.score[rows], passage.rejected[rows], made
-        )
+        return made, finished, elapsed, self.bank.validation[:, -1][curve]  # of those that did not finish
 
-    def _to_the_deadline(self, passage: Passage, rows: Array, curve: Array, chunk: Array) -> "_Run":
+    def _to_the_deadline(self, curve: Array, made: Array, finished: Array, chunk: Array, _: Array) -> tuple[Array, ...]:
         """The same where a node gives up when its next evaluation, from the second on, would be beyond the deadline."""
         most = jnp.clip(jnp.floor(self.deadline / chunk), 1.0, float(self.bank.num_evaluations)).astype(jnp.int32)
-        made = jnp.minimum(passage.made[rows], most)
-        elapsed = rounded(made.astype(jnp.float32) * chunk)
-        finished = passage.finished[rows] & (made == passage.made[rows])
-        return self._run(passage, rows, curve, made, finished, elapsed)
+        some = jnp.minimum(made, most)
+        elapsed = rounded(some.astype(jnp.float32) * chunk)
+        return some, finished & (some == made), elapsed, _at(self.bank.validation, curve, some - 1)
 
-    def _with_rejections(self, passage: Passage, rows: Array, curve: Array, chunk: Array) -> "_Run":
+    def _with_rejections(
+        self, curve: Array, made: Array, finished: Array, chunk: Array, difficulty: Array
+    ) -> tuple[Array, ...]:
         """The same where, besides, each claim turned down costs all nodes that still race one verification."""
+        claims = self.bank.validation[curve] >= difficulty[:, None]
 
         def evaluate(index: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
-            made, elapsed, racing = state
+            some, elapsed, racing = state
             elapsed = jnp.where(racing, elapsed + chunk, elapsed)
-            valid = passage.finished[rows] & (passage.made[rows] == index + 1)
-            turned_down = racing & passage.turned_down[rows, index]
+            valid = finished & (made == index + 1)
+            turned_down = racing & claims[:, index] & ~valid
             lost = rounded(self.verification * turned_down.sum().astype(jnp.float32))
             elapsed = jnp.where(racing & ~valid, elapsed + lost, elapsed)
-            made = jnp.where(racing, index + 1, made)
+            some = jnp.where(racing, index + 1, some)
             racing = racing & ~valid & (elapsed + chunk <= self.deadline)
-            return made, elapsed, racing
+            return some, elapsed, racing
 
-        state = (jnp.zeros_like(rows), jnp.zeros_like(chunk), jnp.ones(chunk.shape, bool))
-        made, elapsed, _ = jax.lax.fori_loop(0, self.bank.num_evaluations, evaluate, state)
-        finished = passage.finished[rows] & (made == passage.made[rows])
-        return self._run(passage, rows, curve, made, finished, elapsed)
-
-    def _run(self, passage: Passage, rows: Array, curve: Array, made: Array, finished: Array, elapsed: Array) -> "_Run":
-        last = made - 1
-        accuracy, score = self.bank.validation[curve, last], self.bank.test[curve, last]
-        before = jnp.arange(self.bank.num_evaluations, dtype=jnp.int32)[None] < made[:, None]
-        rejected = (passage.turned_down[rows] & before).sum(axis=-1, dtype=jnp.int32)
-        return _Run(finished, elapsed, accuracy, score, rejected, made)
+        state = (jnp.zeros_like(made), jnp.zeros_like(chunk), jnp.ones(chunk.shape, bool))
+        some, elapsed, _ = jax.lax.fori_loop(0, self.bank.num_evaluations, evaluate, state)
+        return some, finished & (some == made), elapsed, _at(self.bank.validation, curve, some - 1)
 
 
-@record
-class _Run:
-    """How the nodes' training went; leading axis N."""
-
-    finished: Array  # bool[N]: holds a valid claim
-    elapsed: Array  # f32[N], s since the node's start
-    accuracy: Array  # f32[N], validation accuracy at its last evaluation
-    score: Array  # f32[N], test accuracy then
-    rejected: Array  # i32[N], claims turned down
-    made: Array  # i32[N], evaluations
+def _at(curves: Array, curve: Array, evaluation: Array) -> Array:
+    """Entries [...] of curves [B, K]: indices of one axis are read twice as fast as of two."""
+    return curves.reshape(-1)[curve * curves.shape[1] + evaluation]

@@ -44,12 +44,16 @@ class Scenario:
 def ready(scenario: Scenario) -> Scenario:
     """The scenario as rounds use it: its adversary at work, leaves JAX arrays, what its mechanism works out once made.
 
-    A mechanism may have a method `prepare(difficulty_is_fixed: bool) -> Mechanism`, called before the first round.
+    A mechanism may have a method `prepare(difficulty_is_fixed: bool) -> Mechanism`, called before the first round; and
+    `keep_brief() -> Mechanism`, the same whose claims are brief, with `recall` to make history of them
+    (`polejax.replay`), called unless another mechanism is around it.
     """
     if scenario.adversary is not None:
         scenario = scenario.adversary.enter(scenario)
     scenario = jax.tree.map(jnp.asarray, scenario)
-    prepare = getattr(scenario.mechanism, "prepare", None)
-    if prepare is None:
-        return scenario
-    return replace(scenario, mechanism=prepare(isinstance(scenario.difficulty, Fixed)))
+    mechanism = scenario.mechanism
+    if hasattr(mechanism, "prepare"):
+        mechanism = mechanism.prepare(isinstance(scenario.difficulty, Fixed))
+    if hasattr(mechanism, "keep_brief"):
+        mechanism = mechanism.keep_brief()
+    return replace(scenario, mechanism=mechanism)

@@ -37,7 +37,10 @@ def test_equal_in_law_to_live_training(bank, rules):
     one, other = pj.summarise(lived), pj.summarise(replayed)
     for name in ("stale_per_block", "fallback_share", "rejected_per_block", "win_share", "score"):
         first, second = getattr(one, name), getattr(other, name)
-        assert_within(first.value - second.value, 0.0, np.maximum((first.high - first.low) / 4, 1e-9), sigmas=4.0)
+        # A few rare events tell little of their own error: the many replayed ones foretell it.
+        foretold = (second.high - second.low) / 4 * np.sqrt(other.num_blocks / one.num_blocks)
+        error = np.maximum.reduce([(first.high - first.low) / 4, foretold, np.full_like(foretold, 1e-9)])
+        assert_within(first.value - second.value, 0.0, error, sigmas=4.0)
     # The rules must bite, or this compares nothing.
     assert rules != "plain" or 0.02 < other.stale_per_block.value
     assert rules != "strict" or (other.rejected_per_block.value > 0.5 and 0.1 < other.fallback_share.value < 0.9)
