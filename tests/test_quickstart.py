@@ -1,9 +1,11 @@
 """The Colab notebook is its script, asks for a TPU, and runs from top to bottom."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
+PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 SCRIPT = Path(__file__).parent.parent / "experiments" / "quickstart.py"
 SMALL = """
 LIVE_SEEDS, LIVE_BLOCKS = 2, 2
@@ -30,7 +32,11 @@ def test_the_notebook_is_its_script(notebook):
         (cell.cell_type, cell.source) for cell in notebook.cells
     ]
     assert notebook.metadata["accelerator"] == "TPU"
-    assert "colab.research.google.com/github/" in notebook.cells[0].source
+    repository = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+    path = repository.removeprefix("https://github.com/")
+    assert f"colab.research.google.com/github/{path}/blob/main/experiments/quickstart.ipynb" in notebook.cells[0].source
+    (install,) = [cell.source for cell in notebook.cells if "install" in cell.metadata.get("tags", [])]
+    assert f'"git+{repository}"' in install
     assert not any(cell.get("outputs") for cell in notebook.cells)
 
 
