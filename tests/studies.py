@@ -62,6 +62,18 @@ def run_as(out, rank, port):
     run(out)
 
 
+def peaks(out, *seeds):
+    """Print this process's peak memory, MB, after studies of so many seeds in shards of 256, one after the other."""
+    import resource
+
+    import polejax as pj
+
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    for count in seeds:
+        pj.study(scenarios()[0], count, 250, f"{out}-{count}", records="chains", seeds_per_shard=256)
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, flush=True)
+
+
 if __name__ == "__main__":
     command, out, *numbers = sys.argv[1:]
-    {"kill": kill_often, "rank": run_as}[command](out, *map(int, numbers))
+    {"kill": kill_often, "rank": run_as, "peaks": peaks}[command](out, *map(int, numbers))

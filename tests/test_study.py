@@ -246,6 +246,50 @@ def test_a_full_disk_and_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     one_line(error, "cannot write", "Not a directory", "choose another folder")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no getrusage")
+def test_memory_does_not_grow_with_the_seeds(tmp_path):
+    """Blocks of eight times as many seeds would take 47 MB more."""
+    few, many = map(float, spawn("peaks", tmp_path / "study", 1_024, 8_192).communicate(timeout=300)[0].split())
+    assert many - few < 16
+
+
+def test_a_read_only_folder(tmp_path, monkeypatch):
+    """A folder that turns read-only under way, as a remounted disk does, and one that was so from the start."""
+    out = str(tmp_path / "study")
+    small(out, num_seeds=5)
+    before = parts(out)
+    os.unlink(os.path.join(out, "parts", sorted(before)[-1]))
+    real = open
+
+    def read_only(path, mode="r", *rest, **options):
+        if set(mode) & set("wax+") and str(path).startswith(str(tmp_path)) and not str(path).endswith("lock-0"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return real(path, mode, *rest, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", read_only)
+        with pytest.raises(pj.StudyError) as error:
+            small(out)
+        one_line(error, out, "cannot write", "Read-only file system", "what is finished is kept")
+        with pytest.raises(pj.StudyError) as error:
+            small(tmp_path / "new")
+        one_line(error, str(tmp_path / "new"), "Read-only file system", "choose another folder")
+    assert parts(out).keys() == set(sorted(before)[:-1])
+    for name in parts(out):
+        np.testing.assert_array_equal(parts(out)[name]["interval"], before[name]["interval"])
+    assert small(out).complete
+    if os.name == "posix" and os.geteuid() != 0:  # nothing is closed to root
+        os.chmod(out, 0o555)
+        try:
+            assert pj.open_study(out).complete  # reading needs no leave to write
+            os.chmod(os.path.join(out, "lock-0"), 0o444)
+            with pytest.raises(pj.StudyError) as error:
+                small(out, num_blocks=4)
+            one_line(error, out, "Permission denied", "choose another folder")
+        finally:
+            os.chmod(out, 0o755)
+
+
 def test_chains_alone_give_the_same_estimates(tmp_path):
     """Without its blocks a study summarises and compares as with them, whatever the shards."""
     nodes, network = pj.nodes.from_shares([5, 3, 2]), pj.network.clique(3, seconds=60.0)
