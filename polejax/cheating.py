@@ -115,6 +115,9 @@ class LiveTheft:
     A thief begins from that model in place of fresh weights, measures it behind its own layer at the first evaluation
     as everyone does, claims it if it passes, and else trains on. At the first height there is nothing to steal.
 
+    On CPUs, give `simulate_many` a single device (`devices=jax.devices()[:1]`) if `change` decomposes matrices, as
+    re-basing does: LAPACK's calls from programs of several CPU devices wait for each other for ever (jax 0.10.1).
+
     Args:
       plays: bool[N], which nodes steal.
       change: static; how they carry the model over: a pure function of (mechanism, params, old layer, new layer) of one
