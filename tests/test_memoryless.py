@@ -109,6 +109,18 @@ def check_chain(expected, chosen, kept, times, finder, lane, heights):
     assert kept.published_by[lane].tolist() == by
 
 
+def test_too_little_room_is_known():
+    network = jax.tree.map(jnp.asarray, pj.network.clique(9, 10.0))
+    gap = jnp.full((64, 2), 11.0).at[20:24, 1].set(1.0)  # five finds in flight at once, in the second chain
+    found = finds.Finds(gap, jnp.asarray(np.arange(64)[:, None] % 9 + np.zeros((1, 2)), jnp.uint16))
+    for recent, sound in ((4, [True, False]), (6, [True, True])):
+        assert finds.choose(found, network, finds.Room(0.0, 50, recent, 64)).sound.tolist() == sound
+    # Height 64 is reached by the last find: there may be others of that height to come.
+    for heights, settled in ((63, 63), (64, 0)):
+        room = finds.Room(0.0, heights, 6, 64)
+        assert finds.end(found, finds.choose(found, network, room), network, room).settled[0] == settled
+
+
 @pytest.fixture(scope="module")
 def both():
     """Histories with many forks, drawn find by find and round by round."""
