@@ -8,7 +8,7 @@ import argparse
 import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import event_loop
@@ -75,6 +75,32 @@ def networks() -> list[tuple[str, Any]]:
     return listed + [(f"regions {count}", pj.network.internet(count)) for count in (16, 128, 1_000, 10_000)]
 
 
+def measured(cells: int, lanes: int) -> Iterator[tuple[str, float, float, float, float]]:
+    """Of each network: its name, ns of the random numbers and of the round, blocks a second, the event loop's."""
+    if jax.default_backend() == "cpu" and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    for name, network in networks():
+        nodes = pj.nodes.equal(network.count)
+        keys = jax.random.split(jax.random.key(0), max(1, lanes // network.count))
+        num_blocks = max(1, cells // (network.count * keys.shape[0]))
+        played_cells = network.count * keys.shape[0] * num_blocks
+        scenario = pj.Scenario(nodes, network, pj.PoW(WORK))
+        drawn, played = seconds_of(random_numbers(keys, nodes, num_blocks), rounds(keys, scenario, num_blocks))
+        rate = keys.shape[0] * num_blocks / played
+        yield name, drawn / played_cells * 1e9, played / played_cells * 1e9, rate, event_rate(network)
+
+
+def rows(quick: bool = False) -> list[tuple[str, float, str]]:
+    """(label, value, note) of every network's round against its random numbers and against the event loop."""
+    found = []
+    for name, drawn, played, rate, loop in measured(250_000 if quick else 1_000_000, 1_024):
+        found += [
+            (f"{name}: a round / its random numbers", played / drawn, "at most 2"),
+            (f"{name}: blocks/s / event loop in NumPy", rate / loop, f"{rate:,.0f} blocks/s on one core"),
+        ]
+    return found
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -83,24 +109,11 @@ def main() -> None:
         "--lanes", type=int, default=1_024, help="nodes x seeds that advance together, as PoW's default"
     )
     settings = parser.parse_args()
-    if jax.default_backend() == "cpu" and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     print(f"{jax.devices()[0].device_kind}; {settings.lanes} nodes x seeds at a time; ns per node and height")
     print(f"{'network':<14}{'random':>8}{'round':>8}{'ratio':>7}{'blocks/s':>12}{'event loop':>12}{'times':>8}")
-    for name, network in networks():
-        nodes = pj.nodes.equal(network.count)
-        keys = jax.random.split(jax.random.key(0), max(1, settings.lanes // network.count))
-        num_blocks = max(1, settings.cells // (network.count * keys.shape[0]))
-        cells = network.count * keys.shape[0] * num_blocks
-        scenario = pj.Scenario(nodes, network, pj.PoW(WORK))
-        drawn, played = seconds_of(random_numbers(keys, nodes, num_blocks), rounds(keys, scenario, num_blocks))
-        rate = keys.shape[0] * num_blocks / played
-        loop = event_rate(network)
-        print(
-            f"{name:<14}{drawn / cells * 1e9:>8.2f}{played / cells * 1e9:>8.2f}{played / drawn:>7.2f}"
-            f"{rate:>12,.0f}{loop:>12,.1f}{rate / loop:>8.0f}",
-            flush=True,
-        )
+    for name, drawn, played, rate, loop in measured(settings.cells, settings.lanes):
+        ratios = f"{played / drawn:>7.2f}{rate:>12,.0f}{loop:>12,.1f}{rate / loop:>8.0f}"
+        print(f"{name:<14}{drawn:>8.2f}{played:>8.2f}{ratios}", flush=True)
 
 
 def event_rate(network: Any) -> float:

@@ -1,118 +1,77 @@
-"""Rates of training and of racing, as ratios measured in one run against named baselines; compile time apart.
+"""Every rate that polejax is chosen by, as ratios measured in one run against named baselines; compile time apart.
 
-    .venv/bin/python experiments/throughput.py [--quick]
+    .venv/bin/python experiments/throughput.py [--quick] [--only NAME ...] [--torch-python PATH]
 
-Baselines: plain `jit(vmap(scan))` on one XLA device, training the same networks as anyone would write it; drawing the
-random numbers of a PoW race and doing nothing with them; importing jax, flax and optax.
+Each part runs in a process of its own, one after the other; the whole table is printed and written into
+experiments/README.md, with the machine, the versions, the command and the date. Measure on an idle machine.
 """
 
 import argparse
+import datetime
 import functools
 import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 import polejax as pj
-from polejax import devices, draw, lanes, learning
-from polejax.scenario import ready
+from polejax import devices, draw, lanes
 
-LANES, STEPS = 1_024, 100
+HERE = Path(__file__).resolve().parent
+Row = tuple[str, float, str]  # what, how much, and what it should be or is beside
 
 
-def measure(label, run, count, repeats):
-    """Median rate of `run`, which does `count` units of work; the first call is reported apart."""
-    begin = time.perf_counter()
-    jax.block_until_ready(run())
-    first = time.perf_counter() - begin
-    seconds = []
-    for _ in range(repeats):
+def median_rate(run: Callable[[], Any], count: float, repeats: int) -> tuple[float, float]:
+    """Median rate of `run`, which does `count` units of work, and how much longer the first call took (s)."""
+    times = []
+    for _ in range(repeats + 1):
         begin = time.perf_counter()
         jax.block_until_ready(run())
-        seconds.append(time.perf_counter() - begin)
-    rate = count / statistics.median(seconds)
-    spread = (max(seconds) - min(seconds)) / statistics.median(seconds)
-    compiling = max(0.0, first - statistics.median(seconds))
-    print(f"{label:58} {rate:14,.0f} /s   spread {spread:4.0%}   compile {compiling:5.1f} s", flush=True)
-    return rate
+        times.append(time.perf_counter() - begin)
+    typical = statistics.median(times[1:])
+    return count / typical, max(0.0, times[0] - typical)
 
 
-def plain_training(repeats):
-    """Networks of 64-32-10 units behind a frozen 64 x 64 layer, batch 32, as plain `jit(vmap(scan))`."""
-    task = jax.tree.map(jnp.asarray, pj.tasks.digits())
-    learner = pj.learners.MultilayerPerceptron((32,), 10)
-    keys = jax.random.split(jax.random.key(0), LANES)
-
-    def train(key):
-        begin, layer_key, batches = jax.random.split(key, 3)
-        layer = jax.random.normal(layer_key, (64, 64)) / 8
-        params = learner.init(begin, jnp.zeros((1, 64)))
-
-        def loss(params, inputs, labels):
-            logits = learner.apply(params, inputs @ layer)
-            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-
-        def step(params, key):
-            chosen = jax.random.randint(key, (32,), 0, 1_000)
-            gradient = jax.grad(loss)(params, task.train_inputs[chosen], task.train_labels[chosen])
-            return jax.tree.map(lambda p, g: p - 0.1 * g, params, gradient), None
-
-        return jax.lax.scan(step, params, jax.random.split(batches, STEPS))[0]
-
-    compiled = jax.jit(jax.vmap(train))
-    return measure("training, plain jit(vmap(scan)), one XLA device", lambda: compiled(keys), LANES * STEPS, repeats)
-
-
-def blocked_training(repeats):
-    """The same training as polejax's rounds do it, layers and shuffles derived and data mapped inside."""
-    pole = pj.PoLe(pj.tasks.digits(), make_optimiser=optax.sgd, learning_rate=0.1)
-    mechanism = ready(pj.Scenario(pj.nodes.equal(1), pj.network.instant(1), pole)).mechanism
-    keys = jax.random.split(jax.random.key(0), LANES)
-    tips = jax.random.bits(jax.random.key(1), (LANES, 8), jnp.uint32)
-
-    def block(keys, tips, mechanism):
-        material = learning.prepare(mechanism, keys, tips, jnp.arange(keys.shape[0], dtype=jnp.uint32))
-        return learning.train(mechanism, material, learning.begin(mechanism, keys, material), STEPS).params
-
-    compiled = lanes.sharded(block, mechanism.cached_lanes, tuple(jax.devices()), (2,), 3)
-    return measure(
-        "training, lanes in blocks over devices (preparation incl.)",
-        lambda: compiled(keys, tips, mechanism),
-        LANES * STEPS,
-        repeats,
-    )
-
-
-def live_rounds(repeats, blocks):
+def live_rounds(quick: bool) -> list[Row]:
     """Whole PoLe rounds: preparation, training, evaluation, early stopping, verification, headers."""
     scenario = pj.Scenario(pj.nodes.equal(16, total=16.0), pj.network.clique(16, 2.0), pj.PoLe(pj.tasks.digits()))
-    keys = jax.random.split(jax.random.key(0), 16)
+    keys, blocks = jax.random.split(jax.random.key(0), 16), 8 if quick else 16
     history = pj.simulate_many(keys, scenario, blocks)
     steps = float(history.computed.sum(dtype=np.float64))
-    rate = measure(
-        "live PoLe rounds, lane-steps (all included)",
-        lambda: pj.simulate_many(keys, scenario, blocks).interval,
-        steps,
-        repeats,
-    )
-    return rate, float(history.useful.sum(dtype=np.float64)) / steps
+    rate, compiling = median_rate(lambda: pj.simulate_many(keys, scenario, blocks).interval, steps, 3)
+    return [
+        ("lane-steps/s, everything included", rate, f"compile {compiling:.1f} s"),
+        ("blocks/s of 16 nodes", rate * keys.size * blocks / steps, ""),
+        ("useful share of lane-steps", float(history.useful.sum(dtype=np.float64)) / steps, "at least 0.85"),
+    ]
 
 
-def races(count, repeats, blocks=2_000, seeds=512):
-    """PoW with delay and forks, and its random numbers alone, blocks a second."""
+def races(quick: bool) -> list[Row]:
+    """PoW round by round, one random number per node and height, against those numbers alone."""
+    found: list[Row] = []
+    for count in (9, 16):
+        found += _races(count, 3 if quick else 7)
+    return found
+
+
+def _races(count: int, repeats: int, blocks: int = 2_000, seeds: int = 512) -> list[Row]:
     shares = [30, 29, 12, 11, 8, 5, 3, 1, 1] if count == 9 else np.ones(count)
     scenario = pj.Scenario(pj.nodes.from_shares(shares), pj.network.clique(count, 10.0), pj.PoW(600.0))
     keys = jax.random.split(jax.random.key(0), seeds)
     address = jnp.arange(count, dtype=jnp.uint32)
 
-    def numbers(key):
-        def draw_height(total, height):
+    def numbers(key: Any) -> Any:
+        def draw_height(total: Any, height: Any) -> tuple[Any, None]:
             return total + draw.exponential(jax.random.fold_in(key, height), address), None
 
         return jax.lax.scan(draw_height, jnp.zeros(count), jnp.arange(blocks))[0]
@@ -120,51 +79,112 @@ def races(count, repeats, blocks=2_000, seeds=512):
     alone = 0.0
     for chains in (32, 64, 128, 256):  # the baseline at its best
         compiled = lanes.sharded(lanes.each(numbers, chains, (), 1), chains, tuple(jax.devices()), (), 1)
-        label = f"PoW's random numbers alone, N = {count}, {chains} chains in lockstep"
-        alone = max(alone, measure(label, functools.partial(compiled, keys), seeds * blocks, repeats))
-    raced = measure(
-        f"PoW with delay and forks, N = {count}",
-        lambda: pj.simulate_many(keys, scenario, blocks).interval,
-        seeds * blocks,
-        repeats,
+        alone = max(alone, median_rate(functools.partial(compiled, keys), seeds * blocks, repeats)[0])
+    raced, compiling = median_rate(lambda: pj.simulate_many(keys, scenario, blocks).interval, seeds * blocks, repeats)
+    return [
+        (f"N = {count}: blocks/s with delay and forks", raced, f"compile {compiling:.1f} s"),
+        (f"N = {count}: / its random numbers alone", raced / alone, "at least 0.5"),
+    ]
+
+
+def first_results(quick: bool) -> list[Row]:
+    """The main job from a fresh process: when it first says something, when a figure is there, what compiling took."""
+    with tempfile.TemporaryDirectory() as folder:
+        begin, wall = time.perf_counter(), time.time()
+        command = [sys.executable, "-m", "polejax", "compare", "--out", folder, *(["--blocks", "8"] if quick else [])]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as job:
+            assert job.stdout is not None
+            job.stdout.readline()
+            first, output = time.perf_counter() - begin, job.stdout.read()
+        drawn = min(path.stat().st_mtime for path in (Path(folder) / "figures").iterdir()) - wall
+    compiling = output.strip().rsplit("compiling: ", 1)[-1]
+    return [
+        ("`polejax compare`: first progress, s", first, "at most 10"),
+        ("`polejax compare`: first figure, s", drawn, f"at most 90; of which compiling: {compiling}"),
+        *_imports(),
+    ]
+
+
+def _imports() -> list[Row]:
+    def seconds(statement: str) -> float:
+        code = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
+        return statistics.median(float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(5))
+
+    base = seconds("import jax, flax, optax, flax.linen")
+    added = seconds("import jax, flax, optax, flax.linen, polejax") - base
+    return [("`import polejax` adds, s", added, f"at most 0.5; jax, flax, optax take {base:.2f} s")]
+
+
+PARTS = {  # name: title, module, function
+    "training": ("Training, against plain XLA, PyTorch and the largest product", "training_rates", "rows"),
+    "live": ("Live rounds of Proof of Learning", "throughput", "live_rounds"),
+    "pow": ("Proof of Work find by find", "pow_rates", "rows"),
+    "races": ("Proof of Work round by round", "throughput", "races"),
+    "rounds": ("Rounds on networks (one core)", "rounds", "rows"),
+    "hashes": ("Real hashing", "hash_rates", "rows"),
+    "studies": ("Banks, replay and studies", "studies", "rows"),
+    "first": ("First results", "throughput", "first_results"),
+}
+
+
+def measure(name: str, quick: bool, torch: str | None) -> list[Row]:
+    """Rows of one part, from a process of its own."""
+    _, module, function = PARTS[name]
+    options = [f"quick={quick}", *([f"torch={torch!r}"] if name == "training" else [])]
+    cores = "" if name == "rounds" else "devices.use_all_cores(); "
+    code = (
+        f"import json; from polejax import devices; {cores}import {module} as part; "
+        f"rows = part.{function}({', '.join(options)}); print(); print(json.dumps(rows))"
     )
-    return raced / alone
+    output = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(HERE)},
+    ).stdout
+    return [(str(label), float(value), str(note)) for label, value, note in json.loads(output.splitlines()[-1])]
 
 
-def import_time(statement):
-    """Median seconds of an import in a fresh interpreter."""
-    code = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
-    return statistics.median(float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(5))
+def table(name: str, rows: list[Row]) -> list[str]:
+    """A part in Markdown."""
+    lines = ["", f"### {PARTS[name][0]}", "", "| | measured | |", "|---|---:|---|"]
+    return lines + [f"| {label} | {_digits(value)} | {note} |" for label, value, note in rows]
 
 
-def main():
-    """Measure everything and print the table of ratios."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer repeats")
-    parser.add_argument("--plain", action="store_true", help="only the plain baseline, in this process")
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def write(tables: list[str], arguments: list[str]) -> None:
+    """Put the tables under the README's last heading, with what they were measured on and how."""
+    page = HERE / "README.md"
+    head = page.read_text().split("## Measured\n")[0]
+    about = {**devices.versions(), **devices.machine()}
+    words = ", ".join(
+        f"{name} {value}" for name, value in about.items() if name not in ("matplotlib", "xarray", "tyro")
+    )
+    command = " ".join(["python experiments/throughput.py", *arguments])
+    when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    page.write_text("\n".join([f"{head}## Measured", "", f"{when}, `{command}`; {words}.", *tables, ""]))
+
+
+def main() -> None:
+    """Measure everything, print it, and write it down."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer repeats; the README is left as it is")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="parts to measure; the README is left as it is")
+    parser.add_argument("--torch-python", help="a Python that has torch (this one, if it has)")
     options = parser.parse_args()
-    repeats = 3 if options.quick else 7
-    if options.plain:
-        print(json.dumps(plain_training(repeats)))
-        return
     devices.use_all_cores()
-    print({**devices.versions(), **devices.machine()})
-    output = subprocess.check_output(
-        [sys.executable, __file__, "--plain", *(["--quick"] if options.quick else [])], text=True
-    )
-    line, plain = output.strip().rsplit("\n", 1)
-    print(line)
-    blocked = blocked_training(repeats)
-    live, useful = live_rounds(min(repeats, 3), 8 if options.quick else 16)
-    nine, sixteen = races(9, repeats), races(16, repeats)
-    base = import_time("import jax, flax, optax, flax.linen")
-    added = import_time("import jax, flax, optax, flax.linen, polejax") - base
-    print(f"\nblocked training / plain            {blocked / float(plain):6.2f}   (at least 1.5)")
-    print(f"live rounds / plain                 {live / float(plain):6.2f}")
-    print(f"useful share of lane-steps          {useful:6.2f}   (at least 0.7)")
-    print(f"PoW / its random numbers, N = 9     {nine:6.2f}   (at least 0.5)")
-    print(f"PoW / its random numbers, N = 16    {sixteen:6.2f}   (at least 0.5)")
-    print(f"import polejax adds                 {added:6.2f} s (at most 0.5; jax, flax, optax take {base:.2f} s)")
+    tables = []
+    for name in options.only or PARTS:
+        begin = time.perf_counter()
+        lines = table(name, measure(name, options.quick, options.torch_python))
+        tables += lines
+        print("\n".join(lines), f"\n({time.perf_counter() - begin:.0f} s)", flush=True)
+    if not options.quick and not options.only:
+        write(tables, [])
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import linen as nn
 
 import polejax as pj
 from polejax import devices, lanes, learners, learning
@@ -98,19 +99,44 @@ def task_of(network: Network) -> Any:
     return pj.tasks.from_arrays(images, labels, fractions=(0.8, 0.1, 0.1))
 
 
+class PlainPerceptron(nn.Module):
+    """A perceptron of Flax's own layers."""
+
+    hidden: int
+
+    @nn.compact
+    def __call__(self, inputs: Any) -> Any:
+        """Return logits f32[M, 10]."""
+        return nn.Dense(10)(nn.relu(nn.Dense(self.hidden)(inputs)))
+
+
+class PlainConvolutional(nn.Module):
+    """The small convolutional network of Flax's own layers."""
+
+    @nn.compact
+    def __call__(self, inputs: Any) -> Any:
+        """Return logits f32[M, 10]."""
+        image = inputs.reshape(-1, 28, 28, 1)
+        for channels in (8, 16):
+            image = nn.max_pool(nn.relu(nn.Conv(channels, (3, 3))(image)), (2, 2), (2, 2))
+        return nn.Dense(10)(image.reshape(image.shape[0], -1))
+
+
 def plain(network: Network) -> Callable[[], Any]:
-    """Training as anyone would write it: `jit(vmap(scan))`, the layer in every step."""
+    """Training as anyone would write it: `jit(vmap(scan))` over Flax's layers, the frozen one in every step."""
+    learner = getattr(network.learner, "hidden", None)
+    learner = PlainPerceptron(*learner) if learner else PlainConvolutional()
     task = jax.tree.map(jnp.asarray, task_of(network))
     inputs, labels = task.train_inputs, task.train_labels
     keys = jax.random.split(jax.random.key(0), network.lanes)
 
     def train(key: Any) -> Any:
         begin, layer_key, batches = jax.random.split(key, 3)
-        params = network.learner.init(begin, inputs[:1])
+        params = learner.init(begin, inputs[:1])
         layer = jax.random.normal(layer_key, (network.features,) * 2) / network.features**0.5
 
         def loss(params: Any, inputs: Any, labels: Any) -> Any:
-            logits = network.learner.apply(params, inputs @ layer if network.layered else inputs)
+            logits = learner.apply(params, inputs @ layer if network.layered else inputs)
             return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
         def step(params: Any, key: Any) -> Any:

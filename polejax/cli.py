@@ -143,7 +143,8 @@ def _run_compare(settings: comparison.Settings) -> int:
     figures = [path for path in paths if path.suffix == ".png"]
     console.print(f"results  {paths[0]}\nsummary  {paths[1]}")
     console.print(f"figures  {figures[0].parent}: {', '.join(path.stem for path in figures)} (PDF, PNG, CSV)")
-    console.print(f"took     {time.perf_counter() - begun:.0f} s")
+    parts = ", ".join(f"{label} {seconds:.1f} s" for label, seconds in outcome.compiling.items())
+    console.print(f"took     {time.perf_counter() - begun:.0f} s, of which compiling: {parts}")
     return 0
 
 

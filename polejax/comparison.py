@@ -10,7 +10,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from polejax import checks, difficulty, learning, network, nodes, readers, shards, tasks
+from polejax import checks, difficulty, learning, network, nodes, readers, shards, tasks, timing
 from polejax.describe import as_text, describe
 from polejax.history import History
 from polejax.learners import ConvolutionalNetwork, MultilayerPerceptron
@@ -91,6 +91,7 @@ class Outcome:
     scenarios: Mapping[str, Scenario]
     summaries: Mapping[str, Summary]
     seconds: Mapping[str, float]  # spent in each part, compilation included
+    compiling: Mapping[str, float]  # of these, tracing and compiling
 
 
 def run(settings: Settings, report: Report) -> Outcome:
@@ -107,12 +108,13 @@ def run(settings: Settings, report: Report) -> Outcome:
     keys = shards.seed_keys(checks.whole("seed", settings.seed, high=2**32 - 1), 0, count)
     num_blocks = checks.whole("blocks", settings.blocks, low=1)
     learned = pole_scenario(settings)
-    seconds = {}
+    seconds, compiling = {}, {}
 
     def timed(label: str, work: Callable[[], Any]) -> Any:
         begun = time.perf_counter()
-        result = work()
-        seconds[label] = time.perf_counter() - begun
+        with timing.compilation() as counter:
+            result = work()
+        seconds[label], compiling[label] = time.perf_counter() - begun, counter.seconds
         return result
 
     def chains(label: str, scenario: Scenario) -> History:
@@ -128,7 +130,7 @@ def run(settings: Settings, report: Report) -> Outcome:
     histories = {"PoW": chains("PoW", raced), "PoLe": pole}
     scenarios = {"PoW": raced, "PoLe": learned}
     summaries = {label: summarise(history, scenarios[label].nodes) for label, history in histories.items()}
-    return Outcome(histories, scenarios, summaries, seconds)
+    return Outcome(histories, scenarios, summaries, seconds, compiling)
 
 
 def pole_scenario(settings: Settings) -> Scenario:
@@ -250,6 +252,7 @@ def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
         "versions": devices.versions(),
         "machine": devices.machine(),
         "seconds": {**outcome.seconds, "in all": seconds},
+        "seconds of compiling": dict(outcome.compiling),
     }
     summary = {label: as_dict(summary) for label, summary in outcome.summaries.items()}
     summary["PoLe against PoW"] = as_dict(compare(outcome.histories["PoLe"], outcome.histories["PoW"]))
