@@ -1,0 +1,114 @@
+"""What studies cost, as ratios measured in one run, compile time apart: `python experiments/studies.py`.
+
+Banks beside live training that goes on to the same number of steps; replayed rounds beside Proof of Work's; the share
+of a study's wall time in which its compiled programs run. The calls to be compared take turns; rates of the first two
+are per second of one core, where the platform can (Linux).
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import jax
+import numpy as np
+from rounds import seconds_of
+
+import polejax as pj
+from polejax import devices
+
+STEPS, LANES, REPEATS = 400, 16, 5
+
+
+def banks(bank_rounds):
+    """Training steps a second of a bank, of live rounds that never stop early, and of rounds as they are."""
+    task = pj.tasks.digits()
+
+    def live(**rules):
+        mechanism = pj.PoLe(task, max_steps=STEPS, **rules)
+        scenario = pj.Scenario(pj.nodes.equal(LANES, total=LANES), pj.network.instant(LANES), mechanism)
+        return lambda: pj.simulate_many(jax.random.split(jax.random.key(0), 1), scenario, bank_rounds).computed
+
+    pole = pj.PoLe(task)
+    points = STEPS // pole.evaluate_every
+    calls = {
+        "bank": lambda: (
+            pj.learning_curves(jax.random.key(0), pole, LANES * bank_rounds, num_evaluations=points).validation
+        ),
+        "live to the end, claims from 0.9 on verified, none accepted": live(threshold=0.9, accept=1.0),
+        "live to the end, nobody claims, nothing verified": live(threshold=1.0, accept=1.0),
+        "live as it is, stopping early": live(threshold=0.9),
+    }
+    steps = [LANES * bank_rounds * STEPS, *(float(np.sum(call())) for call in list(calls.values())[1:])]
+    rates = np.array(steps) / seconds_of(*calls.values(), repeats=REPEATS)
+    for name, rate in zip(calls, rates, strict=True):
+        print(f"{name:62}{rate:12,.0f} steps/s   bank / it {rates[0] / rate:5.2f}", flush=True)
+    return pj.learning_curves(jax.random.key(0), pole, 1_024)
+
+
+def races(bank, count, num_blocks=4_000):
+    """Replayed rounds beside Proof of Work's, at a fixed and at a moving difficulty each."""
+    nodes, network = pj.nodes.equal(count), pj.network.clique(count, 10.0)
+    keys = jax.random.split(jax.random.key(0), 1_024 // count)
+    moving = {"difficulty": pj.difficulty.accuracy(600.0)}
+    scenarios = {
+        "PoW": pj.Scenario(nodes, network, pj.PoW(600.0)),
+        "Replay": pj.Scenario(nodes, network, pj.Replay(bank, 0.9)),
+        "PoW, moving": pj.Scenario(nodes, network, pj.PoW(600.0), difficulty=pj.difficulty.window(10, 600.0)),
+        "Replay, moving": pj.Scenario(nodes, network, pj.Replay(bank, 0.9), **moving),
+    }
+    calls = [lambda s=s: pj.simulate_many(keys, s, num_blocks).interval for s in scenarios.values()]
+    rates = keys.size * num_blocks / np.array(seconds_of(*calls, repeats=REPEATS))
+    for index, (name, rate) in enumerate(zip(scenarios, rates, strict=True)):
+        print(
+            f"{name + f', N = {count}':62}{rate:12,.0f} blocks/s  of PoW's {rate / rates[index // 2 * 2]:5.2f}",
+            flush=True,
+        )
+
+
+def shares(bank, num_seeds=1_000, num_blocks=1_000):
+    """The share of a study's wall time in which the devices compute, at a million rounds."""
+    nodes, network = pj.nodes.from_shares([30, 29, 12, 11, 8, 5, 3, 1, 1]), pj.network.clique(9, 10.0)
+    for mechanism in (pj.PoW(600.0), pj.Replay(bank, 0.9)):
+        scenario = pj.Scenario(nodes, network, mechanism)
+        for records in ("blocks", "chains"):
+            found = []
+            for _ in range(REPEATS + 1):  # the first compiles
+                with tempfile.TemporaryDirectory() as out:
+                    begin = time.perf_counter()
+                    result = pj.study(scenario, num_seeds, num_blocks, out, records=records)
+                    wall = time.perf_counter() - begin
+                    found.append((result.timings()["run_seconds"] / wall, wall))
+            share, wall = np.median(found[1:], axis=0)
+            label = f"study, {type(mechanism).__name__}, records={records!r}, {num_seeds * num_blocks:,} rounds"
+            print(f"{label:62}{wall:12.2f} s         computing {share:5.2f}", flush=True)
+
+
+def main():
+    """Print the tables; the study's own runs in another process, on all cores."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument("--shares", metavar="BANK", help="the study's table alone, of a bank in this file")
+    options = parser.parse_args()
+    if options.shares:
+        devices.use_all_cores()
+        shares(pj.load_bank(options.shares))
+        return
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if cores and jax.default_backend() == "cpu":
+        os.sched_setaffinity(0, {min(cores)})
+    bank = banks(2 if options.quick else 8)
+    for count in (9, 16):
+        races(bank, count)
+    if cores:
+        os.sched_setaffinity(0, cores)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "bank.nc")
+        bank.save(path)
+        subprocess.run([sys.executable, __file__, "--shares", path], check=True)
+
+
+if __name__ == "__main__":
+    main()
