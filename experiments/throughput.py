@@ -141,7 +141,7 @@ def measure(name: str, quick: bool, torch: str | None) -> list[Row]:
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        env={**os.environ, "PYTHONPATH": str(HERE)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))},
     ).stdout
     return [(str(label), float(value), str(note)) for label, value, note in json.loads(output.splitlines()[-1])]
 
