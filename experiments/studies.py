@@ -6,6 +6,7 @@ are per second of one core, where the platform can (Linux).
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ STEPS, LANES, REPEATS = 400, 16, 5
 
 
 def banks(bank_rounds):
-    """Training steps a second of a bank, of live rounds that never stop early, and of rounds as they are."""
+    """A bank, and the rates of its training, of live rounds that never stop early, and of rounds as they are."""
     task = pj.tasks.digits()
 
     def live(**rules):
@@ -43,9 +44,10 @@ def banks(bank_rounds):
     }
     steps = [LANES * bank_rounds * STEPS, *(float(np.sum(call())) for call in list(calls.values())[1:])]
     rates = np.array(steps) / seconds_of(*calls.values(), repeats=REPEATS)
-    for name, rate in zip(calls, rates, strict=True):
-        print(f"{name:62}{rate:12,.0f} steps/s   bank / it {rates[0] / rate:5.2f}", flush=True)
-    return pj.learning_curves(jax.random.key(0), pole, 1_024)
+    found = [("bank, steps/s of one core", float(rates[0]), "")]
+    for name, rate in zip(list(calls)[1:], rates[1:], strict=True):
+        found.append((f"bank / {name}", float(rates[0] / rate), f"at least 0.9; {rate:,.0f} steps/s"))
+    return pj.learning_curves(jax.random.key(0), pole, 1_024), found
 
 
 def races(bank, count, num_blocks=4_000):
@@ -61,16 +63,17 @@ def races(bank, count, num_blocks=4_000):
     }
     calls = [lambda s=s: pj.simulate_many(keys, s, num_blocks).interval for s in scenarios.values()]
     rates = keys.size * num_blocks / np.array(seconds_of(*calls, repeats=REPEATS))
-    for index, (name, rate) in enumerate(zip(scenarios, rates, strict=True)):
-        print(
-            f"{name + f', N = {count}':62}{rate:12,.0f} blocks/s  of PoW's {rate / rates[index // 2 * 2]:5.2f}",
-            flush=True,
-        )
+    still, moved = float(rates[1] / rates[0]), float(rates[3] / rates[2])
+    return [
+        (f"N = {count}: Replay / PoW", still, f"at least 0.5; {rates[1]:,.0f} blocks/s"),
+        (f"N = {count}: the same of a moving difficulty", moved, f"{rates[3]:,.0f} blocks/s"),
+    ]
 
 
 def shares(bank, num_seeds=1_000, num_blocks=1_000):
     """The share of a study's wall time in which the devices compute, at a million rounds."""
     nodes, network = pj.nodes.from_shares([30, 29, 12, 11, 8, 5, 3, 1, 1]), pj.network.clique(9, 10.0)
+    rows = []
     for mechanism in (pj.PoW(600.0), pj.Replay(bank, 0.9)):
         scenario = pj.Scenario(nodes, network, mechanism)
         for records in ("blocks", "chains"):
@@ -82,32 +85,41 @@ def shares(bank, num_seeds=1_000, num_blocks=1_000):
                     wall = time.perf_counter() - begin
                     found.append((result.timings()["run_seconds"] / wall, wall))
             share, wall = np.median(found[1:], axis=0)
-            label = f"study, {type(mechanism).__name__}, records={records!r}, {num_seeds * num_blocks:,} rounds"
-            print(f"{label:62}{wall:12.2f} s         computing {share:5.2f}", flush=True)
+            label = f"study of {num_seeds * num_blocks:,} rounds, {type(mechanism).__name__}, {records}: computing"
+            rows.append((label, float(share), f"at least 0.9 of {wall:.2f} s"))
+    return rows
 
 
-def main():
-    """Print the tables; the study's own runs in another process, on all cores."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds")
-    parser.add_argument("--shares", metavar="BANK", help="the study's table alone, of a bank in this file")
-    options = parser.parse_args()
-    if options.shares:
-        devices.use_all_cores()
-        shares(pj.load_bank(options.shares))
-        return
+def rows(quick=False):
+    """(label, value, note) of everything; the study's own runs are in another process, on all cores."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     if cores and jax.default_backend() == "cpu":
         os.sched_setaffinity(0, {min(cores)})
-    bank = banks(2 if options.quick else 8)
+    bank, found = banks(2 if quick else 8)
     for count in (9, 16):
-        races(bank, count)
+        found += races(bank, count)
     if cores:
         os.sched_setaffinity(0, cores)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "bank.nc")
         bank.save(path)
-        subprocess.run([sys.executable, __file__, "--shares", path], check=True)
+        command = [sys.executable, __file__, "--shares", path]
+        output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return found + [tuple(row) for row in json.loads(output.splitlines()[-1])]
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument("--shares", metavar="BANK", help="the study's table alone, of a bank in this file, as JSON")
+    options = parser.parse_args()
+    if options.shares:
+        devices.use_all_cores()
+        print(json.dumps(shares(pj.load_bank(options.shares))))
+        return
+    for label, value, note in rows(options.quick):
+        print(f"{label:80}{value:12,.2f}   {note}", flush=True)
 
 
 if __name__ == "__main__":

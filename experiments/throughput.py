@@ -131,7 +131,7 @@ def measure(name: str, quick: bool, torch: str | None) -> list[Row]:
     """Rows of one part, from a process of its own."""
     _, module, function = PARTS[name]
     options = [f"quick={quick}", *([f"torch={torch!r}"] if name == "training" else [])]
-    cores = "" if name == "rounds" else "devices.use_all_cores(); "
+    cores = "" if name in ("rounds", "studies") else "devices.use_all_cores(); "
     code = (
         f"import json; from polejax import devices; {cores}import {module} as part; "
         f"rows = part.{function}({', '.join(options)}); print(); print(json.dumps(rows))"

@@ -5,16 +5,26 @@ Data flows one way, and so does this table of contents.
 
 from polejax import (
     adversary,
+    attack,
+    cheating,
+    collusion,
+    detection,
+    devices,
     difficulty,
     double_spend,
+    forging,
+    functional_encryption,
+    head_start,
     learners,
     network,
     nodes,
     parametric,
     readers,
+    rebasing,
     schedule,
     selfish,
     tasks,
+    theft,
     theory,
 )
 from polejax.bank import Bank, load_bank
@@ -43,6 +53,7 @@ from polejax.statistics import Summary, compare, summarise
 from polejax.study import Progress, study
 from polejax.task_stream import TaskStream
 from polejax.transactions import Load, MarkovModulated, Poisson
+from polejax.verification import Claim, PostedTask, Reason, Verdict, posted, verify
 
 __version__ = "0.1.0"
 
@@ -50,6 +61,7 @@ __all__ = [
     "Bank",
     "BestAtDeadline",
     "BestInWindow",
+    "Claim",
     "Claims",
     "Estimate",
     "FirstSeen",
@@ -63,7 +75,9 @@ __all__ = [
     "PoLe",
     "PoW",
     "Poisson",
+    "PostedTask",
     "Progress",
+    "Reason",
     "Replay",
     "Results",
     "Scenario",
@@ -71,11 +85,20 @@ __all__ = [
     "StudyError",
     "Summary",
     "TaskStream",
+    "Verdict",
     "Views",
     "adversary",
+    "attack",
+    "cheating",
+    "collusion",
     "compare",
+    "detection",
+    "devices",
     "difficulty",
     "double_spend",
+    "forging",
+    "functional_encryption",
+    "head_start",
     "learners",
     "learning_curves",
     "load_bank",
@@ -83,7 +106,9 @@ __all__ = [
     "nodes",
     "open_study",
     "parametric",
+    "posted",
     "readers",
+    "rebasing",
     "schedule",
     "selfish",
     "serve",
@@ -98,5 +123,7 @@ __all__ = [
     "summarise_rewards",
     "summarise_service",
     "tasks",
+    "theft",
     "theory",
+    "verify",
 ]

@@ -18,7 +18,9 @@ from polejax import learners
 from polejax.checks import Array
 from polejax.pole import PoLe
 
-RIDGE = 1e-5  # relative to the mean square of the regressors: pixels that never vary must not make it singular
+# Relative to the mean square of a column:
+RIDGE = 1e-5  # pixels that never vary must not make a regression singular
+ROUNDING = 1e-12  # nor may a layer of few signs, whose rows can depend on each other; below what float32 resolves
 
 
 def rebase(mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
@@ -46,7 +48,7 @@ def rebase(mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
             "layer: use refit"
         )
     with jax.default_matmul_precision("highest"):
-        change = jnp.linalg.pinv(after) @ before
+        change = _solved(after, before, ROUNDING)
         carried = jnp.einsum("fg,sgh->sfh", change, first.reshape(-1, before.shape[1], first.shape[-1]))
     return _with_first(params, carried.reshape(first.shape), params["Dense_0"]["bias"])
 
@@ -78,12 +80,24 @@ def refit(mechanism: PoLe, params: Any, old: Any, new: Any, inputs: Array) -> An
 def least_squares(regressors: Array, wanted: Array) -> tuple[Array, Array]:
     """Kernel f32[F, H] and bias f32[H] of the closest affine map from f32[M, F] to f32[M, H], with a small ridge."""
     regressors = jnp.concatenate([regressors, jnp.ones((regressors.shape[0], 1))], axis=1)
-    moments = regressors.T @ regressors
-    ridge = RIDGE * jnp.trace(moments) / moments.shape[0]
-    solution = jax.scipy.linalg.solve(
-        moments + ridge * jnp.eye(moments.shape[0]), regressors.T @ wanted, assume_a="pos"
-    )
+    solution = _solved(regressors, wanted, RIDGE)
     return solution[:-1], solution[-1]
+
+
+def _solved(matrix: Array, right: Array, ridge: float) -> Array:
+    """The smallest X that brings `matrix X` closest to `right`; `ridge`, of the columns' mean square, makes it unique.
+
+    By Householder's QR alone: XLA's other decompositions (0.10.1) may wait for ever where several CPU devices of one
+    process run them at once.
+    """
+    rows, columns = matrix.shape
+    tall = matrix if rows >= columns else matrix.T
+    weight = jnp.sqrt(ridge * jnp.square(tall).sum() / tall.shape[1])
+    orthogonal, triangular = jnp.linalg.qr(jnp.concatenate([tall, weight * jnp.eye(tall.shape[1])]))
+    orthogonal = orthogonal[: tall.shape[0]]
+    if rows >= columns:
+        return jax.scipy.linalg.solve_triangular(triangular, orthogonal.T @ right)
+    return orthogonal @ jax.scipy.linalg.solve_triangular(triangular, right, trans="T")
 
 
 def regress(mechanism: PoLe, params: Any, new: Any, inputs: Array, labels: Array) -> Any:

@@ -236,7 +236,7 @@ def test_live_thieves_win_as_replayed_ones_do(met):
 
     def played(mechanism, adversary, blocks):
         scenario = pj.Scenario(nodes, network, mechanism, adversary=adversary)
-        return pj.simulate_many(keys, scenario, blocks, segment=heights, devices=jax.devices()[:1])
+        return pj.simulate_many(keys, scenario, blocks, segment=heights)
 
     live = played(mechanism, cheating.LiveTheft(plays, rebasing.rebase), heights)
     bank = cheating.cheats_bank(mechanism, theft.rebasing_thief(met))

@@ -192,7 +192,7 @@ def test_a_stream_is_what_it_consists_of():
 
 def test_live_tasks_and_proof_of_work_between_them():
     tasks = [small_pole(seed, threshold=threshold, max_steps=20) for seed, threshold in ((0, 0.6), (1, 0.7))]
-    mechanism = pj.TaskStream(tasks, [0.02, 0.02], [1.0, 3.0], pj.PoW(20.0))
+    mechanism = pj.TaskStream(tasks, [0.04, 0.02], [1.0, 3.0], pj.PoW(20.0))
     scenario = pj.Scenario(pj.nodes.equal(3, 3.0), pj.network.clique(3, 1.0), mechanism)
     history = jax.device_get(pj.simulate(jax.random.key(4), scenario, 16))
     idle = history.taken.task == 2
