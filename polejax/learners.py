@@ -72,6 +72,10 @@ class MultilayerPerceptron(nn.Module):
     num_classes: int = 10
     activation: Callable[[jax.Array], jax.Array] = nn.relu
 
+    def __post_init__(self) -> None:
+        self.hidden = tuple(self.hidden)  # a list, as files hold, cannot be part of a compiled program's name
+        super().__post_init__()
+
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
         """Return logits f32[..., C]."""
@@ -102,6 +106,10 @@ class ConvolutionalNetwork(nn.Module):
     shape: tuple[int, ...]
     channels: tuple[int, ...] = (8, 16)
     num_classes: int = 10
+
+    def __post_init__(self) -> None:
+        self.shape, self.channels = tuple(self.shape), tuple(self.channels)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:

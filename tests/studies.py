@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 
-SEEDS, BLOCKS, SHARD = 120, 6, 2
+SEEDS, BLOCKS, SHARD = 300, 6, 2
 
 
 def scenarios():
@@ -43,10 +43,10 @@ def kill_often(out, kills, seed):
             _child(out, ready)
         os.close(ready[1])
         if life % 5 == 4:
-            time.sleep(rng.uniform(0.0, 2.0))  # while it starts and compiles, as well
+            time.sleep(rng.uniform(0.0, 1.5))  # while it starts and compiles, as well
         else:
             os.read(ready[0], 1)
-            time.sleep(rng.uniform(0.0, 0.1))
+            time.sleep(rng.uniform(0.0, 0.05))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         os.close(ready[0])
