@@ -115,8 +115,8 @@ class LiveTheft:
     A thief begins from that model in place of fresh weights, measures it behind its own layer at the first evaluation
     as everyone does, claims it if it passes, and else trains on. At the first height there is nothing to steal.
 
-    A `change` of your own that decomposes matrices should do it by QR, as re-basing does: XLA's other decompositions
-    may wait for each other for ever in programs of several CPU devices (jax 0.10.1).
+    A `change` of your own should not call `jnp.linalg`: LAPACK's batched calls may wait for each other for ever in
+    programs of several CPU devices (jax 0.10.1). `polejax.rebasing` does without.
 
     Args:
       plays: bool[N], which nodes steal.

@@ -87,17 +87,39 @@ def least_squares(regressors: Array, wanted: Array) -> tuple[Array, Array]:
 def _solved(matrix: Array, right: Array, ridge: float) -> Array:
     """The smallest X that brings `matrix X` closest to `right`; `ridge`, of the columns' mean square, makes it unique.
 
-    By Householder's QR alone: XLA's other decompositions (0.10.1) may wait for ever where several CPU devices of one
-    process run them at once.
+    By Gram and Schmidt with the projection taken twice, which leaves the basis orthogonal to rounding, and not by
+    `jnp.linalg`: LAPACK's batched calls wait for ever where the CPU devices of one process make them at once (jax
+    0.10.1: each waits in the pool of threads for a thread that the other holds).
+
+    Source: Giraud, Langou, Rozloznik 2005, "The loss of orthogonality in the Gram-Schmidt orthogonalization process".
     """
     rows, columns = matrix.shape
     tall = matrix if rows >= columns else matrix.T
     weight = jnp.sqrt(ridge * jnp.square(tall).sum() / tall.shape[1])
-    orthogonal, triangular = jnp.linalg.qr(jnp.concatenate([tall, weight * jnp.eye(tall.shape[1])]))
-    orthogonal = orthogonal[: tall.shape[0]]
+    vectors = jnp.concatenate([tall, weight * jnp.eye(tall.shape[1])]).T
+
+    def orthogonalise(index: Array, basis: Array) -> Array:
+        vector = vectors[index]
+        for _ in range(2):
+            vector = vector - (basis @ vector) @ basis
+        return basis.at[index].set(vector / jnp.sqrt(jnp.square(vector).sum()))
+
+    basis = jax.lax.fori_loop(0, len(vectors), orthogonalise, jnp.zeros_like(vectors))
+    triangular = basis @ vectors.T  # upper: vectors = its transpose times the basis
+    basis = basis[:, : tall.shape[0]]
     if rows >= columns:
-        return jax.scipy.linalg.solve_triangular(triangular, orthogonal.T @ right)
-    return orthogonal @ jax.scipy.linalg.solve_triangular(triangular, right, trans="T")
+        return _substituted(triangular, basis @ right, jnp.arange(columns)[::-1])
+    return basis.T @ _substituted(triangular.T, right, jnp.arange(rows))
+
+
+def _substituted(triangular: Array, right: Array, order: Array) -> Array:
+    """Solve a triangular system row by row, in the order in which rows hold one unknown more each."""
+
+    def solve_row(solution: Array, row: Array) -> tuple[Array, None]:
+        known = triangular[row] @ solution  # of unknowns still to come: 0
+        return solution.at[row].set((right[row] - known) / triangular[row, row]), None
+
+    return jax.lax.scan(solve_row, jnp.zeros_like(right), order)[0]
 
 
 def regress(mechanism: PoLe, params: Any, new: Any, inputs: Array, labels: Array) -> Any:
