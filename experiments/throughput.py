@@ -184,7 +184,7 @@ def main() -> None:
         tables += lines
         print("\n".join(lines), f"\n({time.perf_counter() - begin:.0f} s)", flush=True)
     if not options.quick and not options.only:
-        write(tables, [])
+        write(tables, sys.argv[1:])
 
 
 if __name__ == "__main__":

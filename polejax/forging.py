@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from polejax import checks, head_start, learning
 from polejax.checks import Array
@@ -101,7 +101,7 @@ def winners_curse(accuracy: float, num_test: int, tries: int) -> float:
     """
     p = float(checks.real("accuracy", accuracy, low=0.0, high=1.0, ndim=0))
     size, tries = checks.whole("num_test", num_test, low=1), checks.whole("tries", tries, low=1)
-    below = stats.binom.cdf(np.arange(size), size, p)
+    below = special.bdtr(np.arange(size), size, p)
     return float((1 - below**tries).sum() / size - p)
 
 
@@ -124,7 +124,7 @@ def tries_to_pass(accuracy: float, accept: float, num_test: int) -> float:
         for name, value in (("accuracy", accuracy), ("accept", accept))
     )
     size = checks.whole("num_test", num_test, low=1)
-    chance = float(stats.binom.sf(np.ceil(least * size - 1e-6) - 1, size, p))  # float32 fractions: 0.85 of 400 is 340
+    chance = float(special.bdtrc(np.ceil(least * size - 1e-6) - 1, size, p))  # float32 fractions: 0.85 of 400 is 340
     return float("inf") if chance == 0 else 1 / chance
 
 
