@@ -65,7 +65,7 @@ def draw(chances: Chances, races: int) -> Plot:
         axes.minorticks_off()
     panels[0].legend(loc="lower left")
     panels[-1].set_xlabel("shape of the gamma law of work (1: Proof of Work)")
-    say_size(panels[0], f"attacker: {SHARE:.0%}; {races:,} races")
+    say_size(panels[0], f"attacker {SHARE:.0%}; {races:,} races; bars: 95%")
     return Plot(figure, columns)
 
 

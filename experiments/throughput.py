@@ -23,6 +23,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from training_rates import median_time
 
 import polejax as pj
 from polejax import devices, draw, lanes
@@ -33,13 +34,8 @@ Row = tuple[str, float, str]  # what, how much, and what it should be or is besi
 
 def median_rate(run: Callable[[], Any], count: float, repeats: int) -> tuple[float, float]:
     """Median rate of `run`, which does `count` units of work, and how much longer the first call took (s)."""
-    times = []
-    for _ in range(repeats + 1):
-        begin = time.perf_counter()
-        jax.block_until_ready(run())
-        times.append(time.perf_counter() - begin)
-    typical = statistics.median(times[1:])
-    return count / typical, max(0.0, times[0] - typical)
+    seconds, compiling = median_time(run, repeats)
+    return count / seconds, compiling
 
 
 def live_rounds(quick: bool) -> list[Row]:

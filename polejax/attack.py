@@ -99,15 +99,15 @@ def run(settings: Settings, report: Report) -> Cells:
       ValueError: a setting out of range, or a task's files are not what they should be.
       StudyError: the folder holds another job's results, is damaged or cannot be written.
     """
-    count = min(16, settings.seeds) if settings.quick else settings.seeds
-    count = checks.whole("seeds", count, low=2)
+    count = num_pairs(settings)
     seed = checks.whole("seed", settings.seed, high=2**32 - 1)
     task = load_task(settings)
     mechanisms = dict(_mechanisms(settings, task))
     folder = Folder(settings.out, "attack")
     cells: dict[tuple[str, str], Cell] = {}
     with folder.locked():
-        manifest = {"task": describe(task), "seeds": count, "seed": seed, "steps": settings.steps}
+        rules = {"threshold": settings.threshold, "margin": settings.margin, "hidden": list(settings.hidden)}
+        manifest = {"task": describe(task), "seeds": count, "seed": seed, "steps": settings.steps, **rules}
         folder.begin(manifest, tuple(manifest))
         plain: dict[str, Run] = {}
         for (learner, layer), mechanism in mechanisms.items():
@@ -124,6 +124,11 @@ def run(settings: Settings, report: Report) -> Cells:
             cells[learner, layer] = _measured(mechanism, honest, attempts, *bare)
             report(label, len(STRATEGIES), len(STRATEGIES))
     return cells
+
+
+def num_pairs(settings: Settings) -> int:
+    """Pairs of victim and cheat of every strategy and layer; raises ValueError where they are too few for intervals."""
+    return checks.whole("seeds", min(16, settings.seeds) if settings.quick else settings.seeds, low=2)
 
 
 def layers(task: Task, quick: bool) -> Iterator[tuple[str, str, SecureMappingLayer | None]]:

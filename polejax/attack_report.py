@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from polejax.attack import NEED_IMAGES_ONLY, NEED_SAMPLES, Cells, Settings
+from polejax.attack import NEED_IMAGES_ONLY, NEED_SAMPLES, Cells, Settings, num_pairs
 from polejax.describe import describe
 from polejax.detection import Measures
 from polejax.estimate import Estimate
-from polejax.figure_style import COLOURS, LINES, MARKERS, WIDTH, Plot, canvas, styled
+from polejax.figure_style import COLOURS, LINES, MARKERS, WIDTH, Plot, canvas, say_size, styled
 from polejax.figure_style import save as save_figure
 
 STOPPED = 0.1
@@ -45,7 +45,7 @@ def save(cells: Cells, settings: Settings, seconds: float) -> list[Path]:
         ]
         (folder / "about.json").write_text(json.dumps(describe(about), indent=2) + "\n")
         for name, draw in (("price", price), ("matrix", matrix), ("roc", roc)):
-            plot = draw(cells)
+            plot = draw(cells, num_pairs(settings))
             paths += save_figure(plot.figure, folder / "figures" / name, plot.columns)
     except OSError as error:
         reason = error.strerror or error
@@ -163,13 +163,13 @@ def best(measures: Mapping[str, Measures], strategies: Sequence[str]) -> tuple[s
 
 
 @styled
-def price(cells: Cells) -> Plot:
+def price(cells: Cells, pairs: int) -> Plot:
     """Accuracy cost of each layer against what the best attacker saves, who knows samples or only their images."""
     figure, axes = canvas(3.6)
     columns: dict[str, list[Any]] = {
-        name: []
-        for name in ("learner", "layer", "cost_points", "cost_low", "cost_high", "knows", "strategy", "saved_percent")
+        name: [] for name in ("learner", "layer", "cost_points", "cost_low", "cost_high", "knows", "strategy")
     }
+    columns |= {"saved_percent": [], "saved_low": [], "saved_high": []}
     spots: dict[tuple[int, int], list[tuple[float, float, str]]] = {}  # points that lie together share a label
     key = []
     for number, ((learner, layer), cell) in enumerate(cells.items(), 1):
@@ -181,16 +181,18 @@ def price(cells: Cells) -> Plot:
             ("samples", (*NEED_IMAGES_ONLY, *NEED_SAMPLES), False),
         ):
             name, saved = best(cell.measures, strategies)
-            y = 100 * float(saved.value)
-            tops.append(y)
+            y = 100 * np.array([saved.value, saved.low, saved.high])
+            tops.append(float(y[0]))
             face = colour if filled else "none"
-            axes.errorbar(x[0], y, xerr=[[x[0] - x[1]], [x[2] - x[0]]], color=colour, marker=marker, mfc=face, lw=0.5)
-            for column, value in zip(columns, (learner, layer, *x, knows, name, y), strict=True):
+            bars = ([[one[0] - one[1]], [one[2] - one[0]]] for one in (y, x))
+            axes.errorbar(x[0], y[0], *bars, color=colour, marker=marker, mfc=face, lw=0.5)
+            for column, value in zip(columns, (learner, layer, *x, knows, name, *y), strict=True):
                 columns[column].append(value)
         axes.plot([x[0], x[0]], tops, color=colour, lw=0.4, alpha=0.5)
         spots.setdefault((round(x[0] / 0.8), round(tops[0] / 4)), []).append((x[0], tops[0], str(number)))
         few = "" if cell.honest.finished.value > 0.5 else " (few finish)"
-        key += axes.plot([], [], ls="", marker=marker, color=colour, label=f"{number} {layer}{few}")
+        name = f"{number} {layer}{few}" if learner == "dense" else f"{number} {layer}, {learner}{few}"
+        key += axes.plot([], [], ls="", marker=marker, color=colour, label=name)
     for together in spots.values():
         label = ",".join(number for _, _, number in together)
         axes.annotate(label, together[0][:2], (2, 3), textcoords="offset points", fontsize=5)
@@ -199,12 +201,13 @@ def price(cells: Cells) -> Plot:
     axes.legend(handles=axes.get_lines()[-2:], loc="center right", fontsize=6)
     figure.legend(handles=key, loc="outside lower center", ncols=3, fontsize=5, handletextpad=0.1)
     axes.set_ylim(-5, 110)
+    say_size(axes, f"{pairs} pairs each; bars: 95% intervals")
     axes.set(xlabel="accuracy cost of the layer (points)", ylabel="steps saved by the best attacker (%)")
     return Plot(figure, {name: np.array(values) for name, values in columns.items()})
 
 
 @styled
-def matrix(cells: Cells) -> Plot:
+def matrix(cells: Cells, pairs: int) -> Plot:
     """Share of an honest node's steps that each strategy saves behind each layer, in percent."""
     strategies = list(max(cells.values(), key=lambda cell: len(cell.measures)).measures)
     values = np.full((len(cells), len(strategies)), np.nan)
@@ -218,14 +221,14 @@ def matrix(cells: Cells) -> Plot:
     names = [f"{layer} ({learner[:4]}.)" for learner, layer in cells]
     axes.set_yticks(range(len(names)), names, fontsize=5)
     axes.set_xticks(range(len(strategies)), strategies, rotation=50, ha="right", fontsize=5)
-    axes.set_title("training steps saved (%)", loc="right", color="0.3")
+    say_size(axes, f"training steps saved (%), mean of {pairs} pairs; intervals: attacks.csv")
     drawn = {"layer": np.array(names)}
     drawn |= {f"{name}_saved_percent": values[:, at] for at, name in enumerate(strategies)}
     return Plot(figure, drawn)
 
 
 @styled
-def roc(cells: Cells) -> Plot:
+def roc(cells: Cells, pairs: int) -> Plot:
     """Detection of strategies' opening claims against false rejection of honest ones, a panel for each layer."""
     strategies = (*NEED_IMAGES_ONLY, *NEED_SAMPLES, "early key")
     colours = (*COLOURS, "0.6")
@@ -247,7 +250,9 @@ def roc(cells: Cells) -> Plot:
             drawn["false_rejection"] += found.rejected.value.tolist()
             drawn["detection"] += found.detected.value.tolist()
         axes.set_title(f"{learner}, {layer}", loc="left", fontsize=6)
-        axes.legend(title="AUC", title_fontsize=4, fontsize=4, loc="lower right", handlelength=1.5, labelspacing=0.2)
+        small = {"title_fontsize": 4, "fontsize": 4, "handlelength": 1.5, "labelspacing": 0.2}
+        # On white, as every corner of some panel has curves; intervals of the areas are in attacks.csv.
+        axes.legend(title=f"AUC, {pairs} pairs", loc="lower right", frameon=True, edgecolor="none", **small)
     for axes in panels[len(cells) :]:
         axes.set_axis_off()
     figure.supxlabel("honest claims rejected (share)", fontsize=7)

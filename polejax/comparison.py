@@ -161,7 +161,10 @@ def pole_scenario(settings: Settings) -> Scenario:
         curve_points=min(CURVE_POINTS, chosen.max_steps // chosen.evaluate_every),
     )
     return Scenario(
-        _nodes(count, settings.zipf), network.clique(count, settings.delay), mechanism, difficulty=difficulty.fixed()
+        _nodes(count, settings.zipf),
+        network.clique(count, checks.real("delay", settings.delay, low=0.0)),
+        mechanism,
+        difficulty=difficulty.fixed(),
     )
 
 

@@ -66,6 +66,9 @@ class MultilayerPerceptron(nn.Module):
       hidden: units of each hidden layer; () makes it multinomial logistic regression.
       num_classes: C.
       activation: between the layers.
+
+    Raises:
+      ValueError: a size below 1, or `hidden` is no sequence.
     """
 
     hidden: tuple[int, ...] = (32,)
@@ -73,7 +76,8 @@ class MultilayerPerceptron(nn.Module):
     activation: Callable[[jax.Array], jax.Array] = nn.relu
 
     def __post_init__(self) -> None:
-        self.hidden = tuple(self.hidden)  # a list, as files hold, cannot be part of a compiled program's name
+        self.hidden = _sizes("hidden", self.hidden)
+        whole("num_classes", self.num_classes, low=1)
         super().__post_init__()
 
     @nn.compact
@@ -100,7 +104,7 @@ class ConvolutionalNetwork(nn.Module):
       num_classes: C.
 
     Raises:
-      ValueError: on the first call, when `shape` is no image or does not hold D features.
+      ValueError: a size below 1; on the first call, when `shape` is no image or does not hold D features.
     """
 
     shape: tuple[int, ...]
@@ -108,7 +112,8 @@ class ConvolutionalNetwork(nn.Module):
     num_classes: int = 10
 
     def __post_init__(self) -> None:
-        self.shape, self.channels = tuple(self.shape), tuple(self.channels)
+        self.shape, self.channels = _sizes("shape", self.shape), _sizes("channels", self.channels)
+        whole("num_classes", self.num_classes, low=1)
         super().__post_init__()
 
     @nn.compact
@@ -127,6 +132,13 @@ class ConvolutionalNetwork(nn.Module):
             convolved = Dense(features)(patches.reshape(patches.shape[0], -1))
             image = _pool(nn.relu(convolved.reshape(features, *patches.shape[1:])))
         return Dense(self.num_classes)(image.reshape(-1, image.shape[-1])).T.reshape(*leading, self.num_classes)
+
+
+def _sizes(name: str, given: Any) -> tuple[int, ...]:
+    """Sizes as a tuple: a list, as files hold, cannot be part of a compiled program's name."""
+    if not isinstance(given, tuple | list):
+        raise ValueError(f"{name} must be a tuple of sizes, got {given!r}: write ({given!r},)")
+    return tuple(whole(name, size, low=1) for size in given)
 
 
 def neighbourhoods(image: jax.Array) -> jax.Array:

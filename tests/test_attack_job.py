@@ -27,9 +27,10 @@ def job(tmp_path_factory):
         before = {name: os.stat(parts / name).st_mtime_ns for name in os.listdir(parts)}
         (parts / "dense-orthogonal.nc").unlink()  # as if killed before
         again = attack.run(settings, lambda *news: None)
-        other = attack.Settings(**{**settings.__dict__, "seed": 1})
-        with pytest.raises(StudyError, match="seed: 0, not 1"):
-            attack.run(other, lambda *news: None)
+        for change, named in (({"seed": 1}, "seed: 0, not 1"), ({"margin": 0.125}, r"margin: .*, not 0\.125")):
+            other = attack.Settings(**{**settings.__dict__, **change})
+            with pytest.raises(StudyError, match=f"holds another attack; it has {named}: choose another folder"):
+                attack.run(other, lambda *news: None)
     after = {name: os.stat(parts / name).st_mtime_ns for name in os.listdir(parts)}
     return settings, cells, again, before, after
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray
 
-from polejax import cli, comparison, figures
+from polejax import cli, comparison, figures, timing
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,16 @@ def test_the_main_job_reports_progress_and_pairs_its_chains(job):
     assert ("PoW", 18, 18) in reports
     assert outcome.histories["PoW"].interval.shape == outcome.histories["PoLe"].interval.shape == (2, 9)
     assert isinstance(settings, comparison.Settings)
+
+
+def test_a_second_job_compiles_nothing_and_the_first_says_what_it_compiled(job):
+    settings, outcome, _, _ = job
+    assert set(outcome.compiling) == set(outcome.seconds) == {"PoLe", "calibration", "PoW"}
+    assert 0 < outcome.compiling["PoLe"] < outcome.seconds["PoLe"]
+    with timing.compilation() as counter:
+        again = comparison.run(settings, lambda *report: None)
+    assert counter.programs == 0
+    np.testing.assert_array_equal(again.histories["PoLe"].tip, outcome.histories["PoLe"].tip)
 
 
 def test_proof_of_work_is_given_the_same_mean_interval(job):
@@ -92,6 +102,8 @@ def test_the_table_shows_both_mechanisms_with_intervals(job):
         (["compare", "--nodes", "0"], "nodes must be at least 1, got 0"),
         (["compare", "--learning.task", "/nowhere"], "task must be digits, synthetic, or an existing file"),
         (["compare", "--learning.threshold", "1.5"], "threshold must be at least 0 and at most 1, got 1.5"),
+        (["compare", "--delay", "nan"], "delay must be at least 0, got nan"),
+        (["compare", "--learning.hidden", "0"], "hidden must be at least 1, got 0"),
         (["compare", "--out", "README.md/inside"], "out must be a folder that can be written to, got README.md/inside"),
         (["study", "/nowhere.toml"], "/nowhere.toml"),
     ],

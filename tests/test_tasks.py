@@ -219,6 +219,12 @@ def test_a_convolutional_network_needs_its_image():
     for shape, features in (((8, 8), 60), ((64,), 64)):
         with pytest.raises(ValueError, match=r"shape must be \(height, width"):
             learners.num_parameters(learners.ConvolutionalNetwork(shape), features)
+    for sizes, message in (
+        ((0,), "hidden must be at least 1, got 0"),
+        (32, r"hidden must be a tuple of sizes, got 32"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            learners.MultilayerPerceptron(sizes)
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
         learners.step_flops(learners.MultilayerPerceptron(), 64, 0)
 
