@@ -140,9 +140,8 @@ def _answer(mechanism: PoLe, params: Any, mapped: Array) -> Array:
 
 @jax.jit
 def _images(mechanism: PoLe, layers: Any) -> Array:
-    """The validation data behind layers [S], f32[S, M, F]; without a layer [M, D], the same for all."""
-    inputs = mechanism.task.validation_inputs
-    return jax.vmap(lambda layer: mechanism.map_inputs(layer, inputs))(layers) if mechanism.sml else inputs
+    """The validation data behind layers [S], as `learning.columns`."""
+    return learning.columns(mechanism, layers, mechanism.task.validation_inputs)
 
 
 def _choose(mask: np.ndarray, new: Array, old: Array) -> np.ndarray:

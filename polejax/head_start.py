@@ -117,8 +117,8 @@ class Lesson:
 
     inputs: Array  # f32[N, B, batch, F], shuffled
     targets: Array  # f32[N, B, batch, C]
-    validation: Array  # f32[N, M, F]
-    test: Array  # f32[N, M, F]
+    validation: Array  # f32[N, F, M]
+    test: Array  # f32[N, F, M]
 
 
 @functools.cache
@@ -133,13 +133,9 @@ def _lesson(mechanism: PoLe, keys: Array, layer: Any, targets: Array) -> Lesson:
     order = jax.vmap(lambda key: jax.random.split(key)[0])(keys)
     material = learning.behind(numbered, order, layer)
     taught = jax.vmap(lambda targets, samples: targets[samples], in_axes=(0, 1))(targets, material.labels)
-    test = learning.map_test_inputs(mechanism, layer)
-    return Lesson(
-        jnp.moveaxis(material.inputs, 1, 0),
-        taught,
-        material.validation_inputs,
-        test if test.ndim == 3 else jnp.broadcast_to(test, (keys.shape[0], *test.shape)),
-    )
+    judged = [material.validation, learning.map_test_inputs(mechanism, layer)]
+    everyones = (one if one.ndim == 3 else jnp.broadcast_to(one, (keys.shape[0], *one.shape)) for one in judged)
+    return Lesson(jnp.moveaxis(material.inputs, 1, 0), taught, *everyones)
 
 
 @functools.cache

@@ -16,12 +16,15 @@ CACHE = 3 * 2**20
 
 @record
 class Material:
-    """What nodes see of a task in one round, behind their own layers. B batches of `batch` samples make an epoch."""
+    """What nodes see of a task in one round, behind their own layers. B batches of `batch` samples make an epoch.
+
+    What is looked at as a whole, time and again, lies in columns, as our learners take it.
+    """
 
     layer: Any  # the Secure Mapping Layer's variables, leading axis N
     inputs: Array  # f32[B, N, batch, F], shuffled and mapped
     labels: Array  # i32[B, N, batch]
-    validation_inputs: Array  # f32[N, M, F], mapped
+    validation: Array  # f32[N, F, M], mapped, samples in columns; without a layer [D, M], the same for all
 
 
 @record
@@ -59,14 +62,14 @@ def behind(mechanism: Any, keys: Array, layers: Any) -> Material:
     samples = task.train_inputs.shape[0]
     batches = samples // batch
 
-    def one(key: Array, layer: Any) -> tuple[Array, Array, Array]:
+    def one(key: Array, layer: Any) -> tuple[Array, Array]:
         order = _shuffled(key, samples)[: batches * batch]
         mapped = mechanism.map_inputs(layer, task.train_inputs)[order].reshape(batches, batch, -1)
-        labels = task.train_labels[order].reshape(batches, batch)
-        return mapped, labels, mechanism.map_inputs(layer, task.validation_inputs)
+        return mapped, task.train_labels[order].reshape(batches, batch)
 
     # Batches lead, so that a step reads one contiguous block.
-    return Material(layers, *jax.vmap(one, out_axes=(1, 1, 0))(keys, layers))
+    inputs, labels = jax.vmap(one, out_axes=1)(keys, layers)
+    return Material(layers, inputs, labels, columns(mechanism, layers, task.validation_inputs))
 
 
 def _shuffled(key: Array, samples: int) -> Array:
@@ -85,7 +88,7 @@ def _shuffled(key: Array, samples: int) -> Array:
 
 def begin(mechanism: Any, keys: Array, material: Material) -> Training:
     """Initialise every node's network and optimiser from its key [N]."""
-    sample = material.validation_inputs[0, :1]
+    sample = jnp.zeros((1, material.inputs.shape[-1]))
     params = jax.vmap(lambda key: mechanism.learner.init(key, sample)["params"])(keys)
     optimiser = mechanism.make_optimiser(mechanism.learning_rate)
     return Training(params, jax.vmap(optimiser.init)(params), jnp.int32(0))
@@ -159,7 +162,7 @@ def cached_networks(mechanism: Any, num_features: int) -> int:
 
 def validate(mechanism: Any, material: Material, params: Any) -> Array:
     """Accuracy f32[N] of every node's network on the validation data, as the node itself measures it."""
-    return accuracies(mechanism, params, material.validation_inputs, mechanism.task.validation_labels)
+    return accuracies(mechanism, params, material.validation, mechanism.task.validation_labels)
 
 
 def verify(mechanism: Any, layer: Any, params: Any) -> Array:
@@ -171,10 +174,15 @@ def verify(mechanism: Any, layer: Any, params: Any) -> Array:
 
 
 def map_test_inputs(mechanism: Any, layer: Any) -> Array:
-    """The test data behind every node's layer, f32[N, M, F]; without a layer [M, D], the same for all."""
+    """The test data behind every node's layer, f32[N, F, M]; without a layer [D, M], the same for all."""
+    return columns(mechanism, layer, mechanism.task.test_inputs)
+
+
+def columns(mechanism: Any, layers: Any, inputs: Array) -> Array:
+    """Samples f32[M, D] behind layers, leading axis N, in columns: f32[N, F, M]; without a layer [D, M]."""
     if mechanism.sml is None:
-        return mechanism.task.test_inputs
-    return jax.vmap(lambda layer: mechanism.map_inputs(layer, mechanism.task.test_inputs))(layer)
+        return jnp.asarray(inputs).T
+    return jax.vmap(lambda layer: mechanism.map_inputs(layer, inputs).T)(layers)
 
 
 def judge(mechanism: Any, test_inputs: Array, params: Any) -> Array:
@@ -190,9 +198,9 @@ def diverged(params: Any) -> Array:
 
 
 def accuracies(mechanism: Any, params: Any, inputs: Array, labels: Array) -> Array:
-    """Accuracy f32[N] of networks [N] on mapped samples f32[N, M, F], or [M, F] where all see the same."""
+    """Accuracy f32[N] of networks [N] on mapped samples f32[N, F, M], or [F, M] where all see the same."""
 
     def one(params: Any, inputs: Array) -> Array:
-        return learners.accuracy(mechanism.learner.apply({"params": params}, inputs), labels)
+        return learners.accuracy(mechanism.learner.apply({"params": params}, inputs.T), labels)
 
     return jax.vmap(one, in_axes=(0, 0 if inputs.ndim == 3 else None))(params, inputs)

@@ -145,6 +145,7 @@ class PoLe:
         if begin is not None:
             training = replace(training, params=begin(training.params, material.layer))
         race = _Race.begin(self, training, nodes.count)
+        test = learning.map_test_inputs(self, material.layer)  # once: most rounds see several claims
 
         def undecided(race: _Race) -> Array:
             now = views.start + nodes.seconds(race.work)
@@ -154,10 +155,10 @@ class PoLe:
 
         def play(race: _Race) -> _Race:
             trained = learning.train(self, material, race.training, self.evaluate_every)
-            return race.evaluated(self, material, views, nodes, trained, chunk)
+            return race.evaluated(self, material, test, views, nodes, trained, chunk)
 
         race = jax.lax.while_loop(undecided, play, race)
-        return race.claims(self, material, views, nodes), race.training.params
+        return race.claims(self, material, test, views, nodes), race.training.params
 
 
 @record
@@ -185,6 +186,7 @@ class _Race:
         self,
         mechanism: PoLe,
         material: learning.Material,
+        test: Array,
         views: Views,
         nodes: Nodes,
         trained: learning.Training,
@@ -200,7 +202,7 @@ class _Race:
         # Under vmap `cond` computes both sides; a single chain verifies only when somebody claims.
         score = jax.lax.cond(
             claims.any(),
-            lambda: jnp.where(claims, learning.verify(mechanism, material.layer, params), self.score),
+            lambda: jnp.where(claims, learning.judge(mechanism, test, params), self.score),
             lambda: self.score,
         )
         valid = claims & mechanism.accepts(score, views.difficulty)
@@ -224,7 +226,7 @@ class _Race:
             curve,
         )
 
-    def claims(self, mechanism: PoLe, material: learning.Material, views: Views, nodes: Nodes) -> Claims:
+    def claims(self, mechanism: PoLe, material: learning.Material, test: Array, views: Views, nodes: Nodes) -> Claims:
         """What the nodes claim when the race has ended."""
         params = self.training.params
         fallback = ~self.finished.any()
@@ -232,7 +234,7 @@ class _Race:
         commitment = header.commit(params)
         score = self.score
         if mechanism.fallback == "best":
-            score = jax.lax.cond(fallback, lambda: learning.verify(mechanism, material.layer, params), lambda: score)
+            score = jax.lax.cond(fallback, lambda: learning.judge(mechanism, test, params), lambda: score)
         else:
             commitment = jnp.where(fallback, jnp.uint32(0), commitment)
             score = jnp.where(fallback, 0.0, score)
