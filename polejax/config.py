@@ -3,7 +3,7 @@
     seeds = 1024                                  # chains of each scenario
     blocks = 1000                                 # heights of each chain
     out = "results/sweep"
-    seed = 0                                      # optional, as are records and seeds_per_shard
+    seed = 0                                      # optional, as are records, seeds_per_shard and memoryless
 
     [[scenario]]
     name = "pow"
@@ -144,7 +144,7 @@ _CONSTRUCTORS: dict[str, tuple[Callable[..., Any], ...]] = {
 _LISTS = {"tasks": "mechanism"}
 """Arguments that are lists, by the field that their entries are like."""
 
-_TOP = {"seeds", "blocks", "out", "seed", "records", "seeds_per_shard", "scenario"}
+_TOP = {"seeds", "blocks", "out", "seed", "records", "seeds_per_shard", "memoryless", "scenario"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,6 +159,7 @@ class Config:
     seed: int
     records: str
     seeds_per_shard: int | None
+    memoryless: bool
 
 
 def run(
@@ -175,6 +176,7 @@ def run(
         names=config.names,
         records=config.records,
         seeds_per_shard=config.seeds_per_shard,
+        memoryless=config.memoryless,
         executor=executor,
         progress=progress,
     )
@@ -212,6 +214,7 @@ def read(path: str | os.PathLike[str]) -> Config:
         checks.whole("seed", raw.get("seed", 0)),
         str(raw.get("records", "blocks")),
         raw.get("seeds_per_shard"),
+        checks.flag("memoryless", raw.get("memoryless", False)),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from polejax import netcdf
 from polejax.describe import differences
 
-FORMAT = 1
+FORMAT = 2
 
 
 class StudyError(RuntimeError):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from polejax import chain, checks, lanes
 from polejax.checks import Array
+from polejax.finds import Kept
 from polejax.history import History, from_chain
 from polejax.memoryless import CACHED_CHAINS, as_history, blocks_in_flight, keep_chains, race_of
 from polejax.record import replace
@@ -96,11 +98,8 @@ def start_many(
     keys = keys[np.minimum(np.arange(turns * chains * len(devices)), num_seeds - 1)]
     plan = _Plan(num_seeds, num_blocks, chains, tuple(devices), progress or (lambda done, total: None))
     if memoryless:
-        play = _finds(num_blocks, blocks_in_flight(scenario), chains, plan.devices)
-        kept = play(keys, race_of(scenario))
-        history = as_history(jax.tree.map(np.asarray, kept), np.asarray(scenario.mechanism.work), np)
-        plan.report(num_blocks)
-        return Running(plan, plan.on_host(history))
+        play = _finds(num_blocks, _rounded_up(blocks_in_flight(scenario)), chains, plan.devices)
+        return Running(plan, play(keys, race_of(scenario)), np.asarray(mechanism.work))
     scenario = ready(scenario)
     if num_blocks <= checks.whole("segment", segment or mechanism.segment, low=1):
         # One program: a block of chains writes and walks its rounds within the cache.
@@ -115,7 +114,8 @@ class Running:
     """Chains that are being simulated."""
 
     plan: "_Plan"
-    computed: History
+    computed: History | Kept
+    work: np.ndarray | None = None  # of Proof of Work drawn find by find
 
     def wait(self) -> None:
         """Return when the devices have computed all of it."""
@@ -123,9 +123,12 @@ class Running:
 
     def history(self) -> History:
         """What `simulate_many` returns."""
-        if isinstance(self.computed.interval, np.ndarray):
-            return self.computed
-        history = self.plan.on_host(self.computed)
+        computed = self.computed
+        if isinstance(computed, Kept):
+            computed = as_history(jax.tree.map(np.asarray, computed), self.work, np)
+        elif isinstance(computed.interval, np.ndarray):
+            return computed
+        history = self.plan.on_host(computed)
         self.plan.report(self.plan.num_blocks)
         return history
 
@@ -201,6 +204,13 @@ def _sharded(function: Any, chains: int, devices: tuple[Any, ...], replicated: t
 def _whole(num_blocks: int, chains: int, devices: tuple[Any, ...]) -> Any:
     play = functools.partial(whole_chain, num_blocks=num_blocks)
     return _sharded(play, chains, devices, (1,), 2)
+
+
+def _rounded_up(in_flight: float) -> float:
+    """To a power of 2^(1/4), so that the scenarios of a sweep share a few compiled programs; none and many stay."""
+    if not 0 < in_flight <= 2:
+        return in_flight
+    return 2.0 ** (math.ceil(4 * math.log2(max(in_flight, 2**-20))) / 4)
 
 
 @functools.cache

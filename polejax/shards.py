@@ -18,7 +18,7 @@ from polejax.tally import Tally, tally
 
 Arrays = dict[str, np.ndarray]
 
-IDENTITY = ("names", "scenarios", "num_seeds", "num_blocks", "seed", "records")
+IDENTITY = ("names", "scenarios", "num_seeds", "num_blocks", "seed", "records", "memoryless")
 """What of a manifest must be the same for a study to go on in its folder."""
 
 
@@ -51,6 +51,7 @@ class Study:
     seed: int = static()
     records: str = static()  # "blocks": every block; "chains": each seed's sums
     sizes: tuple[int, ...] = static()  # seeds that are simulated together, by scenario
+    memoryless: tuple[bool, ...] = static()  # whether drawn find by find, by scenario
 
     def __reduce__(self) -> Any:
         """Pickle functions that JAX has wrapped, such as a learner's `relu`, by name; plain pickle cannot."""
@@ -103,7 +104,8 @@ def start_shard(study: Study, shard: Shard) -> "Running":
     keys = seed_keys(study.seed, shard.first, study.sizes[shard.scenario])
     with timing.compilation() as compiling:
         begin = time.perf_counter()
-        chains = start_many(keys, study.scenarios[shard.scenario], study.num_blocks)
+        scenario, by_finds = study.scenarios[shard.scenario], study.memoryless[shard.scenario]
+        chains = start_many(keys, scenario, study.num_blocks, memoryless=by_finds)
     return Running(chains, study.records, shard.count, begin, compiling.seconds)
 
 

@@ -17,7 +17,9 @@ import numpy as np
 from polejax import checks
 from polejax.describe import describe
 from polejax.devices import provenance
+from polejax.finds import room_for
 from polejax.folder import Folder
+from polejax.memoryless import blocks_in_flight
 from polejax.record import record, replace, static
 from polejax.results import Results
 from polejax.scenario import Scenario
@@ -59,6 +61,7 @@ def study(
     names: Sequence[str] | None = None,
     records: str = "blocks",
     seeds_per_shard: int | None = None,
+    memoryless: bool = False,
     executor: Any = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Results:
@@ -80,6 +83,8 @@ def study(
       records: what to keep: "blocks", every canonical block (some 20 bytes each), or "chains", each chain's sums alone
         (some 200 bytes), from which `Results.summarise` gives the same estimates.
       seeds_per_shard: None: as fit in memory, and few enough that a shard takes minutes at most.
+      memoryless: draw those scenarios find by find that allow it (Proof of Work at constant power and difficulty; see
+        `simulate_memoryless`): the same law and other realisations, many times as fast. The others as always.
       executor: with the interface of `concurrent.futures`: shards run wherever it takes `polejax.shards.run_shard`
         and its arguments; this process writes what comes back. None: here.
       progress: called with `Progress` after every shard.
@@ -88,10 +93,11 @@ def study(
       `Results`, which read from `out`.
 
     Raises:
-      ValueError: no scenario, a count below 1, an unknown word, or names that are not as many or not different.
+      ValueError: no scenario, a count below 1, an unknown word, names that are not as many or not different, or no
+        scenario that can be drawn find by find where some should be.
       StudyError: the folder is another study's, in use, damaged, full or not to be written; in one line.
     """
-    task, manifest = _plan(scenarios, num_seeds, num_blocks, seed, names, records, seeds_per_shard)
+    task, manifest = _plan(scenarios, num_seeds, num_blocks, seed, names, records, seeds_per_shard, memoryless)
     process, processes = jax.process_index(), jax.process_count()
     place = Folder(out, "study", process)
     with place.locked():
@@ -114,6 +120,7 @@ def _plan(
     names: Sequence[str] | None,
     records: str,
     seeds_per_shard: int | None,
+    memoryless: bool,
 ) -> tuple[Study, dict[str, Any]]:
     """Check the arguments; what to compute, and the manifest that tells of it."""
     listed = (scenarios,) if isinstance(scenarios, Scenario) else tuple(scenarios)
@@ -129,10 +136,16 @@ def _plan(
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     if seeds_per_shard is not None:
         seeds_per_shard = min(num_seeds, checks.whole("seeds_per_shard", seeds_per_shard, low=1))
-    sizes = tuple(seeds_per_shard or _seeds_per_shard(scenario, num_seeds, num_blocks) for scenario in listed)
+    by_finds = tuple(memoryless and _can_be_drawn_by_finds(scenario) for scenario in listed)
+    if memoryless and not any(by_finds):
+        raise ValueError("memoryless must be False where no scenario is, got True: see polejax.simulate_memoryless")
+    sizes = tuple(
+        seeds_per_shard or _seeds_per_shard(scenario, num_seeds, num_blocks, by_find)
+        for scenario, by_find in zip(listed, by_finds, strict=True)
+    )
     seed = checks.whole("seed", seed, low=0, high=2**31 - 1)
     records = checks.one_of("records", records, ("blocks", "chains"))
-    task = Study(jax.tree.map(np.asarray, listed), num_seeds, num_blocks, seed, records, sizes)
+    task = Study(jax.tree.map(np.asarray, listed), num_seeds, num_blocks, seed, records, sizes, by_finds)
     manifest = {
         "polejax": importlib.metadata.version("polejax"),
         "names": names,
@@ -141,6 +154,7 @@ def _plan(
         "num_blocks": task.num_blocks,
         "seed": task.seed,
         "records": records,
+        "memoryless": list(by_finds),
         "num_nodes": [scenario.nodes.count for scenario in listed],
         "sizes": list(sizes),
         "shards": [[s.scenario, s.first, s.count] for s in _shards(task)],
@@ -158,11 +172,19 @@ def _shards(task: Study) -> list[Shard]:
     return sorted(every, key=lambda shard: (shard.first, shard.scenario))
 
 
-def _seeds_per_shard(scenario: Scenario, num_seeds: int, num_blocks: int) -> int:
+def _can_be_drawn_by_finds(scenario: Scenario) -> bool:
+    try:
+        room_for(blocks_in_flight(scenario), 1)
+    except ValueError:
+        return False
+    return True
+
+
+def _seeds_per_shard(scenario: Scenario, num_seeds: int, num_blocks: int, memoryless: bool) -> int:
     """Seeds whose rounds fit in memory and take minutes at most, in shards of equal size."""
     mechanism, count = scenario.mechanism, scenario.nodes.count
     budget = _BYTES.get(jax.local_devices()[0].platform, _BYTES_ELSEWHERE)
-    per_height = (128 if mechanism.hashes_tips else 64) * (count + 1)  # bytes: the numbers of every node, and room
+    per_height = (128 if mechanism.hashes_tips else 64) * (1 if memoryless else count + 1)  # bytes, with room
     heights = min(num_blocks, 2 * mechanism.segment) + num_blocks // 8
     few = _SEGMENTS * mechanism.segment // num_blocks
     most = max(1, min(budget // (per_height * heights), few, num_seeds))

@@ -3,6 +3,7 @@
 import concurrent.futures
 import dataclasses
 import errno
+import functools
 import multiprocessing
 import os
 import pickle
@@ -137,7 +138,7 @@ def test_what_is_live_can_be_sent(tmp_path):
     nodes = pj.nodes.equal(2)
     learner = pj.learners.MultilayerPerceptron(hidden=(4,), num_classes=3)
     scenario = pj.Scenario(nodes, pj.network.clique(2, 1.0), small_pole(learner=learner))
-    task = shards.Study((scenario,), 2, 2, 0, "blocks", (2,))
+    task = shards.Study((scenario,), 2, 2, 0, "blocks", (2,), (False,))
     again = pickle.loads(pickle.dumps(task))
     assert describe(again.scenarios) == describe(task.scenarios)
     (one, _), (other, _) = (shards.run_shard(sent, shards.Shard(0, 0, 2)) for sent in (task, again))
@@ -210,14 +211,14 @@ def test_a_damaged_manifest(tmp_path):
     out = str(tmp_path / "study")
     small(out)
     manifest = tmp_path / "study" / "study.json"
-    for text in (manifest.read_text()[:100], "[]", "{}", '{"format": 1}'):
+    for text in (manifest.read_text()[:100], "[]", "{}", '{"format": 2}'):
         manifest.write_text(text)
         for read in (lambda: pj.open_study(out), lambda: small(out)):
             with pytest.raises(pj.StudyError) as error:
                 read()
             one_line(error, str(manifest), "is damaged")
     manifest.write_text('{"format": 99}')
-    with pytest.raises(pj.StudyError, match="format 99, this polejax reads 1"):
+    with pytest.raises(pj.StudyError, match="format 99, this polejax reads 2"):
         pj.open_study(out)
     assert len(parts(out)) == 3
     with pytest.raises(pj.StudyError, match="holds no study"):
@@ -313,6 +314,28 @@ def test_chains_alone_give_the_same_estimates(tmp_path):
     assert len(chains.to_pandas()) == 24
     with pytest.raises(ValueError, match="keeps no blocks"):
         chains.history(0)
+
+
+def test_what_is_memoryless_is_drawn_find_by_find(tmp_path):
+    nodes, replay = pj.nodes.from_shares([5, 3, 2]), pj.Replay(geometric_bank(0), 0.5)
+    networks = [pj.network.clique(3, seconds=seconds) for seconds in (60.0, 0.0, 59.0)]
+    mechanisms = (pj.PoW(work=300.0), replay, pj.PoW(work=300.0))
+    scenarios = [pj.Scenario(nodes, *pair) for pair in zip(networks, mechanisms, strict=True)]
+    study = functools.partial(pj.study, num_seeds=5, num_blocks=6, seeds_per_shard=4)
+    finds = study(scenarios, out=tmp_path / "finds", memoryless=True)
+    with timing.compilation() as compiled:
+        swept = study(scenarios[2], out=tmp_path / "swept", memoryless=True)  # of a slightly shorter delay
+    assert compiled.programs == 0
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), np.arange(5, dtype=np.uint32))
+    for index, memoryless in enumerate((True, False, True)):
+        alone = pj.simulate_many(keys, scenarios[index], 6, memoryless=memoryless)
+        for name in ("interval", "producer", "settled", "published_by"):
+            np.testing.assert_array_equal(getattr(finds.history(index), name), getattr(alone, name))
+    np.testing.assert_array_equal(swept.history(0).interval, finds.history(2).interval)
+    with pytest.raises(pj.StudyError, match=r"holds another study; it has memoryless\[0\]: True, not False"):
+        study(scenarios, out=tmp_path / "finds")
+    with pytest.raises(ValueError, match="memoryless must be False where no scenario is, got True"):
+        study(scenarios[1], out=tmp_path / "no", memoryless=True)
 
 
 def test_arguments_are_checked(tmp_path):
