@@ -55,6 +55,30 @@ def normal_of(word: Array) -> Array:
     return jax.scipy.special.ndtri(uniform_of(word))
 
 
+# z / x as a function of w = -log(1 - x^2), x = P(|Z| < z): rational and minimax for x up to 1 - 2^-33 (ours).
+_NUMERATOR = (1.2533143, 0.4562694, 0.09105393, 0.012088268, 0.0010239023, 2.8750090e-5)
+_DENOMINATOR = (1.0, 0.10225436, 0.032835174, 0.0023698376, 1.6972552e-4, 9.7527300e-7)
+
+
+def signed_normal_of(word: Array) -> Array:
+    """What `normal_of` returns, by law, at half its cost: the last bit is the sign, the others the distance.
+
+    Within 1e-6 of the exact quantiles, relatively, up to 6.4 on either side.
+    """
+    tail = uniform_of(word >> 1 << 1)
+    ratio = -jnp.log(tail * (2.0 - tail))
+    distance = (1.0 - tail) * _polynomial(_NUMERATOR, ratio) / _polynomial(_DENOMINATOR, ratio)
+    return jnp.where((word & 1) == 1, distance, -distance)
+
+
+def _polynomial(coefficients: tuple[float, ...], value: Array) -> Array:
+    """The sum of coefficients, lowest first, times powers of value f32[...]."""
+    total = jnp.float32(coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        total = total * value + jnp.float32(coefficient)
+    return total
+
+
 def lognormal_of(word: Array, sigma: Array) -> Array:
     """Random words u32[...] as factors f32[...] of median 1 whose logarithm has standard deviation `sigma` f32[]."""
     return jnp.exp(rounded(sigma * normal_of(word)))

@@ -1,6 +1,6 @@
 """Replay: Proof of Learning at the price of random numbers, resampled from a bank of recorded learning curves."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -132,25 +132,43 @@ class Replay:
     def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
         """Claims of nodes that repeat a drawn curve each, work f32[N] in steps; see `Mechanism.race`."""
         words = draw.two_words(key, nodes.address)
-        curve = (words[..., 0] % jnp.uint32(self.bank.num_curves)).astype(jnp.int32)
-        slowness = draw.lognormal_of(words[..., 1], self.jitter)
-        chunk = nodes.seconds(rounded(self.bank.evaluate_every * slowness))  # s between a node's evaluations
-        difficulty = self._difficulty(views.difficulty)
-        made, finished = self._first_claims(curve, difficulty)
-        # One of three ways to the same law, by what the fields ask for: the same for all chains unless they are swept.
-        way = jnp.where(self.verification > 0.0, 2, jnp.where(jnp.isinf(self.deadline), 0, 1))
-        ways = [self._to_the_end, self._to_the_deadline, self._with_rejections]
-        made, finished, elapsed, accuracy = jax.lax.switch(way, ways, curve, made, finished, chunk, difficulty)
-        fallback = ~finished.any()
-        place = curve * self.bank.num_evaluations + made - 1
-        chosen, ends = fall_back(self, views.start, elapsed, accuracy, nodes.address)
+        drawn = self._draw(words, views, nodes)
+        # Of most rounds that is all. Others take a loop of one turn: under vmap, a `cond` would do so for every round.
+        left = (self.verification > 0.0) | ~drawn.done.any()
+
+        def complete(state: tuple[Array, ...]) -> tuple[Array, ...]:
+            # Worked out again: to keep what is seldom needed costs every round more. The barrier makes XLA do so.
+            drawn = self._draw(jax.lax.optimization_barrier((words, state[0]))[0], views, nodes)
+            some, done, elapsed = self._with_rejections(drawn, self._difficulty(views.difficulty))
+            fallback = ~done.any()
+            accuracy = _at(self.bank.validation, drawn.curve, some - 1)
+            chosen, ends = fall_back(self, views.start, elapsed, accuracy, nodes.address)
+            elapsed, valid = jnp.where(fallback, ends, elapsed), jnp.where(fallback, chosen, done)
+            return jnp.bool_(False), some, valid, elapsed, fallback
+
+        state = (left, drawn.some, drawn.done, drawn.elapsed, jnp.bool_(False))
+        _, some, valid, elapsed, fallback = jax.lax.while_loop(lambda state: state[0], complete, state)
+        place = drawn.curve * self.bank.num_evaluations + some - 1
+        told = place if self.brief else self._look_up(place, self._difficulty(views.difficulty))
         return Claims(
-            work=jnp.where(fallback, ends, elapsed) * nodes.power,
+            work=elapsed * nodes.power,
             score=self._score(place, fallback),
-            valid=jnp.where(fallback, chosen, finished),
+            valid=valid,
             fallback=fallback,
-            learning=place if self.brief else self._look_up(place, difficulty),  # type: ignore[arg-type]
+            learning=told,  # type: ignore[arg-type]
         )
+
+    def _draw(self, words: Array, views: Views, nodes: Nodes) -> "_Drawn":
+        """By words u32[N, 2], each node's curve, and how far it goes on it where claims turned down cost nothing."""
+        curve = (words[..., 0] % jnp.uint32(self.bank.num_curves)).astype(jnp.int32)
+        slowness = jnp.exp(rounded(self.jitter * draw.signed_normal_of(words[..., 1])))
+        chunk = nodes.seconds(rounded(self.bank.evaluate_every * slowness))
+        made, finished = self._first_claims(curve, self._difficulty(views.difficulty))
+        # A node gives up when its next evaluation, from the second on, would be beyond the deadline.
+        most = jnp.clip(jnp.floor(self.deadline / chunk), 1.0, float(self.bank.num_evaluations)).astype(jnp.int32)
+        some = jnp.minimum(made, most)
+        elapsed = rounded(some.astype(jnp.float32) * chunk)
+        return _Drawn(curve, chunk, made, finished, some, finished & (some == made), elapsed)
 
     def recall(self, blocks: Any, difficulty: Array, fallback: Array) -> Any:
         """Blocks, leaves [H, ...], with the scores and the learning that brief claims stand for.
@@ -213,38 +231,42 @@ class Replay:
         # Nearly all claims are accepted, so few steps back lead to where no claim was made before.
         return jax.lax.while_loop(more, back, (last, jnp.zeros_like(last)))[1]
 
-    def _to_the_end(self, curve: Array, made: Array, finished: Array, chunk: Array, _: Array) -> tuple[Array, ...]:
-        """What nodes do that have no deadline and pay nothing for claims turned down."""
-        elapsed = rounded(made.astype(jnp.float32) * chunk)
-        return made, finished, elapsed, self.bank.validation[:, -1][curve]  # of those that did not finish
+    def _with_rejections(self, drawn: "_Drawn", difficulty: Array) -> tuple[Array, ...]:
+        """`some`, `done` and `elapsed` where each claim turned down costs all that still race one verification."""
 
-    def _to_the_deadline(self, curve: Array, made: Array, finished: Array, chunk: Array, _: Array) -> tuple[Array, ...]:
-        """The same where a node gives up when its next evaluation, from the second on, would be beyond the deadline."""
-        most = jnp.clip(jnp.floor(self.deadline / chunk), 1.0, float(self.bank.num_evaluations)).astype(jnp.int32)
-        some = jnp.minimum(made, most)
-        elapsed = rounded(some.astype(jnp.float32) * chunk)
-        return some, finished & (some == made), elapsed, _at(self.bank.validation, curve, some - 1)
+        def racing_on(state: tuple[Array, ...]) -> Array:
+            index, _, _, racing = state
+            return (index < self.bank.num_evaluations) & racing.any()
 
-    def _with_rejections(
-        self, curve: Array, made: Array, finished: Array, chunk: Array, difficulty: Array
-    ) -> tuple[Array, ...]:
-        """The same where, besides, each claim turned down costs all nodes that still race one verification."""
-        claims = self.bank.validation[curve] >= difficulty[:, None]
-
-        def evaluate(index: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
-            some, elapsed, racing = state
-            elapsed = jnp.where(racing, elapsed + chunk, elapsed)
-            valid = finished & (made == index + 1)
-            turned_down = racing & claims[:, index] & ~valid
+        def evaluate(state: tuple[Array, ...]) -> tuple[Array, ...]:
+            index, some, elapsed, racing = state
+            elapsed = jnp.where(racing, elapsed + drawn.chunk, elapsed)
+            valid = drawn.finished & (drawn.made == index + 1)
+            turned_down = racing & (_at(self.bank.validation, drawn.curve, index) >= difficulty) & ~valid
             lost = rounded(self.verification * turned_down.sum().astype(jnp.float32))
             elapsed = jnp.where(racing & ~valid, elapsed + lost, elapsed)
             some = jnp.where(racing, index + 1, some)
-            racing = racing & ~valid & (elapsed + chunk <= self.deadline)
-            return some, elapsed, racing
+            return index + 1, some, elapsed, racing & ~valid & (elapsed + drawn.chunk <= self.deadline)
 
-        state = (jnp.zeros_like(made), jnp.zeros_like(chunk), jnp.ones(chunk.shape, bool))
-        some, elapsed, _ = jax.lax.fori_loop(0, self.bank.num_evaluations, evaluate, state)
-        return some, finished & (some == made), elapsed, _at(self.bank.validation, curve, some - 1)
+        costly = self.verification > 0.0
+        racing = jnp.broadcast_to(costly, drawn.made.shape)
+        state = (jnp.int32(0), jnp.zeros_like(drawn.made), jnp.zeros_like(drawn.chunk), racing)
+        _, some, elapsed, _ = jax.lax.while_loop(racing_on, evaluate, state)
+        found = some, drawn.finished & (some == drawn.made), elapsed
+        without = drawn.some, drawn.done, drawn.elapsed
+        return tuple(jnp.where(costly, *pair) for pair in zip(found, without, strict=True))
+
+
+class _Drawn(NamedTuple):
+    """What is drawn for one round; leading axis N."""
+
+    curve: Array  # i32[N]
+    chunk: Array  # f32[N], s between the node's evaluations
+    made: Array  # i32[N], evaluations up to and with the first valid claim, or all of the curve's
+    finished: Array  # bool[N]: the last of them gives a valid claim
+    some: Array  # i32[N], those before the deadline
+    done: Array  # bool[N]: the last of these gives one
+    elapsed: Array  # f32[N], s that they take
 
 
 def _at(curves: Array, curve: Array, evaluation: Array) -> Array:

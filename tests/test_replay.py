@@ -8,7 +8,7 @@ from laws import assert_within
 from scipy import stats
 
 import polejax as pj
-from polejax import timing
+from polejax import draw, timing
 
 RULES = {
     "plain": {"threshold": 0.7},
@@ -76,6 +76,19 @@ def test_the_fastest_of_geometric_curves():
     counts, expected = np.append(steps[~few], steps[few].sum()), np.append(law[~few], law[few].sum())
     # The bank's 65,536 curves are a sample as well, used twice a block.
     assert stats.chisquare(counts, expected / expected.sum() * counts.sum()).pvalue > 1e-4
+
+
+def test_the_jitter_is_normal_to_its_furthest_words():
+    """By the quantiles of SciPy, in double precision, of words near both ends, in the middle and anywhere."""
+    some = np.random.default_rng(0).integers(0, 2**32, 100_000)
+    words = np.concatenate([np.arange(1_000), 2**31 + np.arange(1_000), 2**32 - 1 - np.arange(1_000), some])
+    words = words.astype(np.uint32)
+    beyond = 1.0 - np.minimum((words // 2 * 2 + 0.5) * 2.0**-32, 1.0 - 2.0**-24)  # of the normal law, on either side
+    exact = np.where(words % 2, 1.0, -1.0) * -stats.norm.ppf((1.0 - beyond) / 2)
+    found = np.asarray(jax.jit(draw.signed_normal_of)(words), np.float64)
+    # A word is rounded to 24 bits, which moves the quantiles in the middle.
+    np.testing.assert_allclose(found, exact, rtol=2e-6, atol=1e-7)
+    assert stats.kstest(found[-some.size :], "norm").pvalue > 1e-3
 
 
 def test_sweeps_do_not_recompile(bank):
