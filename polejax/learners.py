@@ -12,6 +12,8 @@ from flax import linen as nn
 
 from polejax.checks import whole
 
+_MANY = 1_024  # columns, of which transposing costs so much that it is the smaller factor's turn
+
 
 class Dense(nn.Module):
     """A dense layer on samples in columns, f32[D, M] to f32[features, M]; its weights are f32[features, D].
@@ -50,10 +52,12 @@ def _product_backward(
     factors: tuple[jax.Array | None, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array | None]:
     weight, columns = factors
-    if weight is None:
-        return gradient @ columns.T, None
-    transposed = jax.lax.optimization_barrier(weight.T)  # else XLA folds the transposition into the product
-    return gradient @ columns.T, transposed @ gradient
+    transposed = jax.lax.optimization_barrier  # else XLA folds a transposition into the product
+    if columns.shape[1] > _MANY and gradient.shape[0] <= columns.shape[0]:
+        change = (columns @ transposed(gradient.T)).T
+    else:
+        change = gradient @ columns.T
+    return change, None if weight is None else transposed(weight.T) @ gradient
 
 
 _product.defvjp(_product_forward, _product_backward, symbolic_zeros=True)
