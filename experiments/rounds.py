@@ -38,6 +38,21 @@ def seconds_of(*calls: Callable[[], Any], repeats: int = 15) -> list[float]:
     return np.median(times[1:], axis=0).tolist()
 
 
+def keep_to_one_core() -> set[int]:
+    """Keep this process to one core where JAX computes on a CPU; call it before JAX starts. The cores it had.
+
+    Before, because XLA makes as many threads as it finds cores and splits a round's heavier loops among them: of a
+    thousand lanes that takes longer than the loops do, and processor time counts the waiting of all threads.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return set()
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    if jax.default_backend() != "cpu":
+        os.sched_setaffinity(0, cores)
+    return cores
+
+
 def over_seeds(one: Callable[..., Any], lanes: int) -> Callable[..., Any]:
     """Jitted over `lanes` seeds, as `simulate_many` runs them: without vmap where it is one."""
     if lanes == 1:
@@ -77,8 +92,7 @@ def networks() -> list[tuple[str, Any]]:
 
 def measured(cells: int, lanes: int) -> Iterator[tuple[str, float, float, float, float]]:
     """Of each network: its name, ns of the random numbers and of the round, blocks a second, the event loop's."""
-    if jax.default_backend() == "cpu" and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    keep_to_one_core()
     for name, network in networks():
         nodes = pj.nodes.equal(network.count)
         keys = jax.random.split(jax.random.key(0), max(1, lanes // network.count))
