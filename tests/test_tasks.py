@@ -202,6 +202,17 @@ def test_frozen_layers_cost_arithmetic_but_are_no_parameters():
     assert learners.step_flops(Frozen(), 64, 8) == 2 * 8 * (64 * 64 + 2 * 640)
 
 
+@pytest.mark.parametrize("samples", [8, learners._MANY + 8])
+def test_a_products_gradients_are_those_of_a_product(samples):
+    shapes = ((5, 7), (7, samples), (5, samples))
+    weight, columns, towards = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate(shapes))
+    gradients = [
+        jax.grad(lambda *factors, product=product: (product(*factors) * towards).sum(), argnums=(0, 1))(weight, columns)
+        for product in (learners._product, jnp.matmul)
+    ]
+    jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4), *gradients)
+
+
 def test_convolutions_are_convolutions_and_pooling_completes_odd_edges():
     module = learners.ConvolutionalNetwork((5, 3, 2), channels=(4,), num_classes=3)
     inputs = jax.random.normal(jax.random.key(0), (6, 30))
