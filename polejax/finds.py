@@ -2,8 +2,8 @@
 `polejax.memoryless`.
 
 Lanes come last: arrays of finds are [E, L], E finds of each of L chains, so that a step of a scan over finds is one
-vector operation over chains. Each function is loops of its own, because a compiler keeps a loop's results in memory,
-where it might repeat what made them for everyone who asks.
+vector operation over chains. On CPUs a compiled loop makes one array, and makes it anew for everyone who asks: so each
+function is loops of its own, whose results are kept in memory, and what is drawn together is kept as one number.
 """
 
 import functools
@@ -13,17 +13,22 @@ import jax
 import jax.numpy as jnp
 from scipy import special
 
-from polejax import checks, draw
-from polejax.alias import Alias
+from polejax import checks, draw, threefry
+from polejax.alias import Alias, Bounds
 from polejax.checks import Array
 from polejax.record import record, static
 from polejax.rounding import rounded
 
-RARE = 1e-12  # probability, per block, that the room does not suffice
-_CHUNK = 64  # finds, or heights, that are worked on together: as many as stay in the cache for a few hundred chains
+RARE = 1e-11  # probability, per block, that the room does not suffice
+_CHUNK = 64  # finds, or heights, that are worked on together at most: as many as stay in the cache for many chains
 _FEW = 32  # nodes whose blocks are counted one node after another
 _UNROLLED = 8  # recent blocks that are looked at in one piece of code
-_WIDEST = 31  # blocks that a finder may have to choose among: bits of a word
+_WIDEST = 31  # blocks that a finder may have to choose among: bits of a word, and one more
+
+
+def _chunks(count: int) -> int:
+    """How many chunks of equal length it takes."""
+    return -(-count // _CHUNK)
 
 
 @record
@@ -33,7 +38,12 @@ class Room:
     in_flight: float = static()
     num_blocks: int = static()  # H
     recent: int = static()  # B: blocks that a finder chooses among
-    finds: int = static()  # E: a multiple of the chunk
+    finds: int = static()  # E, in chunks of equal length
+
+    @property
+    def chunk(self) -> int:
+        """Finds that are worked on together."""
+        return self.finds // _chunks(self.finds)
 
     @property
     def height_type(self) -> Any:
@@ -42,8 +52,8 @@ class Room:
 
     @property
     def mask_type(self) -> Any:
-        """Holds a bit for each recent block, and one more."""
-        return jnp.uint8 if self.recent < 8 else jnp.uint16 if self.recent < 16 else jnp.uint32
+        """Holds a bit for each recent block."""
+        return jnp.uint8 if self.recent <= 8 else jnp.uint16 if self.recent <= 16 else jnp.uint32
 
 
 def room_for(in_flight: float, num_blocks: int) -> Room:
@@ -62,23 +72,28 @@ def room_for(in_flight: float, num_blocks: int) -> Room:
     stale = 0
     while mean and special.pdtrc(stale, mean) >= RARE:
         stale += max(1, int(mean**0.5) // 4)
-    chunks = -(-(num_blocks + 1 + stale) // _CHUNK)
-    return Room(x, num_blocks, recent, chunks * _CHUNK)
+    needed = num_blocks + 1 + stale
+    chunks = _chunks(needed)
+    return Room(x, num_blocks, recent, -(-needed // chunks) * chunks)
 
 
 class Finds(NamedTuple):
     """The finds of all chains in the order of time."""
 
     gap: Array  # f32[E, L], seconds since the find before
-    finder: Array  # u16[E, L]
+    finder: Array  # u8[E, L], or u16 of more than 256 nodes
 
 
 class Chosen(NamedTuple):
     """What every find builds on."""
 
     height: Array  # [E, L], of the block found
-    parent: Array  # u8[E, L]: how many finds before
-    sound: Array  # bool[L]: nobody could have built on a block older than those looked at
+    parent: Array  # u8[E, L]: how many finds before; 0 where it may be older than those looked at
+
+    @property
+    def sound(self) -> Array:
+        """bool[L]: all parents are known."""
+        return self.parent.all(axis=0)
 
 
 class Ending(NamedTuple):
@@ -88,59 +103,61 @@ class Ending(NamedTuple):
     settled: Array  # i32[L]: greatest height at which all branches have the same block
 
 
-def _chunked(array: Array) -> Array:
-    return array.reshape(-1, _CHUNK, *array.shape[1:])
+def _chunked(array: Array, room: Room) -> Array:
+    return array.reshape(-1, room.chunk, *array.shape[1:])
 
 
-def draw_finds(keys: Array, finders: Alias, mean: Array, room: Room) -> Finds:
-    """Gaps of `mean` f32[] seconds on average, and their finders, two random words each."""
+def draw_finds(keys: Array, finders: Alias | Bounds, mean: Array, room: Room) -> Finds:
+    """Gaps of `mean` f32[] seconds on average, and their finders, two random words each.
 
-    def chunk(_: None, find: Array) -> tuple[None, Finds]:
-        words = jax.vmap(draw.two_words, (0, None))(keys, find)
-        gap = rounded(draw.exponential_of(words[..., 0]) * mean)
-        return None, Finds(gap.T, finders.of(words[..., 1]).T)
+    Both are parts of one complex number until all are drawn, as the words would be made twice for two arrays.
+    """
 
-    _, finds = jax.lax.scan(chunk, None, _chunked(jnp.arange(room.finds, dtype=jnp.uint32)))
-    return jax.tree.map(lambda leaf: leaf.reshape(room.finds, -1), finds)
+    def chunk(_: None, find: Array) -> tuple[None, Array]:
+        words = threefry.two_words(keys[None], find[:, None])
+        gap = rounded(-jnp.log(draw.uniform_of(words[0])) * mean)
+        return None, jax.lax.complex(gap, finders.of(words[1]).astype(jnp.float32))
+
+    _, finds = jax.lax.scan(chunk, None, _chunked(jnp.arange(room.finds, dtype=jnp.uint32), room))
+    finds = finds.reshape(room.finds, -1)
+    return Finds(finds.real, finds.imag.astype(jnp.uint8 if finders.count <= 2**8 else jnp.uint16))
 
 
-class _Recent(NamedTuple):
-    """The last B finds before a chunk, oldest first: genesis, and before it nothing."""
+class _Before(NamedTuple):
+    """The finds before a chunk, oldest first: genesis, and before it nothing."""
 
-    gap: Array
-    finder: Array
-    height: Array
-    sound: Array
+    gap: Array  # [B, L]
+    finder: Array  # [B, L]
+    height: Array  # [2 B + 1, L]
 
 
 def choose(finds: Finds, network: Any, room: Room) -> Chosen:
-    """Resolve the parents chunk by chunk: who knows what, then the heights one after another, then the first heard."""
+    """Resolve the parents chunk by chunk: who knows what, then the heights one after another, then the first heard.
+
+    If no block older than those looked at is as high as the parent, none could have been the parent.
+    """
     lanes, recent = finds.gap.shape[1], room.recent
     longest = jnp.asarray(network.longest, jnp.float32)
     over_recent = functools.partial(jax.lax.fori_loop, 1, recent + 1, unroll=recent <= _UNROLLED)
 
-    def chunk(before: _Recent, now: tuple[Array, Finds]) -> tuple[_Recent, tuple[Array, Array]]:
+    def earlier(of: Array, back: Array) -> Array:
+        return jax.lax.dynamic_slice_in_dim(of, of.shape[0] - room.chunk - back, room.chunk)
+
+    def chunk(before: _Before, now: tuple[Array, Finds]) -> tuple[_Before, tuple[Array, Array]]:
         find, (gap, finder) = now
         gaps = jnp.concatenate([before.gap, gap])
         finders = jnp.concatenate([before.finder, finder])
 
-        def earlier(of: Array, back: Array) -> Array:
-            return jax.lax.dynamic_slice_in_dim(of, recent - back, _CHUNK)
-
-        def tell_known(back: Array, told: tuple[Array, ...]) -> tuple[Array, ...]:
-            age, mask, known_to_all = told
+        def tell_known(back: Array, told: tuple[Array, Array]) -> tuple[Array, Array]:
+            age, mask = told
             age = age + earlier(gaps, back - 1)
             known = age >= network.between(earlier(finders, back), finder)
             known = known | (find[:, None] == back - 1)  # genesis
-            mask = mask | (known.astype(mask.dtype) << (back - 1).astype(mask.dtype))
-            return age, mask, jnp.minimum(known_to_all, jnp.where(age >= longest, age, jnp.inf))
+            return age, mask | (known.astype(mask.dtype) << (back - 1).astype(mask.dtype))
 
-        young = jnp.zeros_like(gap), jnp.zeros(gap.shape, room.mask_type), jnp.full_like(gap, jnp.inf)
-        age, mask, known_to_all = over_recent(tell_known, young)
-        unsound = age < known_to_all + longest
-        mask = mask | (unsound.astype(mask.dtype) << recent)
-        height = _heights(mask, before.height)
-        heights = jnp.concatenate([before.height, height])
+        _, mask = over_recent(tell_known, (jnp.zeros_like(gap), jnp.zeros(gap.shape, room.mask_type)))
+        heights = _heights(mask, before.height, recent)
+        height = earlier(heights, 0)
 
         def tell_first(back: Array, told: tuple[Array, ...]) -> tuple[Array, ...]:
             age, best, parent = told
@@ -158,30 +175,34 @@ def choose(finds: Finds, network: Any, room: Room) -> Chosen:
         unheard = jnp.zeros(gap.shape, jnp.uint8 if network.equidistant else jnp.float32)
         nobody = jnp.zeros_like(gap), unheard, jnp.zeros(gap.shape, jnp.uint8)
         _, _, parent = over_recent(tell_first, nobody)
-        sound = before.sound & ((mask >> recent) == 0).all(axis=0)
-        return _Recent(gaps[_CHUNK:], finders[_CHUNK:], heights[_CHUNK:], sound), (height, parent)
+        # While all is sound, a block is higher than any that is older by more than B, so B + 1 of them are enough.
+        older = functools.reduce(jnp.maximum, (earlier(heights, back) for back in range(recent + 1, 2 * recent + 2)))
+        parent = jnp.where(older < height - 1, parent, jnp.uint8(0))
+        return _Before(gaps[room.chunk :], finders[room.chunk :], heights[room.chunk :]), (height, parent)
 
-    nothing = _Recent(
+    nothing = _Before(
         jnp.full((recent, lanes), jnp.inf),
         jnp.zeros((recent, lanes), finds.finder.dtype),
-        jnp.full((recent, lanes), -1, room.height_type).at[-1].set(0),
-        jnp.ones(lanes, bool),
+        jnp.full((2 * recent + 1, lanes), -1, room.height_type).at[-1].set(0),
     )
-    order = _chunked(jnp.arange(room.finds, dtype=jnp.int32))
-    last, chosen = jax.lax.scan(chunk, nothing, (order, jax.tree.map(_chunked, finds)))
-    height, parent = jax.tree.map(lambda leaf: leaf.reshape(room.finds, lanes), chosen)
-    return Chosen(height, parent, last.sound)
+    order = jnp.arange(room.finds, dtype=jnp.int32)
+    _, chosen = jax.lax.scan(chunk, nothing, jax.tree.map(lambda of: _chunked(of, room), (order, finds)))
+    return Chosen(*jax.tree.map(lambda leaf: leaf.reshape(room.finds, lanes), chosen))
 
 
-def _heights(mask: Array, before: Array) -> Array:
-    """Heights of a chunk's finds, one above the greatest that each finder knows of the recent ones."""
-    back = jnp.arange(before.shape[0], dtype=mask.dtype)[:, None]
+def _heights(mask: Array, before: Array, recent: int) -> Array:
+    """Heights before and of a chunk: of every find one above the greatest that its finder knows of the recent ones."""
+    back = jnp.arange(recent, dtype=mask.dtype)[::-1, None]
+    start = before.shape[0]
 
-    def step(recent: Array, known: Array) -> tuple[Array, Array]:
-        best = jnp.where((known[None] >> back) & 1 != 0, recent, recent.dtype.type(-1)).max(axis=0)
-        return jnp.concatenate([best[None] + 1, recent[:-1]]), best + 1
+    def step(index: Array, heights: Array) -> Array:
+        height = jax.lax.dynamic_slice_in_dim(heights, index + start - recent, recent)
+        known = (mask[index][None] >> back) & 1 != 0
+        best = jnp.where(known, height, height.dtype.type(-1)).max(axis=0)
+        return jax.lax.dynamic_update_slice_in_dim(heights, best[None] + 1, index + start, 0)
 
-    return jax.lax.scan(step, before[::-1], mask)[1]
+    heights = jnp.concatenate([before, jnp.zeros(mask.shape, before.dtype)])
+    return jax.lax.fori_loop(0, mask.shape[0], step, heights)
 
 
 def end(finds: Finds, chosen: Chosen, network: Any, room: Room) -> Ending:
@@ -191,8 +212,9 @@ def end(finds: Finds, chosen: Chosen, network: Any, room: Room) -> Ending:
     def at(of: Array, find: Array) -> Array:
         return of.at[jnp.maximum(find, 0), lane].get(mode="promise_in_bounds")
 
-    order = jnp.arange(room.finds, dtype=jnp.int32)[:, None]
-    last = jnp.where(chosen.height == room.num_blocks, order, -1).max(axis=0)
+    # It takes H finds to reach height H.
+    order = jnp.arange(room.num_blocks - 1, room.finds, dtype=jnp.int32)[:, None]
+    last = jnp.where(chosen.height[room.num_blocks - 1 :] == room.num_blocks, order, -1).max(axis=0)
     pending = jnp.uint32(1) + jnp.zeros(lane.shape, jnp.uint32)  # of the blocks before `last`, those that branches need
     tip, first_heard, age = last, jnp.full(lane.shape, jnp.inf), jnp.zeros(lane.shape)
     for back in range(room.recent + 1):
@@ -220,7 +242,7 @@ def end(finds: Finds, chosen: Chosen, network: Any, room: Room) -> Ending:
     met, _ = jax.lax.while_loop(unmerged, back_up, (last, pending))
     # Every block of height H must be among the finds: nobody finds one once all have heard the first.
     oldest = last - 31 + jax.lax.clz(pending).astype(jnp.int32)
-    since = jnp.where(order > oldest[None], finds.gap, 0.0).sum(axis=0)
+    since = jnp.where(order > oldest[None], finds.gap[room.num_blocks - 1 :], 0.0).sum(axis=0)
     complete = (last >= 0) & (since >= network.longest)
     height = jnp.where(met >= 0, at(chosen.height, met).astype(jnp.int32), 0)
     return Ending(tip, jnp.where(complete, height, 0))
@@ -238,32 +260,40 @@ class Kept(NamedTuple):
 
 def keep(finds: Finds, chosen: Chosen, ending: Ending, num_nodes: int, room: Room) -> Kept:
     """Walk back from the tips, block by block, and read off what is kept of every block."""
-    lanes = finds.gap.shape[1]
+    lanes, chunks = finds.gap.shape[1], _chunks(room.num_blocks)
+    chunk = -(-room.num_blocks // chunks)
     lane = jnp.arange(lanes, dtype=jnp.int32)
-    interval, blocks = _of_finds(finds, chosen, room)
+    since, blocks = _of_finds(finds, chosen, room)
 
-    def back(find: Array, _: None) -> tuple[Array, Array]:
-        parent = chosen.parent.at[find, lane].get(mode="promise_in_bounds")
-        return jnp.maximum(find - parent.astype(jnp.int32), 0), find
+    def back(find: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
+        block = blocks.at[find, lane].get(mode="promise_in_bounds")
+        return jnp.maximum(find - (block >> _PARENT).astype(jnp.int32), 0), (find, block)
 
-    def chunk(find: Array, _: None) -> tuple[Array, tuple[Array, ...]]:
-        find, canonical = jax.lax.scan(back, find, length=_CHUNK, reverse=True)
-        kept = (of.at[canonical.T, lane[:, None]].get(mode="promise_in_bounds") for of in (interval, blocks))
-        return find, tuple(kept)
+    def walk(index: Array, walked: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Put heights in place, chunk by chunk from above, which transposes them in the cache."""
+        find, *kept = walked
+        find, (canonical, block) = jax.lax.scan(back, find, length=chunk, reverse=True)
+        parts = since.at[canonical, lane[None]].get(mode="promise_in_bounds"), block
+        place = functools.partial(jax.lax.dynamic_update_slice_in_dim, start_index=(chunks - 1 - index) * chunk, axis=1)
+        return find, *(place(of, part.T) for of, part in zip(kept, parts, strict=True))
 
-    chunks = -(-room.num_blocks // _CHUNK)
-    _, kept = jax.lax.scan(chunk, jnp.maximum(ending.tip, 0), length=chunks, reverse=True)
+    empty = (jnp.zeros((lanes, chunks * chunk), of.dtype) for of in (since, blocks))
+    _, *kept = jax.lax.fori_loop(0, chunks, walk, (jnp.maximum(ending.tip, 0), *empty))
     # Heights fill whole chunks from above: what is left over lies below genesis.
-    interval, blocks = (jnp.moveaxis(of, 0, 1).reshape(lanes, -1)[:, -room.num_blocks :] for of in kept)
-    producer, published = ((part).astype(jnp.int32) for part in (blocks & 0xFFFF, blocks >> 16))
-    by = _published_by(finds.finder, chosen.height, ending.settled, num_nodes)
+    interval, block = (of[:, -room.num_blocks :] for of in kept)
+    producer = (block & 0xFFFF).astype(jnp.int32)
+    published = ((block >> _PUBLISHED) & 63).astype(jnp.int32)
+    by = _published_by(finds.finder, chosen.height, ending.settled, num_nodes, room)
     return Kept(interval, producer, published, ending.settled, by)
 
 
-def _of_finds(finds: Finds, chosen: Chosen, room: Room) -> tuple[Array, Array]:
-    """Of every find: seconds since its parent f32[E, L]; its finder and how many blocks have its height, u32[E, L].
+_PUBLISHED, _PARENT = 16, 22  # bits below: a finder is below 2^16, and at most 63 blocks that matter share a height
 
-    The two share a word, finder below, so that they are looked up together.
+
+def _of_finds(finds: Finds, chosen: Chosen, room: Room) -> tuple[Array, Array]:
+    """Of every find: seconds since its parent f32[E, L]; its finder, how many blocks have its height, and its parent.
+
+    The latter share a word u32[E, L], finder lowest, so that they are looked up together.
     """
 
     def around(of: Array, nothing: Any) -> Array:
@@ -283,17 +313,29 @@ def _of_finds(finds: Finds, chosen: Chosen, room: Room) -> tuple[Array, Array]:
 
     told = finds.gap, jnp.ones_like(chosen.parent)
     interval, published = jax.lax.fori_loop(1, room.recent + 1, tell, told, unroll=room.recent <= _UNROLLED)
-    return interval, finds.finder.astype(jnp.uint32) | (published.astype(jnp.uint32) << 16)
+    finder, published, parent = (of.astype(jnp.uint32) for of in (finds.finder, published, chosen.parent))
+    return interval, finder | (published << _PUBLISHED) | (parent << _PARENT)
 
 
-def _published_by(finder: Array, height: Array, settled: Array, num_nodes: int) -> Array:
+def _published_by(finder: Array, height: Array, settled: Array, num_nodes: int, room: Room) -> Array:
     """How many blocks i32[L, N] each node published at settled heights."""
-    counted = height <= settled.astype(height.dtype)[None]
+
+    def counted(finder: Array, height: Array) -> Array:
+        return jnp.where(height <= settled.astype(height.dtype)[None], finder.astype(jnp.int32), num_nodes)
+
     if num_nodes <= _FEW:
-        of = _chunked(jnp.where(counted, finder, num_nodes).astype(jnp.uint8))
-        # Bytes hold a chunk's counts, and more of them than of words are added up at once.
-        by = [(of == node).astype(jnp.uint8).sum(axis=1, dtype=jnp.uint8) for node in range(num_nodes)]
-        return jnp.stack([chunks.sum(axis=0, dtype=jnp.int32) for chunks in by], axis=1)
-    lane = jnp.broadcast_to(jnp.arange(finder.shape[1], dtype=jnp.int32)[None], finder.shape)
-    where = jnp.where(counted, finder.astype(jnp.int32), num_nodes)
-    return jnp.zeros((finder.shape[1], num_nodes), jnp.int32).at[lane, where].add(1, mode="drop")
+        nodes = jnp.arange(num_nodes, dtype=jnp.uint8)[:, None]
+
+        def count(by: Array, node: Array) -> tuple[Array, None]:
+            return by + (node[None] == nodes).astype(by.dtype), None
+
+        def chunk(by: Array, of: tuple[Array, Array]) -> tuple[Array, None]:
+            # Bytes hold a chunk's counts, and more of them than of words are added up at once.
+            nobody = jnp.zeros(by.shape, jnp.uint8)
+            return by + jax.lax.scan(count, nobody, counted(*of).astype(jnp.uint8))[0].astype(by.dtype), None
+
+        chunks = jax.tree.map(lambda of: _chunked(of, room), (finder, height))
+        return jax.lax.scan(chunk, jnp.zeros((num_nodes, finder.shape[1]), jnp.int32), chunks)[0].T
+    # Chain by chain: the counts of one chain stay in the cache.
+    nobody = jnp.zeros(num_nodes, jnp.int32)
+    return jax.lax.map(lambda node: nobody.at[node].add(1, mode="drop"), counted(finder, height).T)

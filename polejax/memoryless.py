@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax import checks, finds
-from polejax.alias import Alias, alias
+from polejax.alias import Alias, Bounds, finders
 from polejax.checks import Array
 from polejax.difficulty import Fixed
 from polejax.election import FirstSeen
@@ -25,7 +25,7 @@ from polejax.record import record
 from polejax.scenario import Scenario
 from polejax.simulate import check_key
 
-CACHED_CHAINS = 256  # that a CPU core advances in lockstep: fewer keep its vectors idle, more leave its cache
+CACHED_CHAINS = 128  # that a CPU core advances in lockstep: fewer keep its vectors idle, more leave its cache
 
 
 def simulate_memoryless(key: Array, scenario: Scenario, num_blocks: int, *, in_flight: float | None = None) -> History:
@@ -46,7 +46,7 @@ def simulate_memoryless(key: Array, scenario: Scenario, num_blocks: int, *, in_f
 
     Returns:
       `History` with canonical arrays [H], as of `polejax.simulate`. A chain that the room did not suffice for (once in
-      10^12 blocks; or always, if more are in flight than promised) has no settled height, and counts in no statistic.
+      10^11 blocks; or always, if more are in flight than promised) has no settled height, and counts in no statistic.
 
     Raises:
       ValueError: a scenario that is not memoryless, or a count, a key or an `in_flight` out of range.
@@ -65,7 +65,7 @@ def simulate_memoryless(key: Array, scenario: Scenario, num_blocks: int, *, in_f
 class Race:
     """What is left of a memoryless scenario: one race of all nodes for the next find."""
 
-    finders: Alias
+    finders: Alias | Bounds
     mean: Array  # f32[], seconds from find to find
     network: Any
 
@@ -73,10 +73,10 @@ class Race:
 def race_of(scenario: Scenario) -> Race:
     """The race of all nodes; raises ValueError unless the scenario is memoryless and its power is known."""
     check_memoryless(scenario)
-    finders = alias(scenario.nodes)
+    drawn = finders(scenario.nodes)
     # In the order of addresses, as a sum depends on its order in the last bit.
     power = np.asarray(scenario.nodes.power, np.float64)[np.argsort(scenario.nodes.address)].sum()
-    return Race(finders, scenario.mechanism.work * np.float32(1.0 / power), scenario.network)
+    return Race(drawn, scenario.mechanism.work * np.float32(1.0 / power), scenario.network)
 
 
 def keep_chains(keys: Array, race: Race, num_blocks: int, in_flight: float) -> finds.Kept:

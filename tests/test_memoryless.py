@@ -12,8 +12,8 @@ from scipy import stats
 from scripted import shortest_paths
 
 import polejax as pj
-from polejax import finds, memoryless
-from polejax.alias import alias
+from polejax import draw, finds, memoryless, threefry
+from polejax.alias import alias, bounds
 from polejax.record import replace
 
 SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
@@ -260,7 +260,35 @@ def test_finders_are_drawn_in_proportion_to_power(nodes):
     words = np.random.default_rng(0).integers(0, 2**32, 20_000, dtype=np.uint64)
     column, place = words * count >> 32, words * count & 0xFFFFFFFF
     expected = np.where(place < table.share[column], first[column], second[column])
-    np.testing.assert_array_equal(alias(nodes).of(jnp.asarray(words.astype(np.uint32))), expected)
+    words = jnp.asarray(words.astype(np.uint32))
+    np.testing.assert_array_equal(table.of(words), expected)
+    # Few nodes have a stretch of words each, in the order of addresses.
+    if count <= 16:
+        stretches = bounds(nodes)
+        np.testing.assert_array_equal(stretches.nodes, np.argsort(nodes.address))
+        ends = np.concatenate([[0], stretches.first, [2.0**32]])
+        np.testing.assert_allclose(np.diff(ends) / 2.0**32, wanted[stretches.nodes], rtol=1e-6, atol=2.0**-32)
+        edges = np.concatenate([words, stretches.first, stretches.first - 1]).astype(np.uint32)
+        expected = stretches.nodes[np.searchsorted(stretches.first, edges, side="right")]
+        np.testing.assert_array_equal(stretches.of(jnp.asarray(edges)), expected)
+
+
+def test_words_are_those_of_jax():
+    keys, finds_ = jax.random.split(jax.random.key(6), 3), jnp.arange(50, dtype=jnp.uint32) * 99_999_999
+    words = jnp.stack(threefry.two_words(keys[:, None], finds_[None]), axis=-1)
+    np.testing.assert_array_equal(words, jax.vmap(draw.two_words, (0, None))(keys, finds_))
+
+
+@pytest.mark.parametrize("count", [9, 40, 300])
+def test_blocks_of_many_nodes_are_counted_like_those_of_few(count):
+    random, room = np.random.default_rng(count), finds.Room(0.0, 90, 4, 128)
+    finder = random.integers(0, count, (128, 3)).astype(np.uint8 if count <= 256 else np.uint16)
+    height, settled = np.sort(random.integers(1, 100, (128, 3)), axis=0), np.array([90, 40, 0])
+    by = finds._published_by(
+        *map(jnp.asarray, (finder, height.astype(np.int16), settled.astype(np.int32))), count, room
+    )
+    lanes = zip(finder.T, height.T, settled, strict=True)
+    np.testing.assert_array_equal(by, [np.bincount(who[of <= most], minlength=count) for who, of, most in lanes])
 
 
 def test_what_is_not_memoryless_is_refused_by_name(pools):
