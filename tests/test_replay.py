@@ -65,6 +65,18 @@ def test_moved_and_fixed_thresholds_agree():
         np.testing.assert_array_equal(one.learning.rejected, other.learning.rejected)
 
 
+def test_rounds_that_few_chains_need_more_of_change_no_other():
+    """Alone or beside others, of which some have nobody that finishes: the same chains to the last bit."""
+    rules = {"jitter": 0.2, "deadline": 4.0}
+    scenario = pj.Scenario(
+        pj.nodes.zipf(3), pj.network.clique(3, 1.0), pj.Replay(geometric_bank(0, success=0.4), 0.5, **rules)
+    )
+    alone, beside = (pj.simulate_many(keys(0, 6), scenario, 60, chains=chains) for chains in (1, 6))
+    assert 0.1 < alone.fallback.mean() < 0.9
+    for one, other in zip(jax.tree.leaves(alone), jax.tree.leaves(beside), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_the_fastest_of_geometric_curves():
     """Two nodes of power 1 whose curves pass at geometric steps: the first is geometric with 1 - (1 - p)^2."""
     bank = geometric_bank(0, 2**16)
