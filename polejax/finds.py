@@ -255,7 +255,7 @@ class Kept(NamedTuple):
     producer: Array  # i32[L, H]
     published: Array  # i32[L, H], blocks at the height
     settled: Array  # i32[L], greatest settled height
-    published_by: Array  # i32[L, N], at settled heights
+    published_by: Array  # i32[L, N] or u16, at settled heights
 
 
 def keep(finds: Finds, chosen: Chosen, ending: Ending, num_nodes: int, room: Room) -> Kept:
@@ -318,7 +318,7 @@ def _of_finds(finds: Finds, chosen: Chosen, room: Room) -> tuple[Array, Array]:
 
 
 def _published_by(finder: Array, height: Array, settled: Array, num_nodes: int, room: Room) -> Array:
-    """How many blocks i32[L, N] each node published at settled heights."""
+    """How many blocks each node published at settled heights: i32[L, N], or u16 of many nodes where that holds them."""
 
     def counted(finder: Array, height: Array) -> Array:
         return jnp.where(height <= settled.astype(height.dtype)[None], finder.astype(jnp.int32), num_nodes)
@@ -336,6 +336,6 @@ def _published_by(finder: Array, height: Array, settled: Array, num_nodes: int, 
 
         chunks = jax.tree.map(lambda of: _chunked(of, room), (finder, height))
         return jax.lax.scan(chunk, jnp.zeros((num_nodes, finder.shape[1]), jnp.int32), chunks)[0].T
-    # Chain by chain: the counts of one chain stay in the cache.
-    nobody = jnp.zeros(num_nodes, jnp.int32)
+    # Chain by chain, as narrow as they can be: the counts of one chain stay in the cache, those of all weigh less.
+    nobody = jnp.zeros(num_nodes, jnp.uint16 if room.finds < 2**16 else jnp.int32)
     return jax.lax.map(lambda node: nobody.at[node].add(1, mode="drop"), counted(finder, height).T)

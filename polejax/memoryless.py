@@ -104,7 +104,7 @@ def as_history(kept: finds.Kept, work: Array, xp: Any) -> History:
         tip=None,
         settled=xp.broadcast_to(heights, shape) <= kept.settled[..., None],
         published=kept.published,
-        published_by=kept.published_by,
+        published_by=kept.published_by.astype(np.int32),
         fallback=xp.broadcast_to(np.bool_(False), shape),
         useful=None,
         computed=None,

@@ -148,8 +148,7 @@ class _Plan:
 
     def on_host(self, history: History) -> History:
         """NumPy leaves of the seeds that were asked for."""
-        history = jax.tree.map(lambda leaf: np.asarray(leaf)[: self.num_seeds], history)
-        return replace(history, published_by=history.published_by.astype(np.int64))
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[: self.num_seeds], history)
 
 
 def _in_segments(plan: _Plan, keys: Array, scenario: Scenario, segment: int) -> History:
