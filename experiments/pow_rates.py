@@ -3,9 +3,10 @@
     .venv/bin/python experiments/pow_rates.py [--quick]
 
 Every ratio is the median over turns in which each takes its turn, so that what else the machine does falls on all. Two
-draws a block: as `polejax.draw` makes them, in chunks and many chains at a time, an exponential and a uniform number
-added up and nothing else done with them, at the width that is fastest. The event loop is `event_loop.cpp` beside this
-file, compiled by the system's C++ compiler if there is one, one process per core.
+draws a block: in chunks and many chains at a time, an exponential and a uniform number added up and nothing else done
+with them, at the width that is fastest; as `polejax.draw` makes them, with JAX's own rounds, and written out in one
+loop, as find by find does. The event loop is `event_loop.cpp` beside this file, compiled by the system's C++ compiler
+if there is one, one process per core.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import polejax as pj
-from polejax import devices, draw, lanes
+from polejax import devices, draw, lanes, threefry
 
 SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
 WORK, DELAY, BLOCKS = 600.0, 10.0, 1_000
@@ -53,22 +54,39 @@ def timed(run: Callable[[], Any], count: int) -> Timed:
     return rate
 
 
-def two_draws(seeds: int, width: int) -> Timed:
+def by_jax(keys: Any, find: Any) -> Any:
+    """Two numbers that are added up later, of JAX's own rounds."""
+    words = jax.vmap(draw.two_words, (0, None))(keys, find)
+    return draw.exponential_of(words[..., 0]), draw.uniform_of(words[..., 1])
+
+
+def in_one_loop(keys: Any, find: Any) -> Any:
+    """Their sum, of rounds written out, so that one loop makes both."""
+    words = threefry.two_words(keys[:, None], find[None])
+    return -jnp.log(draw.uniform_of(words[0])) + draw.uniform_of(words[1])
+
+
+def two_draws(seeds: int, width: int, drawn: Callable[[Any, Any], Any] = by_jax) -> Timed:
     """Two random numbers a block, `width` chains in lockstep on every device."""
 
     def block(keys: Any) -> Any:
-        def chunk(total: tuple[Any, Any], find: Any) -> tuple[tuple[Any, Any], None]:
-            words = jax.vmap(draw.two_words, (0, None))(keys, find)
-            return (total[0] + draw.exponential_of(words[..., 0]), total[1] + draw.uniform_of(words[..., 1])), None
+        def chunk(total: Any, find: Any) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, total, drawn(keys, find)), None
 
-        nothing = jnp.zeros((2, width, CHUNK))
         finds = jnp.arange(BLOCKS // CHUNK * CHUNK, dtype=jnp.uint32).reshape(-1, CHUNK)
-        total, _ = jax.lax.scan(chunk, (nothing[0], nothing[1]), finds)
-        return total[0].sum(axis=1), total[1].sum(axis=1)
+        nothing = jax.tree.map(jnp.zeros_like, jax.eval_shape(drawn, keys, finds[0]))
+        total, _ = jax.lax.scan(chunk, nothing, finds)
+        return jax.tree.map(lambda of: of.sum(axis=1), total)
 
     compiled = lanes.sharded(block, width, tuple(jax.devices()), (), 1)
     keys = jax.random.split(jax.random.key(0), seeds)
     return timed(functools.partial(compiled, keys), seeds * (BLOCKS // CHUNK * CHUNK))
+
+
+def fastest(seeds: int, drawn: Callable[[Any, Any], Any]) -> Timed:
+    """Two draws a block at the width that is fastest."""
+    widths = [two_draws(seeds, width, drawn) for width in (64, 128, 256, 512)]
+    return max(widths, key=lambda rate: (rate(), statistics.median(rate() for _ in range(3)))[1])
 
 
 def chains(count: int, seeds: int, blocks: int, memoryless: bool) -> Timed:
@@ -114,15 +132,14 @@ def compiling(rate: Timed, count: int) -> float:
 def rows(quick: bool) -> list[Row]:
     """Label, value and unit of everything measured: rates, ratios and seconds of compilation."""
     turns, seeds = (5, 1_024) if quick else (15, 4_096)
-    widths = {width: two_draws(seeds, width) for width in (64, 128, 256, 512)}
-    best = max(widths, key=lambda width: (widths[width](), statistics.median(widths[width]() for _ in range(3)))[1])
     found: list[Row] = []
+    draws = {"two draws a block": fastest(seeds, by_jax), "two draws in one loop": fastest(seeds, in_one_loop)}
     with tempfile.TemporaryDirectory() as folder:
         loop = event_loop(folder)
         for count in (9, 128, 1_000, 10_000):
             played = max(len(jax.devices()), min(512, CELLS // (count * BLOCKS)))
             blocks = max(1, min(BLOCKS, CELLS // (count * played)))
-            calls = {"find by find": chains(count, seeds, BLOCKS, True), "two draws a block": widths[best]}
+            calls = {"find by find": chains(count, seeds, BLOCKS, True), **draws}
             calls["rounds"] = chains(count, played, blocks, False)
             if loop is not None:
                 calls["C++ event loop"] = loop(count, seeds)

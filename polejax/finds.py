@@ -20,7 +20,8 @@ from polejax.record import record, static
 from polejax.rounding import rounded
 
 RARE = 1e-11  # probability, per block, that the room does not suffice
-_CHUNK = 64  # finds, or heights, that are worked on together at most: as many as stay in the cache for many chains
+_CHUNK = 64  # finds that are worked on together at most: as many as stay in the cache for many chains
+_LINE = 16  # heights that are put in place together: a line of the cache
 _FEW = 32  # nodes whose blocks are counted one node after another
 _UNROLLED = 8  # recent blocks that are looked at in one piece of code
 _WIDEST = 31  # blocks that a finder may have to choose among: bits of a word, and one more
@@ -260,8 +261,7 @@ class Kept(NamedTuple):
 
 def keep(finds: Finds, chosen: Chosen, ending: Ending, num_nodes: int, room: Room) -> Kept:
     """Walk back from the tips, block by block, and read off what is kept of every block."""
-    lanes, chunks = finds.gap.shape[1], _chunks(room.num_blocks)
-    chunk = -(-room.num_blocks // chunks)
+    lanes, lines = finds.gap.shape[1], -(-room.num_blocks // _LINE)
     lane = jnp.arange(lanes, dtype=jnp.int32)
     since, blocks = _of_finds(finds, chosen, room)
 
@@ -270,16 +270,16 @@ def keep(finds: Finds, chosen: Chosen, ending: Ending, num_nodes: int, room: Roo
         return jnp.maximum(find - (block >> _PARENT).astype(jnp.int32), 0), (find, block)
 
     def walk(index: Array, walked: tuple[Array, ...]) -> tuple[Array, ...]:
-        """Put heights in place, chunk by chunk from above, which transposes them in the cache."""
+        """Put heights in place, line by line from above, which transposes them in the cache."""
         find, *kept = walked
-        find, (canonical, block) = jax.lax.scan(back, find, length=chunk, reverse=True)
+        find, (canonical, block) = jax.lax.scan(back, find, length=_LINE, reverse=True)
         parts = since.at[canonical, lane[None]].get(mode="promise_in_bounds"), block
-        place = functools.partial(jax.lax.dynamic_update_slice_in_dim, start_index=(chunks - 1 - index) * chunk, axis=1)
+        place = functools.partial(jax.lax.dynamic_update_slice_in_dim, start_index=(lines - 1 - index) * _LINE, axis=1)
         return find, *(place(of, part.T) for of, part in zip(kept, parts, strict=True))
 
-    empty = (jnp.zeros((lanes, chunks * chunk), of.dtype) for of in (since, blocks))
-    _, *kept = jax.lax.fori_loop(0, chunks, walk, (jnp.maximum(ending.tip, 0), *empty))
-    # Heights fill whole chunks from above: what is left over lies below genesis.
+    empty = (jnp.zeros((lanes, lines * _LINE), of.dtype) for of in (since, blocks))
+    _, *kept = jax.lax.fori_loop(0, lines, walk, (jnp.maximum(ending.tip, 0), *empty))
+    # Heights fill whole lines from above: what is left over lies below genesis.
     interval, block = (of[:, -room.num_blocks :] for of in kept)
     producer = (block & 0xFFFF).astype(jnp.int32)
     published = ((block >> _PUBLISHED) & 63).astype(jnp.int32)

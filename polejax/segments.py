@@ -95,7 +95,8 @@ def start_many(
     most = max(1, cached) if devices[0].platform == "cpu" else share
     turns = -(-share // checks.whole("chains", chains or most, low=1))
     chains = -(-share // turns)  # equal blocks, so that few chains are computed only to fill the last one
-    keys = keys[np.minimum(np.arange(turns * chains * len(devices)), num_seeds - 1)]
+    if turns * chains * len(devices) > num_seeds:  # looking keys up takes a millisecond
+        keys = keys[np.minimum(np.arange(turns * chains * len(devices)), num_seeds - 1)]
     plan = _Plan(num_seeds, num_blocks, chains, tuple(devices), progress or (lambda done, total: None))
     if memoryless:
         play = _finds(num_blocks, _rounded_up(blocks_in_flight(scenario)), chains, plan.devices)
