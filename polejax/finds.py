@@ -255,7 +255,7 @@ class Kept(NamedTuple):
     interval: Array  # f32[L, H], seconds
     producer: Array  # i32[L, H]
     published: Array  # i32[L, H], blocks at the height
-    settled: Array  # i32[L], greatest settled height
+    settled: Array  # bool[L, H]
     published_by: Array  # i32[L, N] or u16, at settled heights
 
 
@@ -284,7 +284,8 @@ def keep(finds: Finds, chosen: Chosen, ending: Ending, num_nodes: int, room: Roo
     producer = (block & 0xFFFF).astype(jnp.int32)
     published = ((block >> _PUBLISHED) & 63).astype(jnp.int32)
     by = _published_by(finds.finder, chosen.height, ending.settled, num_nodes, room)
-    return Kept(interval, producer, published, ending.settled, by)
+    settled = jnp.arange(1, room.num_blocks + 1, dtype=jnp.int32)[None] <= ending.settled[:, None]
+    return Kept(interval, producer, published, settled, by)
 
 
 _PUBLISHED, _PARENT = 16, 22  # bits below: a finder is below 2^16, and at most 63 blocks that matter share a height

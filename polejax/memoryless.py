@@ -7,6 +7,7 @@ first heard. Only the last few blocks can matter, as older ones are known to all
 where every node draws its own work at every height, forks and all; the numbers drawn are others (ours).
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -25,7 +26,7 @@ from polejax.record import record
 from polejax.scenario import Scenario
 from polejax.simulate import check_key
 
-CACHED_CHAINS = 128  # that a CPU core advances in lockstep: fewer keep its vectors idle, more leave its cache
+CACHED_CHAINS = 256  # that a CPU core advances in lockstep: fewer keep its vectors idle, more leave its cache
 
 
 def simulate_memoryless(key: Array, scenario: Scenario, num_blocks: int, *, in_flight: float | None = None) -> History:
@@ -94,7 +95,6 @@ def keep_chains(keys: Array, race: Race, num_blocks: int, in_flight: float) -> f
 def as_history(kept: finds.Kept, work: Array, xp: Any) -> History:
     """The history of chains, any axes first, with the constants of Proof of Work; `xp` is NumPy or its JAX kin."""
     shape = kept.interval.shape
-    heights = xp.arange(1, shape[-1] + 1, dtype=np.int32)
     return History(
         interval=kept.interval,
         producer=kept.producer,
@@ -102,7 +102,7 @@ def as_history(kept: finds.Kept, work: Array, xp: Any) -> History:
         difficulty=xp.broadcast_to(work, shape),
         commitment=None,
         tip=None,
-        settled=xp.broadcast_to(heights, shape) <= kept.settled[..., None],
+        settled=kept.settled,
         published=kept.published,
         published_by=kept.published_by.astype(np.int32),
         fallback=xp.broadcast_to(np.bool_(False), shape),
@@ -110,6 +110,23 @@ def as_history(kept: finds.Kept, work: Array, xp: Any) -> History:
         computed=None,
         learning=None,
     )
+
+
+def on_host(kept: finds.Kept) -> finds.Kept:
+    """The same as NumPy arrays; one thread a device copies what it holds, as new memory comes slowly to one thread."""
+    parts = len(kept.interval.addressable_shards)
+    if parts == 1:
+        return jax.tree.map(np.asarray, kept)
+    whole = jax.tree.map(lambda of: np.empty(of.shape, of.dtype), kept)
+
+    def copy(part: int) -> None:
+        for to, of in zip(whole, kept, strict=True):
+            shard = of.addressable_shards[part]
+            to[shard.index] = np.asarray(shard.data)
+
+    with ThreadPoolExecutor(parts) as threads:
+        list(threads.map(copy, range(parts)))
+    return whole
 
 
 def check_memoryless(scenario: Scenario) -> None:

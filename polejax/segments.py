@@ -14,7 +14,7 @@ from polejax import chain, checks, lanes
 from polejax.checks import Array
 from polejax.finds import Kept
 from polejax.history import History, from_chain
-from polejax.memoryless import CACHED_CHAINS, as_history, blocks_in_flight, keep_chains, race_of
+from polejax.memoryless import CACHED_CHAINS, as_history, blocks_in_flight, keep_chains, on_host, race_of
 from polejax.record import replace
 from polejax.scenario import Scenario, ready
 from polejax.simulate import check_key, whole_chain
@@ -126,7 +126,7 @@ class Running:
         """What `simulate_many` returns."""
         computed = self.computed
         if isinstance(computed, Kept):
-            computed = as_history(jax.tree.map(np.asarray, computed), self.work, np)
+            computed = as_history(on_host(computed), self.work, np)
         elif isinstance(computed.interval, np.ndarray):
             return computed
         history = self.plan.on_host(computed)

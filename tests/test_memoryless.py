@@ -96,7 +96,7 @@ def check_chain(expected, chosen, kept, times, finder, lane, heights):
     for find in within:
         parent = find - int(chosen.parent[find, lane])
         assert (named[parent] if parent >= 0 else (0, -1)) == expected.parent[named[find]]
-    block, settled = expected.adopted[heights, 0], int(kept.settled[lane])
+    block, settled = expected.adopted[heights, 0], int(kept.settled[lane].sum())
     branches = {expected.adopted[heights, node] for node in range(5)}
     for height in range(heights, 0, -1):
         parent = expected.parent[block]
