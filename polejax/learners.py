@@ -34,33 +34,67 @@ class Dense(nn.Module):
         law = nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
         weight = self.param("weight", law, (self.features, columns.shape[0]))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-        return _product(weight, columns) + bias[:, None]
+        return _product(weight, columns) + _in_every_column(bias, columns.shape[1])
 
 
 @jax.custom_vjp
 def _product(weight: jax.Array, columns: jax.Array) -> jax.Array:
-    """`weight @ columns`, whose gradients never transpose a product's left factor in place."""
-    return weight @ columns
+    """`weight @ columns`, whose factors, and those of its gradients, are transposed before they are multiplied.
+
+    Else XLA folds a transposition into the product or not, as the axes of a `vmap` around it have it: off its fast path
+    if the left factor's, and summed in another order if the right one's, so that a network's last bits would depend on
+    who trains beside it.
+    """
+    return weight @ _as_they_lie(columns)
+
+
+def _as_they_lie(columns: jax.Array) -> jax.Array:
+    # Many columns do not come transposed, and would be copied for nothing.
+    return columns if columns.shape[1] > _MANY else _kept(columns)
+
+
+_kept = jax.lax.optimization_barrier
 
 
 def _product_forward(weight: Any, columns: Any) -> tuple[jax.Array, tuple[jax.Array | None, jax.Array]]:
     # Where the columns are data, nobody asks for their gradient.
-    return weight.value @ columns.value, (weight.value if columns.perturbed else None, columns.value)
+    product = weight.value @ _as_they_lie(columns.value)
+    return product, (weight.value if columns.perturbed else None, columns.value)
 
 
 def _product_backward(
     factors: tuple[jax.Array | None, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array | None]:
     weight, columns = factors
-    transposed = jax.lax.optimization_barrier  # else XLA folds a transposition into the product
     if columns.shape[1] > _MANY and gradient.shape[0] <= columns.shape[0]:
-        change = (columns @ transposed(gradient.T)).T
+        change = (columns @ _kept(gradient.T)).T
     else:
-        change = gradient @ columns.T
-    return change, None if weight is None else transposed(weight.T) @ gradient
+        change = gradient @ _kept(columns.T)
+    return change, None if weight is None else _kept(weight.T) @ gradient
 
 
 _product.defvjp(_product_forward, _product_backward, symbolic_zeros=True)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _in_every_column(bias: jax.Array, columns: int) -> jax.Array:
+    """A bias f32[F] as columns f32[F, columns], whose gradient is summed in an order that no compiler changes."""
+    return jnp.broadcast_to(bias[:, None], (bias.shape[0], columns))
+
+
+def _sums_of_rows(columns: int, _: None, rows: jax.Array) -> tuple[jax.Array]:
+    """Sums f32[F] of rows f32[F, columns], each in parts side by side, which are then added up in pairs.
+
+    A sum along rows is split as the compiler likes; one across them is not.
+    """
+    width = 8 if columns <= _MANY else 32
+    parts = jnp.pad(rows, ((0, 0), (0, -columns % width))).reshape(rows.shape[0], -1, width).sum(axis=1)
+    while (half := parts.shape[1] // 2) > 0:
+        parts = parts[:, :half] + parts[:, half:]
+    return (parts[:, 0],)
+
+
+_in_every_column.defvjp(lambda bias, columns: (_in_every_column(bias, columns), None), _sums_of_rows)
 
 
 class MultilayerPerceptron(nn.Module):

@@ -264,3 +264,15 @@ def test_networks_that_train_in_groups_are_those_that_train_together(monkeypatch
     monkeypatch.setattr(learning, "CACHE", 2 * learning.CACHE // learning.cached_networks(mechanism, 12))
     assert learning._groups(5, learning.cached_networks(mechanism, 12)) == ([0, 2, 3], 2)
     jax.tree.map(np.testing.assert_array_equal, trained(), together)
+
+
+@pytest.mark.smoke
+def test_a_chain_has_the_same_bits_alone_and_under_vmap():
+    """Of networks of the usual size, whose products compilers lay out by the axes around them."""
+    mechanism = pj.PoLe(pj.tasks.digits(), max_steps=5)
+    scenario = pj.Scenario(pj.nodes.equal(9), pj.network.clique(9, 2.0), mechanism)
+    keys = jax.random.split(jax.random.key(0), 4)
+    together = jax.jit(jax.vmap(lambda key: pj.simulate(key, scenario, 2)))(keys)
+    apart = pj.simulate_many(keys, scenario, 2, chains=1, devices=jax.devices()[:1])
+    np.testing.assert_array_equal(apart.commitment, together.commitment)
+    np.testing.assert_array_equal(apart.interval, together.interval)
