@@ -78,23 +78,53 @@ _product.defvjp(_product_forward, _product_backward, symbolic_zeros=True)
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def _in_every_column(bias: jax.Array, columns: int) -> jax.Array:
-    """A bias f32[F] as columns f32[F, columns], whose gradient is summed in an order that no compiler changes."""
+    """A bias f32[F] as columns f32[F, columns]."""
     return jnp.broadcast_to(bias[:, None], (bias.shape[0], columns))
 
 
-def _sums_of_rows(columns: int, _: None, rows: jax.Array) -> tuple[jax.Array]:
-    """Sums f32[F] of rows f32[F, columns], each in parts side by side, which are then added up in pairs.
-
-    A sum along rows is split as the compiler likes; one across them is not.
-    """
-    width = 8 if columns <= _MANY else 32
-    parts = jnp.pad(rows, ((0, 0), (0, -columns % width))).reshape(rows.shape[0], -1, width).sum(axis=1)
-    while (half := parts.shape[1] // 2) > 0:
-        parts = parts[:, :half] + parts[:, half:]
-    return (parts[:, 0],)
+_in_every_column.defvjp(
+    lambda bias, columns: (_in_every_column(bias, columns), None),
+    lambda columns, _, gradient: (_added_up(gradient if columns <= _MANY else _in_parts(gradient), 1),),
+)
 
 
-_in_every_column.defvjp(lambda bias, columns: (_in_every_column(bias, columns), None), _sums_of_rows)
+def _in_parts(rows: jax.Array) -> jax.Array:
+    """Rows f32[F, M] as parts f32[F, 32] of the same sum, in the compiler's order: what is so large trains alone."""
+    return jnp.pad(rows, ((0, 0), (0, -rows.shape[1] % 32))).reshape(rows.shape[0], -1, 32).sum(axis=1)
+
+
+@jax.custom_vjp
+def _log_sum_exp(answers: jax.Array) -> jax.Array:
+    """The logarithm f32[M] of the sum of the exponentials of answers f32[C, M]."""
+    return _log_sum_exp_forward(answers)[0]
+
+
+def _log_sum_exp_forward(answers: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    most = answers.max(axis=0)
+    below = _kept(answers - most[None])  # else some compilers merge the difference into the exponential
+    shares = jnp.exp(jnp.minimum(below, 0.0))  # said to be at most 0, XLA on CPUs has it six times as fast
+    total = _added_up(shares, 0)
+    return jnp.log(total) + most, (shares, total)
+
+
+def _log_sum_exp_backward(parts: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array]:
+    shares, total = parts
+    return (shares * (gradient / total)[None],)
+
+
+_log_sum_exp.defvjp(_log_sum_exp_forward, _log_sum_exp_backward)
+
+
+def _added_up(values: jax.Array, axis: int) -> jax.Array:
+    """The sum over an axis, in pairs: compilers choose the order of a sum, and by the sizes of all axes."""
+    values, odd = _kept(values), []
+    level = 0
+    while (size := values.shape[axis]) > 1:
+        cut = functools.partial(jax.lax.slice_in_dim, values, axis=axis)
+        odd += [cut(size - 1, size)] if size % 2 else []
+        values, level = cut(0, size // 2) + cut(size // 2, size // 2 * 2), level + 1
+        values = values if level % 4 else _kept(values)  # else each further level would double the code
+    return sum(odd, values).squeeze(axis)
 
 
 class MultilayerPerceptron(nn.Module):
@@ -222,7 +252,7 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     # training took twice as long. Classes first, because our learners answer so and the transpositions cancel.
     answers = logits.T
     right = labels[None] == jnp.arange(answers.shape[0], dtype=labels.dtype)[:, None]
-    return (jax.nn.logsumexp(answers, axis=0) - jnp.where(right, answers, 0.0).sum(axis=0)).mean()
+    return (_log_sum_exp(answers) - jnp.where(right, answers, 0.0).sum(axis=0)).mean()
 
 
 def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
