@@ -1,6 +1,9 @@
 """Rounding: keeping a chain's last bits independent of how the compiler happens to fuse."""
 
+import functools
+
 import jax
+import jax.numpy as jnp
 
 from polejax.checks import Array
 
@@ -13,3 +16,41 @@ def rounded(product: Array) -> Array:
     on its neighbours.
     """
     return jax.lax.reduce_precision(product, exponent_bits=8, mantissa_bits=22)
+
+
+kept = jax.lax.optimization_barrier
+"""An array as it is, which no compiler merges with what is made of it."""
+
+
+@jax.custom_vjp
+def log_sum_exp(answers: Array) -> Array:
+    """The logarithm f32[M] of the sum of the exponentials of answers f32[C, M]."""
+    return _log_sum_exp_forward(answers)[0]
+
+
+def _log_sum_exp_forward(answers: Array) -> tuple[Array, tuple[Array, Array]]:
+    most = answers.max(axis=0)
+    below = kept(answers - most[None])  # else some compilers merge the difference into the exponential
+    shares = jnp.exp(jnp.minimum(below, 0.0))  # said to be at most 0, XLA on CPUs has it six times as fast
+    total = added_up(shares, 0)
+    return jnp.log(total) + most, (shares, total)
+
+
+def _log_sum_exp_backward(parts: tuple[Array, Array], gradient: Array) -> tuple[Array]:
+    shares, total = parts
+    return (shares * (gradient / total)[None],)
+
+
+log_sum_exp.defvjp(_log_sum_exp_forward, _log_sum_exp_backward)
+
+
+def added_up(values: Array, axis: int) -> Array:
+    """The sum over an axis, in pairs: compilers choose the order of a sum, and by the sizes of all axes."""
+    values, odd = kept(values), []
+    level = 0
+    while (size := values.shape[axis]) > 1:
+        cut = functools.partial(jax.lax.slice_in_dim, values, axis=axis)
+        odd += [cut(size - 1, size)] if size % 2 else []
+        values, level = cut(0, size // 2) + cut(size // 2, size // 2 * 2), level + 1
+        values = values if level % 4 else kept(values)  # else each further level would double the code
+    return sum(odd, values).squeeze(axis)

@@ -10,7 +10,7 @@ from flax import linen as nn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polejax import learners, tasks
+from polejax import dense, learners, tasks
 
 X = np.arange(60.0).reshape(30, 2)
 Y = np.arange(30) % 3
@@ -202,13 +202,13 @@ def test_frozen_layers_cost_arithmetic_but_are_no_parameters():
     assert learners.step_flops(Frozen(), 64, 8) == 2 * 8 * (64 * 64 + 2 * 640)
 
 
-@pytest.mark.parametrize("samples", [8, learners._MANY + 8])
+@pytest.mark.parametrize("samples", [8, dense._MANY + 8])
 def test_a_products_gradients_are_those_of_a_product(samples):
     shapes = ((5, 7), (7, samples), (5, samples))
     weight, columns, towards = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate(shapes))
     gradients = [
         jax.grad(lambda *factors, product=product: (product(*factors) * towards).sum(), argnums=(0, 1))(weight, columns)
-        for product in (learners._product, jnp.matmul)
+        for product in (dense._product, jnp.matmul)
     ]
     jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4), *gradients)
 
