@@ -23,8 +23,10 @@ def encode(variables: Variables, attributes: dict[str, str | int | float]) -> by
                 if dim not in scales:
                     scales[dim] = _dimension(file, dim, size, len(scales))
             stored = array.astype(np.int8) if array.dtype == bool else array
-            # Random mantissas do not compress; whatever else there is compresses well and fast.
-            packing = {} if name == "interval" else {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+            # Random mantissas do not compress; whatever else there is compresses well and fast, integers byte by byte,
+            # accuracies and the like, of which there are few different ones, number by number.
+            packing: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": array.dtype.kind != "f"}
+            packing = {} if name == "interval" else packing
             chunks = tuple(max(1, size) for size in array.shape)
             variable = file.create_dataset(
                 name, data=stored, chunks=chunks, fletcher32=True, track_order=True, **packing

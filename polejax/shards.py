@@ -136,10 +136,13 @@ class Running:
         return {name: array[: self.count] for name, array in kept.items()}
 
 
+_folded = jax.jit(jax.vmap(jax.random.fold_in, in_axes=(None, 0)))
+
+
 def seed_keys(seed: int, first: int, count: int) -> jax.Array:
     """Typed keys [count] of a study's chains `first`, `first + 1`, ..."""
     numbers = np.arange(first, first + count, dtype=np.uint32)
-    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(seed), numbers)
+    return _folded(jax.random.key(seed), numbers)
 
 
 def variables(history: History) -> Arrays:
