@@ -136,6 +136,7 @@ def _plan(
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     if seeds_per_shard is not None:
         seeds_per_shard = min(num_seeds, checks.whole("seeds_per_shard", seeds_per_shard, low=1))
+    memoryless = checks.flag("memoryless", memoryless)
     by_finds = tuple(memoryless and _can_be_drawn_by_finds(scenario) for scenario in listed)
     if memoryless and not any(by_finds):
         raise ValueError("memoryless must be False where no scenario is, got True: see polejax.simulate_memoryless")

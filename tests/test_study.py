@@ -346,6 +346,7 @@ def test_arguments_are_checked(tmp_path):
         ({"num_seeds": 0}, "num_seeds must be at least 1, got 0"),
         ({"names": ["a", "b"]}, "names must be 1 different words"),
         ({"records": "all"}, "records must be one of blocks, chains; got 'all'"),
+        ({"memoryless": "no"}, "memoryless must be true or false, got 'no'"),
     ):
         with pytest.raises(ValueError, match=message):
             pj.study(**{"scenarios": scenario, "num_seeds": 1, "num_blocks": 1, "out": tmp_path / "no", **wrong})

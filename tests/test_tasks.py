@@ -10,7 +10,7 @@ from flax import linen as nn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polejax import dense, learners, tasks
+from polejax import dense, learners, rounding, tasks
 
 X = np.arange(60.0).reshape(30, 2)
 Y = np.arange(30) % 3
@@ -211,6 +211,32 @@ def test_a_products_gradients_are_those_of_a_product(samples):
         for product in (dense._product, jnp.matmul)
     ]
     jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4), *gradients)
+
+
+@pytest.mark.parametrize("samples", [7, 32, dense._MANY + 9])
+def test_a_dense_layers_gradients_are_those_of_plain_arithmetic(samples):
+    layer = dense.Dense(5)
+    columns, towards = (jax.random.normal(jax.random.key(i), (rows, samples)) for i, rows in enumerate((3, 5)))
+    params = layer.init(jax.random.key(2), columns)["params"]
+
+    def plain(params):
+        return ((params["weight"] @ columns + params["bias"][:, None]) * towards).sum()
+
+    ours = jax.grad(lambda params: (layer.apply({"params": params}, columns) * towards).sum())(params)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), ours, jax.grad(plain)(params))
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3, 10, 33])
+def test_the_losss_sums_are_sums(classes):
+    answers = 30.0 * jax.random.normal(jax.random.key(0), (classes, 6))
+    np.testing.assert_allclose(rounding.added_up(answers, 0), answers.sum(axis=0), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(rounding.added_up(answers, 1), answers.sum(axis=1), rtol=1e-5, atol=1e-4)
+    for ours, theirs in (
+        (f(rounding.log_sum_exp), f(lambda answers: jax.nn.logsumexp(answers, axis=0)))
+        for f in (lambda g: g(answers), lambda g: jax.grad(lambda answers: jnp.square(g(answers)).sum())(answers))
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert np.isnan(rounding.log_sum_exp(answers.at[0, 0].set(jnp.inf))[0])  # a diverged network stays one
 
 
 def test_convolutions_are_convolutions_and_pooling_completes_odd_edges():
