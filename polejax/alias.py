@@ -1,5 +1,6 @@
 """Drawing nodes in proportion to their power, with one random word a draw, whatever the number of nodes."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -22,6 +23,11 @@ class Bounds:
     def count(self) -> int:
         """Number of nodes N."""
         return self.nodes.shape[-1]
+
+    def place(self, word: Array) -> Array:
+        """Which stretches i32[...] random words u32[...] lie in: signed, which CPUs compare faster."""
+        first, word = (jax.lax.bitcast_convert_type(of ^ np.uint32(2**31), jnp.int32) for of in (self.first, word))
+        return -sum(-(word >= first[index]).astype(jnp.int32) for index in range(self.count - 1))
 
     def of(self, word: Array) -> Array:
         """The nodes u32[...] that random words u32[...] stand for."""

@@ -8,7 +8,12 @@ from jax.sharding import AxisType, PartitionSpec
 
 
 def sharded(
-    block: Callable[..., Any], lanes: int, devices: tuple[Any, ...], replicated: tuple[int, ...], num: int
+    block: Callable[..., Any],
+    lanes: int,
+    devices: tuple[Any, ...],
+    replicated: tuple[int, ...],
+    num: int,
+    options: dict[str, Any] | None = None,
 ) -> Callable[..., Any]:
     """Run a function of `lanes` lanes over any number of them, on all devices at once.
 
@@ -22,6 +27,7 @@ def sharded(
       devices: to split the leading axis over.
       replicated: positions of the arguments that all lanes share.
       num: number of arguments.
+      options: of the compiler.
 
     Returns:
       The compiled function of the same arguments, whose leading axis is a multiple of `lanes * len(devices)`.
@@ -42,11 +48,12 @@ def sharded(
             return apply(varying)
         blocks = jax.tree.map(lambda leaf: leaf.reshape(count // lanes, lanes, *leaf.shape[1:]), varying)
         results = jax.lax.map(apply, blocks)
-        return jax.tree.map(lambda leaf: leaf.reshape(count, *leaf.shape[2:]), results)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
 
     specs = tuple(PartitionSpec() if index in replicated else PartitionSpec("lane") for index in range(num))
     return jax.jit(
-        jax.shard_map(on_device, mesh=mesh, in_specs=specs, out_specs=PartitionSpec("lane"), check_vma=False)
+        jax.shard_map(on_device, mesh=mesh, in_specs=specs, out_specs=PartitionSpec("lane"), check_vma=False),
+        compiler_options=options,
     )
 
 

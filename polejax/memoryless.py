@@ -87,9 +87,13 @@ def keep_chains(keys: Array, race: Race, num_blocks: int, in_flight: float) -> f
     found = finds.draw_finds(keys, race.finders, race.mean, room)
     chosen = finds.choose(found, race.network, room)
     ending = finds.end(found, chosen, race.network, room)
-    as_promised = race.network.longest <= race.mean * (room.in_flight * (1.0 + 1e-5))
-    settled = jnp.where(as_promised & chosen.sound, ending.settled, 0)
+    settled = jnp.where(as_promised(race, room) & chosen.sound, ending.settled, 0)
     return finds.keep(found, chosen, ending._replace(settled=settled), race.network.count, room)
+
+
+def as_promised(race: Race, room: finds.Room) -> Array:
+    """bool[]: no more blocks are in flight than there is room for."""
+    return race.network.longest <= race.mean * (room.in_flight * (1.0 + 1e-5))
 
 
 def as_history(kept: finds.Kept, work: Array, xp: Any) -> History:

@@ -90,16 +90,11 @@ def start_many(
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     devices = devices or jax.local_devices()
     mechanism = scenario.mechanism
-    share = -(-num_seeds // len(devices))
     cached = CACHED_CHAINS if memoryless else mechanism.cached_lanes // scenario.nodes.count
-    most = max(1, cached) if devices[0].platform == "cpu" else share
-    turns = -(-share // checks.whole("chains", chains or most, low=1))
-    chains = -(-share // turns)  # equal blocks, so that few chains are computed only to fill the last one
-    if turns * chains * len(devices) > num_seeds:  # looking keys up takes a millisecond
-        keys = keys[np.minimum(np.arange(turns * chains * len(devices)), num_seeds - 1)]
+    keys, chains = laid_out(keys, chains, cached, devices)
     plan = _Plan(num_seeds, num_blocks, chains, tuple(devices), progress or (lambda done, total: None))
     if memoryless:
-        play = _finds(num_blocks, _rounded_up(blocks_in_flight(scenario)), chains, plan.devices)
+        play = _finds(num_blocks, rounded_up(blocks_in_flight(scenario)), chains, plan.devices)
         return Running(plan, play(keys, race_of(scenario)), np.asarray(mechanism.work))
     scenario = ready(scenario)
     if num_blocks <= checks.whole("segment", segment or mechanism.segment, low=1):
@@ -108,6 +103,23 @@ def start_many(
     bounded = _ROUNDS // (keys.size * scenario.nodes.count)
     history = _in_segments(plan, keys, scenario, segment or max(1, min(mechanism.segment, bounded)))
     return Running(plan, history)
+
+
+def laid_out(keys: Array, chains: int | None, cached: int, devices: list[Any], together: int = 1) -> tuple[Array, int]:
+    """Keys for equal blocks of chains on all devices, the last one repeated, and how many chains make a block.
+
+    A block has `chains` at most; None: those that stay in the `cached` memory of a CPU, or all of a device's. It is a
+    multiple of the number of chains that belong `together`.
+    """
+    share = -(-keys.shape[0] // len(devices))
+    most = max(1, cached) if devices[0].platform == "cpu" else share
+    turns = -(-share // max(together, checks.whole("chains", chains or most, low=1)))
+    chains = -(-share // turns)  # equal blocks, so that few chains are computed only to fill the last one
+    chains = -(-chains // together) * together
+    filled = turns * chains * len(devices)
+    if filled > keys.shape[0]:  # looking keys up takes a millisecond
+        keys = keys[np.minimum(np.arange(filled), keys.shape[0] - 1)]
+    return keys, chains
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,7 +218,7 @@ def _whole(num_blocks: int, chains: int, devices: tuple[Any, ...]) -> Any:
     return _sharded(play, chains, devices, (1,), 2)
 
 
-def _rounded_up(in_flight: float) -> float:
+def rounded_up(in_flight: float) -> float:
     """To a power of 2^(1/4), so that the scenarios of a sweep share a few compiled programs; none and many stay."""
     if not 0 < in_flight <= 2:
         return in_flight

@@ -93,6 +93,14 @@ def tally(history: History) -> Tally:
     )
 
 
+def pool(rows: Tally, pooled: int) -> Tally:
+    """The same with so many consecutive rows added up into one each."""
+    if pooled == 1:
+        return rows
+    added: Tally = jax.tree.map(lambda sums: sums.reshape(-1, pooled, *sums.shape[1:]).sum(axis=1), rows)
+    return added
+
+
 def join(tallies: Sequence[Tally]) -> Tally:
     """The tally of all seeds, in order, of one scenario's tallies; raises ValueError where there are none."""
     if not tallies:

@@ -26,7 +26,12 @@ def two_words(keys: Array, address: Array) -> tuple[Array, Array]:
     Source: Salmon, Moraes, Dror, Shaw 2011 (SC11), Threefry-2x32-20.
     """
     data = jax.random.key_data(keys)
-    key = (data[..., 0], data[..., 1], data[..., 0] ^ data[..., 1] ^ jnp.uint32(_PARITY))
+    return two_words_of(data[..., 0], data[..., 1], address)
+
+
+def two_words_of(first: Array, second: Array, address: Array) -> tuple[Array, Array]:
+    """The same of the two words u32[...] of keys."""
+    key = (first, second, first ^ second ^ jnp.uint32(_PARITY))
     one, two = jnp.broadcast_arrays(key[0], address + key[1])
     for turn in range(5):
         for rotation in _ROTATIONS[turn % 2]:

@@ -1,0 +1,338 @@
+"""Passes: chains of finds on a clique, resolved and summed up in a few passes over all finds at once.
+
+What `polejax.finds` does for any network, in a way of its own where few blocks are in flight: what a find builds on
+depends on the finds that its finder has not heard of, and on what those build on, seldom on more than two or three. So
+take it that all finds are in sequence, correct them all at once, and again; a last pass tells whether all is right.
+Canonical are those with a child, then those with a child that has one, and so on. Heights are needed only near the end.
+Chains that it takes more to resolve are told, and are left to `polejax.finds` (ours).
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from scipy import special
+
+from polejax import draw, finds, threefry
+from polejax.alias import Alias, Bounds
+from polejax.checks import Array
+from polejax.record import record, static
+from polejax.rounding import rounded
+from polejax.rows import Maker, count, cumulated, divisor, folded
+
+_SELDOM = 2e-7  # probability, per find, that the passes do not suffice
+_MARGIN = 32  # heights at the end, at least, in which branches are let merge
+_CHUNK = 64  # finds whose deviations are summed up in float32
+_PACKED = 32  # nodes that share a word with a gap
+
+
+@record
+class Plan:
+    """How many passes over how many finds, all static."""
+
+    in_flight: float = static()
+    num_blocks: int = static()  # H
+    recent: int = static()  # B: blocks that a finder chooses among
+    rounds: int = static()  # passes until all choices are right, and until only canonical blocks are left
+    head: int = static()  # finds whose heights need not be known, in whole chunks
+    tail: int = static()  # finds after them, in sixteens
+
+    @property
+    def finds(self) -> int:
+        """E, finds in all."""
+        return self.head + self.tail
+
+    @property
+    def before(self) -> int:
+        """F, finds that are drawn before genesis, as every pass looks back."""
+        return self.recent * (self.rounds + 1)
+
+    @property
+    def last(self) -> int:
+        """Finds of the tail of which it is known whether they are canonical."""
+        return self.tail - self.recent * self.rounds
+
+    @property
+    def sums(self) -> int:
+        """K, sums of deviations of a chain."""
+        return self.head // _CHUNK + self.last // divisor(self.last)
+
+    @property
+    def mask_type(self) -> Any:
+        """Holds two bits for each recent block."""
+        return jnp.uint8 if self.recent <= 4 else jnp.uint16
+
+
+@functools.cache
+def plan_for(in_flight: float, num_blocks: int) -> Plan | None:
+    """The passes that seldom do not suffice; None where too many would be needed, or chains are short.
+
+    For the number of blocks that matter, and of stale ones, see `finds.room_for`.
+    """
+    x, mean = in_flight, in_flight * (num_blocks + 1)
+    recent = next((b for b in range(2, 9) if x == 0 or special.pdtrc(b - 1, 2 * x) < _SELDOM), None)
+    rounds = next((p for p in range(2, 7) if x ** (p + 1) < _SELDOM), None)
+    head = (num_blocks - _MARGIN) // _CHUNK * _CHUNK
+    if recent is None or rounds is None or head <= 0:
+        return None
+    stale = 0
+    while mean and special.pdtrc(stale, mean) >= 100 * _SELDOM:
+        stale += 1
+    tail = num_blocks + 1 + stale - head + recent * rounds
+    return Plan(x, num_blocks, recent, rounds, head, -(-tail // 16) * 16)
+
+
+class Sums(NamedTuple):
+    """What is left of chains."""
+
+    settled: Array  # i32[L], heights
+    published: Array  # i32[L], blocks at settled heights
+    deviation: (
+        Array  # f32[L, K], seconds: deviations of settled intervals from the mean of finds, in parts of the chain
+    )
+    square: Array  # f32[L, K], their squares
+    wins: Array  # i32[L / together, N], canonical blocks at settled heights
+    published_by: Array  # i32[L / together, N]
+
+
+def together(plan: Plan, num_nodes: int) -> int:
+    """Chains, at most, whose blocks are counted together by node: 1 of a few nodes, else a power of two."""
+    return 1 if num_nodes <= _PACKED else max(1, 1 << (2**16 // plan.finds).bit_length() - 1)
+
+
+def total(keys: Array, race: Any, plan: Plan, together: int = 1) -> tuple[Sums, Array]:
+    """The sums of one chain per key [L], in lockstep, with bool[]: they are right for all of them."""
+    make, labels = Maker(race.mean > 0), _labels(race.finders)
+    head, tail = plan.head, plan.tail
+    gap, finder = _draw(make, keys, race, plan)
+    parent, behind = _choose(make, gap, finder, race.network, plan)
+    sound = folded(jnp.minimum, make(lambda parent: folded(jnp.minimum, parent, 16), parent)) > 0
+    top = count(make, lambda behind: (behind[-plan.finds : -tail] == 0).astype(jnp.uint8), behind)
+
+    def end(gap: Array, finder: Array, parent: Array, behind: Array, top: Array) -> tuple[Array, Array, Array]:
+        """The tip, the settled height, and which finds of the tail are no higher; all relative to the head."""
+        height = top[None].astype(jnp.int16) + cumulated((behind[-tail:] == 0).astype(jnp.int16))
+        height = height - (jnp.maximum(behind[-tail:], 1) - 1).astype(jnp.int16)
+        rest = finds.Room(plan.in_flight, plan.num_blocks - head, plan.recent, tail)
+        found = finds.Finds(gap[-tail:], finder[-tail:] ^ labels[0].astype(finder.dtype))
+        tip, settled = finds.end(found, finds.Chosen(height, parent[head:]), race.network, rest)
+        return tip, settled, (height <= settled[None].astype(jnp.int16)).astype(jnp.uint8)
+
+    tip, settled, counts = make(end, gap, finder, parent, behind, top - head)
+    first, last = _canonical(make, parent, tip, plan)
+    high = count(make, lambda first: first, first) + count(make, lambda last: last, last)
+    sound &= (settled > 0) & (settled >= top - head) & (tip < plan.last) & (high == plan.num_blocks)
+    last = make(lambda last, counts: last & counts[: plan.last], last, counts)
+    if race.network.count <= _PACKED:
+        by_node = _by_node(make, finder, (first, last, counts), labels, plan)
+    else:
+        by_node = _by_many_nodes(make, finder, (first, last, counts), race.network.count, together, plan)
+    published = folded(jnp.add, counts.astype(jnp.int32)) + head
+    sums = Sums(settled + head, published, *_deviations(make, gap, parent, (first, last), race.mean, plan), *by_node)
+    return sums, sound.all()
+
+
+def _labels(drawer: Alias | Bounds) -> Array:
+    """What stands for each node among finders, u32[N]: itself, or its place in the order of addresses."""
+    order = jnp.arange(drawer.count, dtype=jnp.uint32)
+    return order.at[drawer.nodes].set(order) if isinstance(drawer, Bounds) else order
+
+
+def _draw(make: Maker, keys: Array, race: Any, plan: Plan) -> tuple[Array, Array]:
+    """Gaps f32[F + E, L], as `finds.draw_finds` draws them, with finds before genesis; and finders, by their labels."""
+    drawer, packed = race.finders, race.finders.count <= _PACKED
+    narrow = jnp.uint8 if drawer.count <= 2**8 else jnp.uint16
+    find = jnp.arange(-plan.before, plan.finds, dtype=jnp.int32).astype(jnp.uint32)
+    # A gap is at least a 2^-25th of the mean and below the 32-fold of it: 28 bits, of which rounding leaves 27.
+    least = jax.lax.bitcast_convert_type(race.mean * jnp.float32(2.0**-25), jnp.uint32) >> 23 << 23
+
+    def drawn(data: Array) -> Array:
+        words = threefry.two_words_of(data[:1], data[1:], find[:, None])
+        gap = -jnp.log(draw.uniform_of(words[0])) * race.mean
+        finder = (drawer.place if isinstance(drawer, Bounds) else drawer.of)(words[1]).astype(jnp.uint32)
+        if not packed:
+            return jax.lax.complex(rounded(gap), finder.astype(jnp.float32))
+        bits = jax.lax.bitcast_convert_type(gap, jnp.uint32)
+        return ((bits + (bits >> 1 & 1) >> 1) - (least >> 1)) | finder << 27  # to even, as `rounded` does
+
+    def gaps(both: Array) -> Array:
+        return jax.lax.bitcast_convert_type((both << 5 >> 4) + least, jnp.float32) if packed else both.real
+
+    def finders(both: Array) -> Array:
+        return (both >> 27 if packed else both.imag).astype(narrow)
+
+    both = make(drawn, make(lambda data: data.T, jax.random.key_data(keys)))
+    return make(gaps, both), make(finders, both)
+
+
+def _choose(make: Maker, gap: Array, finder: Array, network: Any, plan: Plan) -> tuple[Array, Array]:
+    """Of every find its parent, u8[E, L], 0 if not known; and how far what it builds on is behind, u8[B + E, L].
+
+    That is how much lower its parent is than the highest of all blocks before: 0 of a find that is the highest.
+    """
+    recent, byte = plan.recent, jnp.uint8
+    number = jnp.arange(recent - plan.before, plan.finds, dtype=jnp.int32)[:, None]
+
+    def earlier(of: Array, back: int) -> Array:
+        return of[recent - back : of.shape[0] - back]
+
+    def unheard(gap: Array) -> Array:
+        """How many of the last finds are on their way to all others; genesis never is."""
+        age, on_their_way = jnp.float32(0.0), jnp.uint8(0)
+        for back in range(recent):
+            age = age + earlier(gap, back)
+            on_their_way = on_their_way + (age < network.longest).astype(byte)
+        return jnp.minimum(on_their_way, jnp.clip(number, 0, recent).astype(byte))
+
+    def known(unheard: Array, finder: Array) -> Array:
+        """A bit for each recent block that is known, and further bits for those of the finder's own."""
+        mask = jnp.zeros((), plan.mask_type)
+        for back in range(1, recent + 1):
+            own = earlier(finder, back) == earlier(finder, 0)
+            mask = mask | (own | (unheard < back)).astype(mask.dtype) << back - 1
+            mask = mask | own.astype(mask.dtype) << recent + back - 1
+        return mask
+
+    def has(mask: Array, back: int) -> Array:
+        return mask & (1 << back - 1) != 0
+
+    def lags(behind: Array) -> tuple[list[Array], Array]:
+        """How far each recent block is below the highest of all, and how much that rose over all of them."""
+        risen, lag = jnp.uint8(0), []
+        for back in range(1, recent + 1):
+            lag.append(jnp.maximum(earlier(behind, back), 1) - 1 + risen)
+            risen = risen + (earlier(behind, back) == 0).astype(byte)
+        return lag, risen
+
+    def least(lag: list[Array], mask: Array) -> Array:
+        known = (jnp.where(has(mask, back), of, byte(255)) for back, of in enumerate(lag, 1))
+        return functools.reduce(jnp.minimum, known)
+
+    def corrected(behind: Array, mask: Array) -> Array:
+        return least(lags(behind)[0], mask[recent + mask.shape[0] - behind.shape[0] :])
+
+    def parents(behind: Array, mask: Array) -> Array:
+        lag, risen = lags(behind)
+        behind, mask = behind[recent:], mask[recent + mask.shape[0] - behind.shape[0] :]
+        oldest = own = jnp.zeros_like(behind)
+        for back, of in enumerate(lag, 1):
+            oldest = jnp.where(has(mask, back) & (of == behind), byte(back), oldest)
+            own = jnp.where(has(mask, recent + back) & (of == behind), byte(back), own)
+        # What is too old to be looked at must be lower than the parent.
+        right = (least(lag, mask) == behind) & (risen > behind)
+        # The oldest is heard first, and one's own before any other.
+        return jnp.where(right, jnp.where(own > 0, own, oldest), byte(0))
+
+    mask = make(known, make(unheard, gap), finder)
+    behind = make(lambda mask: least([byte(back) for back in range(recent)], mask), mask)
+    for _ in range(plan.rounds - 1):
+        behind = make(corrected, behind, mask)
+    return make(parents, behind, mask), behind
+
+
+def _canonical(make: Maker, parent: Array, tip: Array, plan: Plan) -> tuple[Array, Array]:
+    """Which finds are canonical, u8: those of the head, and of the tail as far as can be told."""
+    order = jnp.arange(plan.tail, dtype=jnp.int32)[:, None]
+
+    def with_child(parent: Array, alive: Array | None = None) -> Array:
+        rows = (parent if alive is None else alive).shape[0] - plan.recent
+        child = (parent[back : back + rows] == back for back in range(1, plan.recent + 1))
+        if alive is not None:
+            child = (of & (alive[back : back + rows] != 0) for back, of in enumerate(child, 1))
+        return functools.reduce(jnp.logical_or, child).astype(jnp.uint8)
+
+    def or_tip(alive: Array, is_tip: Array) -> Array:
+        return alive | is_tip[: alive.shape[0]]
+
+    def begin(parent: Array, tip: Array) -> tuple[Array, Array]:
+        """Parents of the tail, none of those after the tip; and which is the tip."""
+        within = jnp.where(order <= tip[None], parent[plan.head :], 0)
+        return within, (order == tip[None]).astype(jnp.uint8)
+
+    below, is_tip = make(begin, parent, tip)
+    first = make(lambda parent: with_child(parent[: plan.head + plan.recent * plan.rounds]), parent)
+    last = make(lambda below, is_tip: or_tip(with_child(below), is_tip), below, is_tip)
+    for _ in range(plan.rounds - 1):
+        first = make(with_child, parent, first)
+        last = make(lambda below, last, is_tip: or_tip(with_child(below, last), is_tip), below, last, is_tip)
+    return first, last
+
+
+def _deviations(
+    make: Maker, gap: Array, parent: Array, canonical: tuple[Array, Array], mean: Array, plan: Plan
+) -> tuple[Array, Array]:
+    """Sums f32[L, K] of deviations of intervals from the mean, and of their squares."""
+
+    def deviation(gap: Array, parent: Array, canonical: Array, start: int) -> Array:
+        def of_finds(of: Array, back: int) -> Array:
+            return of[of.shape[0] - plan.finds + start - back :][: canonical.shape[0]]
+
+        interval = of_finds(gap, 0)
+        for back in range(1, plan.recent):
+            interval = interval + jnp.where(of_finds(parent, 0) > back, of_finds(gap, back), 0.0)
+        return jnp.where(canonical != 0, interval - mean, 0.0)
+
+    def sums(of: Array, square: bool, rows: int) -> Array:
+        return folded(jnp.add, rounded(of * of) if square else of, rows)
+
+    parts = []
+    for start, rows, of in ((0, _CHUNK, canonical[0]), (plan.head, divisor(plan.last), canonical[1])):
+        made = make(functools.partial(deviation, start=start), gap, parent, of)
+        parts.append([make(functools.partial(sums, square=square, rows=rows), made) for square in (False, True)])
+    one, two = (
+        make(lambda *of: jnp.concatenate([part.T for part in of], axis=1), *of) for of in zip(*parts, strict=True)
+    )
+    return one, two
+
+
+def _by_node(
+    make: Maker, finder: Array, marked: tuple[Array, Array, Array], labels: Array, plan: Plan
+) -> tuple[Array, Array]:
+    """How many blocks of each of a few nodes are canonical, i32[L, N], and how many there are at settled heights."""
+    nodes = labels.astype(jnp.uint8)[:, None, None]
+    first, last, counts = marked
+
+    def found(finder: Array) -> Array:
+        return (finder[None] == nodes).astype(jnp.uint8)
+
+    def of(start: int, marked: Array | None) -> Array:
+        """The same of finds from one on that are marked, or of the whole head."""
+        start += plan.before
+        if marked is None:
+            who = make(lambda finder: finder[start : start + plan.head], finder)
+        else:
+            who = make(lambda finder, of: jnp.where(of != 0, finder[start:][: of.shape[0]], 255), finder, marked)
+        return count(make, found, who)
+
+    wins, by = of(0, first) + of(plan.head, last), of(0, None) + of(plan.head, counts)
+    return make(lambda of: of.T, wins), make(lambda of: of.T, by)
+
+
+def _by_many_nodes(
+    make: Maker, finder: Array, marked: tuple[Array, Array, Array], num_nodes: int, together: int, plan: Plan
+) -> tuple[Array, Array]:
+    """The same of many nodes, i32[L / together, N]: find after find, both counts in one word where that holds them."""
+    groups = finder.shape[1] // together
+    shift = 16 if together * plan.finds < 2**16 else 0
+
+    def places(finder: Array) -> Array:
+        group = jnp.arange(finder.shape[1], dtype=jnp.int32)[None] // together
+        return finder[plan.before :].astype(jnp.int32) + group * num_nodes
+
+    def marks(first: Array, last: Array, counts: Array) -> Array:
+        """Of every find: whether it counts, and above, whether it is canonical."""
+        last = jnp.pad(last, ((0, plan.tail - plan.last), (0, 0)))
+        return jnp.concatenate([1 | first << 1, counts | last << 1])
+
+    def added(what: Array) -> Array:
+        nobody = jnp.zeros(groups * num_nodes, jnp.uint32)
+        return nobody.at[place.ravel()].add(what.ravel(), mode="promise_in_bounds").reshape(groups, num_nodes)
+
+    place, mark = make(places, finder), make(marks, *marked)
+    if shift:
+        both = added(make(lambda mark: mark.astype(jnp.uint32) & 1 | mark.astype(jnp.uint32) >> 1 << shift, mark))
+        wins, by = both >> shift, both & 2**shift - 1
+    else:
+        wins, by = (added((mark >> bit & 1).astype(jnp.uint32)) for bit in (1, 0))
+    return wins.astype(jnp.int32), by.astype(jnp.int32)
