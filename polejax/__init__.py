@@ -52,6 +52,7 @@ from polejax.sml import SecureMappingLayer
 from polejax.statistics import Summary, compare, summarise
 from polejax.study import Progress, study
 from polejax.task_stream import TaskStream
+from polejax.totals import tally_many
 from polejax.transactions import Load, MarkovModulated, Poisson
 from polejax.verification import Claim, PostedTask, Reason, Verdict, posted, verify
 
@@ -122,6 +123,7 @@ __all__ = [
     "summarise_fairness",
     "summarise_rewards",
     "summarise_service",
+    "tally_many",
     "tasks",
     "theft",
     "theory",

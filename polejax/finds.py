@@ -217,16 +217,19 @@ def end(finds: Finds, chosen: Chosen, network: Any, room: Room) -> Ending:
     order = jnp.arange(room.num_blocks - 1, room.finds, dtype=jnp.int32)[:, None]
     last = jnp.where(chosen.height[room.num_blocks - 1 :] == room.num_blocks, order, -1).max(axis=0)
     pending = jnp.uint32(1) + jnp.zeros(lane.shape, jnp.uint32)  # of the blocks before `last`, those that branches need
-    tip, first_heard, age = last, jnp.full(lane.shape, jnp.inf), jnp.zeros(lane.shape)
-    for back in range(room.recent + 1):
+
+    def look(back: Array, seen: tuple[Array, ...]) -> tuple[Array, ...]:
+        pending, tip, first_heard, age = seen
         find = last - back
         there = (find >= 0) & (at(chosen.height, find) == room.num_blocks)
-        pending = pending | (there.astype(jnp.uint32) << back)
         finder = at(finds.finder, find)
         heard = network.between(finder, jnp.zeros_like(finder)) - age
-        tip = jnp.where(there & (heard <= first_heard), find, tip)
-        first_heard = jnp.where(there & (heard <= first_heard), heard, first_heard)
-        age = age + at(finds.gap, find)
+        first = there & (heard <= first_heard)
+        seen = jnp.where(first, find, tip), jnp.where(first, heard, first_heard), age + at(finds.gap, find)
+        return pending | (there.astype(jnp.uint32) << back.astype(jnp.uint32)), *seen
+
+    nothing = pending, last, jnp.full(lane.shape, jnp.inf), jnp.zeros(lane.shape)
+    pending, tip, _, _ = jax.lax.fori_loop(0, room.recent + 1, look, nothing)
 
     def unmerged(walk: tuple[Array, Array]) -> Array:
         return (walk[1] > 1).any()

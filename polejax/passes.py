@@ -102,35 +102,38 @@ def together(plan: Plan, num_nodes: int) -> int:
 
 
 def total(keys: Array, race: Any, plan: Plan, together: int = 1) -> tuple[Sums, Array]:
-    """The sums of one chain per key [L], in lockstep, with bool[]: they are right for all of them."""
-    make, labels = Maker(race.mean > 0), _labels(race.finders)
+    """The sums of one chain per key [L], in lockstep, with bool[L]: they are right, and so are the counts by node."""
+    make = Maker(race.mean > 0)
     head, tail = plan.head, plan.tail
     gap, finder = _draw(make, keys, race, plan)
     parent, behind = _choose(make, gap, finder, race.network, plan)
-    sound = folded(jnp.minimum, make(lambda parent: folded(jnp.minimum, parent, 16), parent)) > 0
-    top = count(make, lambda behind: (behind[-plan.finds : -tail] == 0).astype(jnp.uint8), behind)
+    unknown = count(make, lambda few: few == 0, make(lambda parent: folded(jnp.minimum, parent, 16), parent))
+    top = count(make, lambda behind: behind[-plan.finds : -tail] == 0, behind)
 
     def end(gap: Array, finder: Array, parent: Array, behind: Array, top: Array) -> tuple[Array, Array, Array]:
-        """The tip, the settled height, and which finds of the tail are no higher; all relative to the head."""
+        """A tip, the settled height, and which finds of the tail are no higher; all relative to the head.
+
+        Whose tip it is, and so what the labels of nodes are, makes no difference at settled heights.
+        """
         height = top[None].astype(jnp.int16) + cumulated((behind[-tail:] == 0).astype(jnp.int16))
         height = height - (jnp.maximum(behind[-tail:], 1) - 1).astype(jnp.int16)
         rest = finds.Room(plan.in_flight, plan.num_blocks - head, plan.recent, tail)
-        found = finds.Finds(gap[-tail:], finder[-tail:] ^ labels[0].astype(finder.dtype))
+        found = finds.Finds(gap[-tail:], finder[-tail:])
         tip, settled = finds.end(found, finds.Chosen(height, parent[head:]), race.network, rest)
         return tip, settled, (height <= settled[None].astype(jnp.int16)).astype(jnp.uint8)
 
     tip, settled, counts = make(end, gap, finder, parent, behind, top - head)
     first, last = _canonical(make, parent, tip, plan)
     high = count(make, lambda first: first, first) + count(make, lambda last: last, last)
-    sound &= (settled > 0) & (settled >= top - head) & (tip < plan.last) & (high == plan.num_blocks)
+    sound = (unknown == 0) & (settled > 0) & (settled >= top - head) & (tip < plan.last) & (high == plan.num_blocks)
     last = make(lambda last, counts: last & counts[: plan.last], last, counts)
     if race.network.count <= _PACKED:
-        by_node = _by_node(make, finder, (first, last, counts), labels, plan)
+        by_node = _by_node(make, finder, (first, last, counts), _labels(race.finders), plan)
     else:
         by_node = _by_many_nodes(make, finder, (first, last, counts), race.network.count, together, plan)
-    published = folded(jnp.add, counts.astype(jnp.int32)) + head
+    published = count(make, lambda counts: counts, counts) + head
     sums = Sums(settled + head, published, *_deviations(make, gap, parent, (first, last), race.mean, plan), *by_node)
-    return sums, sound.all()
+    return sums, sound
 
 
 def _labels(drawer: Alias | Bounds) -> Array:

@@ -47,10 +47,10 @@ def divisor(rows: int, most: int = 16) -> int:
 
 
 def count(make: Maker, of: Callable[[Array], Array], array: Array) -> Array:
-    """Sums i32[..., L] over rows of what a function makes of an array: u8[..., R, L], 0 or 1."""
+    """Sums i32[..., L] over rows of what a function makes of an array, [..., R, L], 0 or 1 of any type."""
 
     def some(array: Array) -> Array:
-        found = of(array)
+        found = of(array).astype(jnp.uint8)
         return folded(jnp.add, found, divisor(found.shape[-2]))
 
     def more(array: Array) -> Array:

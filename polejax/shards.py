@@ -10,11 +10,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from polejax import segments, timing
+from polejax import segments, timing, totals
 from polejax.history import History
 from polejax.record import record, static
 from polejax.segments import start_many
 from polejax.tally import Tally, tally
+from polejax.totals import start_totals
 
 Arrays = dict[str, np.ndarray]
 
@@ -105,7 +106,11 @@ def start_shard(study: Study, shard: Shard) -> "Running":
     with timing.compilation() as compiling:
         begin = time.perf_counter()
         scenario, by_finds = study.scenarios[shard.scenario], study.memoryless[shard.scenario]
-        chains = start_many(keys, scenario, study.num_blocks, memoryless=by_finds)
+        chains: segments.Running | totals.Running
+        if by_finds and study.records == "chains":
+            chains = start_totals(keys, scenario, study.num_blocks)
+        else:
+            chains = start_many(keys, scenario, study.num_blocks, memoryless=by_finds)
     return Running(chains, study.records, shard.count, begin, compiling.seconds)
 
 
@@ -113,7 +118,7 @@ def start_shard(study: Study, shard: Shard) -> "Running":
 class Running:
     """A shard that is being simulated."""
 
-    chains: segments.Running
+    chains: segments.Running | totals.Running
     records: str
     count: int
     begun: float  # s, by `time.perf_counter`
@@ -131,8 +136,11 @@ class Running:
 
     def arrays(self) -> Arrays:
         """The arrays that `run_shard` returns."""
-        history = self.chains.history()
-        kept = variables(history) if self.records == "blocks" else sums(history)
+        if isinstance(self.chains, totals.Running):
+            kept = sums(self.chains.tally())
+        else:
+            history = self.chains.history()
+            kept = variables(history) if self.records == "blocks" else sums(tally(history))
         return {name: array[: self.count] for name, array in kept.items()}
 
 
@@ -174,7 +182,7 @@ def variables(history: History) -> Arrays:
     return arrays
 
 
-def sums(history: History) -> Arrays:
+def sums(seeds: Tally) -> Arrays:
     """Each seed's sums over its settled blocks, float64[S] or [S, N], from which every statistic can be had."""
-    about_zero = tally(history).about(0.0)
-    return {name: getattr(about_zero, name) for name in SUMS}
+    about_zero = seeds.about(0.0)
+    return {name: getattr(about_zero, name).astype(np.float64, copy=False) for name in SUMS}

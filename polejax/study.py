@@ -141,7 +141,7 @@ def _plan(
     if memoryless and not any(by_finds):
         raise ValueError("memoryless must be False where no scenario is, got True: see polejax.simulate_memoryless")
     sizes = tuple(
-        seeds_per_shard or _seeds_per_shard(scenario, num_seeds, num_blocks, by_find)
+        seeds_per_shard or _seeds_per_shard(scenario, num_seeds, num_blocks, by_find, records == "blocks")
         for scenario, by_find in zip(listed, by_finds, strict=True)
     )
     seed = checks.whole("seed", seed, low=0, high=2**31 - 1)
@@ -181,14 +181,15 @@ def _can_be_drawn_by_finds(scenario: Scenario) -> bool:
     return True
 
 
-def _seeds_per_shard(scenario: Scenario, num_seeds: int, num_blocks: int, memoryless: bool) -> int:
+def _seeds_per_shard(scenario: Scenario, num_seeds: int, num_blocks: int, memoryless: bool, blocks: bool) -> int:
     """Seeds whose rounds fit in memory and take minutes at most, in shards of equal size."""
     mechanism, count = scenario.mechanism, scenario.nodes.count
     budget = _BYTES.get(jax.local_devices()[0].platform, _BYTES_ELSEWHERE)
     per_height = (128 if mechanism.hashes_tips else 64) * (1 if memoryless else count + 1)  # bytes, with room
     heights = min(num_blocks, 2 * mechanism.segment) + num_blocks // 8
     few = _SEGMENTS * mechanism.segment // num_blocks
-    most = max(1, min(budget // (per_height * heights), few, num_seeds))
+    per_seed = per_height * heights if blocks or not memoryless else 64 * (16 + count)  # sums alone
+    most = max(1, min(budget // per_seed, few, num_seeds))
     return -(-num_seeds // -(-num_seeds // most))
 
 

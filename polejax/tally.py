@@ -13,7 +13,10 @@ from polejax.record import record, replace, static
 
 @record
 class Tally:
-    """What each seed adds to the estimates: sums over its settled heights, float64[S] or [S, N]."""
+    """What each seed adds to the estimates: sums over its settled heights, float64[S] or [S, N].
+
+    Counts by node may be of a narrower type, where there are many.
+    """
 
     settled: Array
     interval: Array  # of deviations from `centre`, lest squares cancel

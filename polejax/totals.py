@@ -14,7 +14,7 @@ from polejax.checks import Array
 from polejax.finds import Kept, room_for
 from polejax.memoryless import CACHED_CHAINS, Race, as_promised, blocks_in_flight, keep_chains, race_of
 from polejax.passes import Sums
-from polejax.rounding import rounded
+from polejax.rounding import added_up, rounded
 from polejax.scenario import Scenario
 from polejax.segments import laid_out, rounded_up, simulate_many
 from polejax.simulate import check_key
@@ -165,7 +165,18 @@ def total_chains(keys: Array, race: Race, num_blocks: int, in_flight: float, tog
     if plan is None:
         return one_by_one(keys)
     sums, right = passes.total(keys, race, plan, together)
-    return jax.lax.cond(right & as_promised(race, room), lambda keys: sums, one_by_one, keys)
+    right &= as_promised(race, room)
+
+    def mended(keys: Array) -> Sums:
+        """Of chains that were right their own, as their last bits must not depend on what others needed."""
+        others = one_by_one(keys)
+        own = {}
+        for name in ("settled", "published", "deviation", "square"):
+            one, other = getattr(sums, name), getattr(others, name)
+            own[name] = jnp.where(right.reshape(-1, *[1] * (one.ndim - 1)), one, other)
+        return others._replace(**own)
+
+    return jax.lax.cond(right.all(), lambda keys: sums, mended, keys)
 
 
 def _of_kept(kept: Kept, mean: Array, count: int, together: int) -> Sums:
@@ -176,7 +187,7 @@ def _of_kept(kept: Kept, mean: Array, count: int, together: int) -> Sums:
     fill = ((0, 0), (0, -heights % count))
 
     def parts(of: Array) -> Array:
-        return jnp.pad(of, fill).reshape(chains, count, -1).sum(axis=2)
+        return added_up(jnp.pad(of, fill).reshape(chains, count, -1), 2)
 
     def wins(of: tuple[Array, Array]) -> Array:
         producer, settled = of

@@ -332,6 +332,13 @@ def test_what_is_memoryless_is_drawn_find_by_find(tmp_path):
         for name in ("interval", "producer", "settled", "published_by"):
             np.testing.assert_array_equal(getattr(finds.history(index), name), getattr(alone, name))
     np.testing.assert_array_equal(swept.history(0).interval, finds.history(2).interval)
+    sums = study(scenarios, out=tmp_path / "sums", memoryless=True, records="chains")
+    for index in range(3):
+        whole, reduced = finds.summarise(index, nodes), sums.summarise(index, nodes)
+        for name in (field.name for field in dataclasses.fields(whole)):
+            one, other = getattr(whole, name), getattr(reduced, name)
+            jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), other, one)
+    assert sums.to_xarray()["wins"].dtype == np.float64
     with pytest.raises(pj.StudyError, match=r"holds another study; it has memoryless\[0\]: True, not False"):
         study(scenarios, out=tmp_path / "finds")
     with pytest.raises(ValueError, match="memoryless must be False where no scenario is, got True"):

@@ -1,0 +1,102 @@
+"""Sums of memoryless chains made on the device are those of their histories."""
+
+import jax
+import numpy as np
+import pytest
+from scripted import shortest_paths
+
+import polejax as pj
+from polejax import memoryless, passes, segments, totals
+from polejax.record import replace
+from polejax.tally import pool, tally
+
+SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
+ORDER = np.random.default_rng(5).permutation(9)  # addresses that are not in the order of nodes
+COUNTS = ("settled", "published", "stale", "wins", "published_by", "score")
+NOTHING = ("fallback", "claims", "claimed", "claimed_score", "rejected", "diverged", "useful", "computed")
+
+
+def check_same(sums, expected):
+    """Counts exactly, seconds to rounding."""
+    for name in COUNTS:
+        np.testing.assert_array_equal(getattr(sums, name), getattr(expected, name), err_msg=name)
+    assert not any(getattr(sums, name).any() for name in NOTHING)
+    assert not sums.carries_models
+    assert sums.centre == pytest.approx(expected.centre, rel=1e-6)
+    sums, expected = sums.about(0.0), expected.about(0.0)
+    np.testing.assert_allclose(sums.interval, expected.interval, rtol=1e-6)
+    np.testing.assert_allclose(sums.square, expected.square, rtol=1e-6)
+
+
+def check_bits(one, other):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.fixture(scope="module")
+def pools():
+    nodes = pj.nodes.Nodes(np.array(SHARES, np.float32)[ORDER] / 100, ORDER.astype(np.uint32))
+    return pj.Scenario(nodes, pj.network.clique(9, 60.0), pj.PoW(work=600.0))
+
+
+def test_sums_of_few_nodes(pools, monkeypatch):
+    """With passes that often do not suffice, so that some chains among others are resolved by steps."""
+    keys, blocks = jax.random.split(jax.random.key(0), 192), 200
+    expected = tally(pj.simulate_many(keys, pools, blocks, memoryless=True))
+    in_flight, race = segments.rounded_up(memoryless.blocks_in_flight(pools)), memoryless.race_of(pools)
+    with monkeypatch.context() as patch:
+        patch.setattr(passes, "_SELDOM", 2e-3)
+        plan = passes.plan_for.__wrapped__(in_flight, blocks)
+    assert (plan.recent, plan.rounds, plan.head) == (3, 2, 128)
+    monkeypatch.setattr(passes, "plan_for", lambda *of: plan)
+    sums, right = jax.device_get(jax.jit(lambda keys, race: passes.total(keys, race, plan))(keys, race))
+    assert 0.3 < right.mean() < 0.99
+    for name in ("settled", "published", "wins", "published_by"):
+        np.testing.assert_array_equal(getattr(sums, name)[right], getattr(expected, name)[right], err_msg=name)
+    whole = pj.tally_many(keys, pools, blocks, memoryless=True)
+    check_same(whole, expected)
+    # Sums have the same bits whoever else was not right, and however chains are laid out.
+    cut = pj.tally_many(keys, pools, blocks, chains=30, devices=jax.devices()[:2], memoryless=True)
+    check_bits(cut, whole)
+    check_same(pj.tally_many(keys, pools, blocks, memoryless=True, pooled=8), pool(expected, 8))
+    # More blocks in flight than promised: the room may be too small, so nothing counts.
+    program = totals._totals(blocks, in_flight, 1, 24, tuple(jax.devices()))
+    crowded = jax.device_get(program(keys, replace(race, network=pj.network.clique(9, 90.0))))
+    assert not any(leaf.any() for leaf in crowded)
+
+
+@pytest.mark.parametrize("count", [20, 300])
+def test_sums_of_many_nodes(count):
+    nodes = pj.nodes.lognormal(count, sigma=1.0)
+    scenario = pj.Scenario(nodes, pj.network.clique(count, 20.0), pj.PoW(work=600.0))
+    keys = jax.random.split(jax.random.key(count), 64)
+    expected = tally(pj.simulate_many(keys, scenario, 150, memoryless=True))
+    sums = pj.tally_many(keys, scenario, 150, devices=jax.devices()[:2], memoryless=True, pooled=16)
+    check_same(sums, pool(expected, 16))
+
+
+def test_sums_on_other_networks_and_of_short_chains():
+    delay = shortest_paths(np.random.default_rng(0).uniform(5, 50, (40, 40)) * (1 - np.eye(40)))
+    scenario = pj.Scenario(pj.nodes.equal(40), pj.network.from_matrix(delay), pj.PoW(work=600.0))
+    keys = jax.random.split(jax.random.key(2), 12)
+    sums = pj.tally_many(keys, scenario, 30, devices=jax.devices()[:1], memoryless=True)
+    check_same(sums, tally(pj.simulate_many(keys, scenario, 30, devices=jax.devices()[:1], memoryless=True)))
+
+
+def test_what_cannot_be_summed_up_is_refused_by_name(pools):
+    keys = jax.random.split(jax.random.key(0), 6)
+    short = pj.tally_many(keys, pools, 3, pooled=3)  # round by round
+    check_same(short, pool(tally(pj.simulate_many(keys, pools, 3)), 3))
+    assert pj.summarise(short).num_seeds == 2
+    with pytest.raises(ValueError, match=r"^pooled must divide the number of keys, 6, got 4: use as many keys as fit$"):
+        pj.tally_many(keys, pools, 10, memoryless=True, pooled=4)
+    with pytest.raises(ValueError, match="pooled must be at least 1, got 0"):
+        pj.tally_many(keys, pools, 10, pooled=0)
+    with pytest.raises(ValueError, match="num_blocks must be at least 1, got 0"):
+        pj.tally_many(keys, pools, 0, memoryless=True)
+    with pytest.raises(ValueError, match="chains must be at least 1, got -1"):
+        pj.tally_many(keys, pools, 10, chains=-1, memoryless=True)
+    with pytest.raises(ValueError, match="mechanism must be PoW to be memoryless, got HashedPoW"):
+        pj.tally_many(keys, replace(pools, mechanism=pj.HashedPoW(64.0)), 10, memoryless=True)
+    with pytest.raises(ValueError, match="memoryless must be true or false, got 1"):
+        pj.tally_many(keys, pools, 10, memoryless=1)
