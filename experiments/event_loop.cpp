@@ -1,17 +1,22 @@
 // A baseline: Proof of Work with forks as a loop over finds, hand-tuned for a memoryless law and a clique.
 //
-//     c++ -O3 -march=native -ffast-math event_loop.cpp -o event_loop && ./event_loop seed chains blocks work seconds share...
+//     c++ -O3 -march=native -ffast-math event_loop.cpp -o event_loop
+//     ./event_loop sums|histories seed chains blocks work seconds share...
 //
 // No heap and no matrix: the finds of all miners are one Poisson process, so the next event is always a find. It draws
 // the gap and the finder, lets the finder build on the first heard of the highest blocks that it knows, and keeps the
-// last few blocks in a ring; a chain's blocks are walked back at its end. What it does is what polejax.memoryless does:
-// it keeps the interval, the producer and the number of published blocks of every height, and prints sums of them.
+// finds of one chain; a chain's blocks are walked back at its end. It finds the interval, the producer and the number of
+// published blocks of every height, and prints sums of them. Of "sums" nothing else is left, as of polejax.tally_many;
+// of "histories" all of it stays in memory for all chains, with the settled heights and the blocks by node, as of
+// polejax.simulate_many. Memory is asked of the system and given back by every run.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <memory>
 #include <vector>
 
 static uint64_t state[4];
@@ -46,7 +51,9 @@ struct Block {
 };
 
 int main(int count, char **arguments) {
-    if (count < 7) return 2;
+    if (count < 8) return 2;
+    const bool keep = !std::strcmp(arguments[1], "histories");
+    ++arguments, --count;
     seed_words(std::strtoull(arguments[1], nullptr, 10));
     const long chains = std::atol(arguments[2]);
     const int blocks = std::atoi(arguments[3]);
@@ -99,8 +106,14 @@ int main(int count, char **arguments) {
     std::vector<float> interval(blocks);
     std::vector<uint32_t> producer(blocks), published(blocks + 2), published_by(nodes);
     double seconds = 0;
-    uint64_t stale = 0, wins = 0;
+    uint64_t stale = 0, wins = 0, by_first = 0;
     const auto begin = std::chrono::steady_clock::now();
+    // What is kept of all chains: memory that is new to the process, as what comes back from JAX is.
+    const size_t rows = keep ? chains : 0;
+    const std::unique_ptr<float[]> intervals(new float[rows * blocks]);
+    const std::unique_ptr<uint32_t[]> producers(new uint32_t[rows * blocks]), publisheds(new uint32_t[rows * blocks]);
+    const std::unique_ptr<bool[]> settleds(new bool[rows * blocks]);
+    const std::unique_ptr<uint32_t[]> published_bys(new uint32_t[rows * nodes]);
     for (long chain = 0; chain < chains; ++chain) {
         uint32_t find = 0, tip = 0;
         found[0] = {0.0f, 0, 0, nodes};
@@ -150,11 +163,27 @@ int main(int count, char **arguments) {
             producer[height - 1] = found[block].finder;
             seconds += time;
         }
-        for (uint32_t back = 1; back < find; ++back) published_by[found[back].finder] += found[back].height <= blocks;
+        int32_t settled = blocks;  // the greatest height at which all branches have the same block
+        for (uint32_t other = tip + 1; keep && other < find; ++other) {
+            uint32_t one = tip, two = other;
+            if (found[other].height != blocks) continue;
+            while (one != two) (one > two ? one : two) = found[std::max(one, two)].parent;
+            settled = std::min(settled, found[one].height);
+        }
+        for (uint32_t back = 1; back < find; ++back) published_by[found[back].finder] += found[back].height <= settled;
         for (int h = 1; h <= blocks; ++h) stale += published[h] - 1;
         for (int h = 0; h < blocks; ++h) wins += producer[h] == 0;
+        if (!keep && chain < chains - 1) continue;
+        by_first += published_by[0];
+        if (!keep) continue;
+        std::copy_n(interval.begin(), blocks, intervals.get() + chain * blocks);
+        std::copy_n(producer.begin(), blocks, producers.get() + chain * blocks);
+        std::copy_n(published.begin() + 1, blocks, publisheds.get() + chain * blocks);
+        std::copy_n(published_by.begin(), nodes, published_bys.get() + chain * nodes);
+        std::fill_n(std::fill_n(settleds.get() + chain * blocks, settled, true), blocks - settled, false);
+        std::fill(published_by.begin(), published_by.end(), 0);
     }
     const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     const double all = double(chains) * blocks;
-    std::printf("%.9g %.9g %.9g %.9g %u\n", took, seconds / all, stale / (all + stale), wins / all, published_by[0]);
+    std::printf("%.9g %.9g %.9g %.9g %.9g\n", took, seconds / all, stale / (all + stale), wins / all, by_first / all);
 }

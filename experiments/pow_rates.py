@@ -2,11 +2,14 @@
 
     .venv/bin/python experiments/pow_rates.py [--quick]
 
-Every ratio is the median over turns in which each takes its turn, so that what else the machine does falls on all. Two
-draws a block: in chunks and many chains at a time, an exponential and a uniform number added up and nothing else done
-with them, at the width that is fastest; as `polejax.draw` makes them, with JAX's own rounds, and written out in one
-loop, as find by find does. The event loop is `event_loop.cpp` beside this file, compiled by the system's C++ compiler
-if there is one, one process per core.
+Every ratio is the median over turns in which each takes its turn, so that what else the machine does falls on all.
+Like is to be compared with like. Find by find, whole histories come back to the host (`simulate_many`), or each
+chain's sums alone (`tally_many`, of four times as many chains a call; of 1,000 nodes and more 64 chains are pooled into
+a row, as counts by node would outweigh them). The event loop, `event_loop.cpp` beside this file, compiled by the
+system's C++ compiler if there is one, one process per core, keeps all chains' blocks in its memory ("histories") or
+only sums. Two draws a block keep a sum: in chunks and many chains at a time, an exponential and a uniform number added
+up and nothing else done with them, at the width that is fastest; as `polejax.draw` makes them, with JAX's own rounds,
+and written out in one loop, as find by find does, for vectors of 256 or 512 bits, whichever are faster.
 """
 
 import argparse
@@ -26,7 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import polejax as pj
-from polejax import devices, draw, lanes, threefry
+from polejax import devices, draw, lanes, threefry, totals
 
 SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
 WORK, DELAY, BLOCKS = 600.0, 10.0, 1_000
@@ -66,7 +69,9 @@ def in_one_loop(keys: Any, find: Any) -> Any:
     return -jnp.log(draw.uniform_of(words[0])) + draw.uniform_of(words[1])
 
 
-def two_draws(seeds: int, width: int, drawn: Callable[[Any, Any], Any] = by_jax) -> Timed:
+def two_draws(
+    seeds: int, width: int, drawn: Callable[[Any, Any], Any] = by_jax, options: dict[str, Any] | None = None
+) -> Timed:
     """Two random numbers a block, `width` chains in lockstep on every device."""
 
     def block(keys: Any) -> Any:
@@ -78,14 +83,14 @@ def two_draws(seeds: int, width: int, drawn: Callable[[Any, Any], Any] = by_jax)
         total, _ = jax.lax.scan(chunk, nothing, finds)
         return jax.tree.map(lambda of: of.sum(axis=1), total)
 
-    compiled = lanes.sharded(block, width, tuple(jax.devices()), (), 1)
+    compiled = lanes.sharded(block, width, tuple(jax.devices()), (), 1, options)
     keys = jax.random.split(jax.random.key(0), seeds)
     return timed(functools.partial(compiled, keys), seeds * (BLOCKS // CHUNK * CHUNK))
 
 
-def fastest(seeds: int, drawn: Callable[[Any, Any], Any]) -> Timed:
-    """Two draws a block at the width that is fastest."""
-    widths = [two_draws(seeds, width, drawn) for width in (64, 128, 256, 512)]
+def fastest(seeds: int, drawn: Callable[[Any, Any], Any], *options: dict[str, Any] | None) -> Timed:
+    """Two draws a block at the width, and with the options of the compiler, that are fastest."""
+    widths = [two_draws(seeds, width, drawn, option) for width in (64, 128, 256, 512) for option in options]
     return max(widths, key=lambda rate: (rate(), statistics.median(rate() for _ in range(3)))[1])
 
 
@@ -95,7 +100,18 @@ def chains(count: int, seeds: int, blocks: int, memoryless: bool) -> Timed:
     return timed(lambda: pj.simulate_many(keys, scenario, blocks, memoryless=memoryless), seeds * blocks)
 
 
-def event_loop(folder: str) -> Callable[[int, int], Timed] | None:
+def sums(count: int, seeds: int) -> Timed:
+    """Each chain's sums by `tally_many`."""
+    keys, scenario = jax.random.split(jax.random.key(0), seeds), scenario_of(count)
+    return timed(lambda: pj.tally_many(keys, scenario, BLOCKS, memoryless=True, pooled=pooled(count)), seeds * BLOCKS)
+
+
+def pooled(count: int) -> int:
+    """Chains whose sums make a row."""
+    return 64 if count >= 1_000 else 1
+
+
+def event_loop(folder: str) -> Callable[[str, int, int], Timed] | None:
     """Compile the event loop; None where there is no compiler."""
     compiler = os.environ.get("CXX") or shutil.which("c++")
     if compiler is None:
@@ -103,14 +119,14 @@ def event_loop(folder: str) -> Callable[[int, int], Timed] | None:
     program, source = Path(folder) / "event_loop", Path(__file__).with_name("event_loop.cpp")
     subprocess.run([compiler, "-O3", "-march=native", "-ffast-math", source, "-o", program], check=True)
 
-    def rate_of(count: int, seeds: int) -> Timed:
+    def rate_of(kept: str, count: int, seeds: int) -> Timed:
         miners = SHARES if count == len(SHARES) else [count]
 
         def rate() -> float:
             share = seeds // len(jax.devices())
             arguments = [str(value) for value in (share, BLOCKS, WORK, DELAY, *miners)]
             running = [
-                subprocess.Popen([program, str(seed), *arguments], stdout=subprocess.PIPE, text=True)
+                subprocess.Popen([program, kept, str(seed), *arguments], stdout=subprocess.PIPE, text=True)
                 for seed in range(len(jax.devices()))
             ]
             lines = [process.communicate()[0].split() for process in running]
@@ -133,34 +149,46 @@ def rows(quick: bool) -> list[Row]:
     """Label, value and unit of everything measured: rates, ratios and seconds of compilation."""
     turns, seeds = (5, 1_024) if quick else (15, 4_096)
     found: list[Row] = []
-    draws = {"two draws a block": fastest(seeds, by_jax), "two draws in one loop": fastest(seeds, in_one_loop)}
+    wide = totals.WIDE if jax.devices()[0].platform == "cpu" else None
+    draws = {
+        "two draws a block": fastest(seeds, by_jax, None),
+        "two draws in one loop": fastest(seeds, in_one_loop, None, wide),
+    }
     with tempfile.TemporaryDirectory() as folder:
         loop = event_loop(folder)
         for count in (9, 128, 1_000, 10_000):
             played = max(len(jax.devices()), min(512, CELLS // (count * BLOCKS)))
             blocks = max(1, min(BLOCKS, CELLS // (count * played)))
-            calls = {"find by find": chains(count, seeds, BLOCKS, True), **draws}
-            calls["rounds"] = chains(count, played, blocks, False)
-            if loop is not None:
-                calls["C++ event loop"] = loop(count, seeds)
-            compiled = {
-                name: compiling(calls[name], size)
-                for name, size in (("find by find", seeds * BLOCKS), ("rounds", played * blocks))
+            rows = f", {pooled(count)} chains a row" if pooled(count) > 1 else ""
+            calls = {
+                "find by find": chains(count, seeds, BLOCKS, True),
+                (summed := f"find by find, sums{rows}"): sums(count, 4 * seeds),
+                **draws,
+                "rounds": chains(count, played, blocks, False),
             }
+            if loop is not None:
+                calls["C++ event loop"] = loop("sums", count, seeds)
+                calls["C++ event loop, histories"] = loop("histories", count, seeds)
+            sizes = {"find by find": seeds * BLOCKS, summed: 4 * seeds * BLOCKS, "rounds": played * blocks}
+            compiled = {name: compiling(calls[name], size) for name, size in sizes.items()}
             rates = {name: [] for name in calls}  # type: dict[str, list[float]]
             for _ in range(turns):
                 for name, call in calls.items():
                     rates[name].append(call())
-            found += table(f"PoW, N = {count:,}", rates, compiled)
+            found += table(f"PoW, N = {count:,}", summed, rates, compiled)
     return found
 
 
-def table(label: str, rates: dict[str, list[float]], compiled: dict[str, float]) -> list[Row]:
-    """Medians over turns, of rates and of ratios."""
+def table(label: str, summed: str, rates: dict[str, list[float]], compiled: dict[str, float]) -> list[Row]:
+    """Medians over turns, of rates and of ratios, of histories and of what is `summed`."""
     lines = [(f"{label}: {name}", statistics.median(of), "blocks/s") for name, of in rates.items()]
-    first = np.array(rates["find by find"])
-    others = {name: first / np.array(of) for name, of in rates.items() if name != "find by find"}
-    lines += [(f"{label}: find by find / {name}", float(np.median(ratio)), "ratio") for name, ratio in others.items()]
+    for name in ("find by find", summed):
+        others = ((other, np.array(rates[name]) / np.array(of)) for other, of in rates.items() if other != name)
+        lines += [
+            (f"{label}: {name} / {other}", float(np.median(ratio)), "ratio")
+            for other, ratio in others
+            if name != summed or "histories" not in other
+        ]
     return lines + [(f"{label}: {name}, compilation", seconds, "s") for name, seconds in compiled.items()]
 
 

@@ -21,7 +21,7 @@ from polejax.simulate import check_key
 from polejax.tally import Tally, pool, tally
 
 _CACHED = 128  # chains that a CPU core advances in lockstep where passes do: as many as stay in its cache
-_WIDE = {"xla_cpu_prefer_vector_width": 512}  # bits, where there are such: a fifth faster than XLA's choice of 256
+WIDE = {"xla_cpu_prefer_vector_width": 512}  # bits, where there are such: a fifth faster than XLA's choice of 256
 
 
 def tally_many(
@@ -149,7 +149,7 @@ def _plan(race: Race, in_flight: float, num_blocks: int) -> passes.Plan | None:
 @functools.cache
 def _totals(num_blocks: int, in_flight: float, together: int, chains: int, devices: tuple[Any, ...]) -> Any:
     total = functools.partial(total_chains, num_blocks=num_blocks, in_flight=in_flight, together=together)
-    return lanes.sharded(total, chains, devices, (1,), 2, _WIDE if devices[0].platform == "cpu" else None)
+    return lanes.sharded(total, chains, devices, (1,), 2, WIDE if devices[0].platform == "cpu" else None)
 
 
 def total_chains(keys: Array, race: Race, num_blocks: int, in_flight: float, together: int) -> Sums:
