@@ -101,9 +101,9 @@ def together(plan: Plan, num_nodes: int) -> int:
     return 1 if num_nodes <= _PACKED else max(1, 1 << (2**16 // plan.finds).bit_length() - 1)
 
 
-def total(keys: Array, race: Any, plan: Plan, together: int = 1) -> tuple[Sums, Array]:
+def total(keys: Array, race: Any, plan: Plan, together: int = 1, on_cpu: bool = True) -> tuple[Sums, Array]:
     """The sums of one chain per key [L], in lockstep, with bool[L]: they are right, and so are the counts by node."""
-    make = Maker(race.mean > 0)
+    make = Maker(race.mean > 0 if on_cpu else None)
     head, tail = plan.head, plan.tail
     gap, finder = _draw(make, keys, race, plan)
     parent, behind = _choose(make, gap, finder, race.network, plan)

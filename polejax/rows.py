@@ -20,10 +20,12 @@ _BYTE = 15  # times 16 is the most that a byte holds
 class Maker(NamedTuple):
     """Has functions compiled by themselves, their results kept in memory."""
 
-    always: Array  # bool[], true, which the compiler does not know
+    always: Array | None  # bool[], true, which the compiler does not know; None: not on a CPU, where it costs time
 
     def __call__(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """What a function makes of arrays. Cuts are made for free in it, and cost a copy among the arguments."""
+        if self.always is None:
+            return function(*arguments)
 
         def never(*arguments: Any) -> Any:
             shapes = jax.eval_shape(function, *arguments)

@@ -148,11 +148,17 @@ def _plan(race: Race, in_flight: float, num_blocks: int) -> passes.Plan | None:
 
 @functools.cache
 def _totals(num_blocks: int, in_flight: float, together: int, chains: int, devices: tuple[Any, ...]) -> Any:
-    total = functools.partial(total_chains, num_blocks=num_blocks, in_flight=in_flight, together=together)
-    return lanes.sharded(total, chains, devices, (1,), 2, WIDE if devices[0].platform == "cpu" else None)
+    on_cpu = devices[0].platform == "cpu"
+
+    def total(keys: Array, race: Race) -> Sums:
+        return total_chains(keys, race, num_blocks, in_flight, together, on_cpu)
+
+    return lanes.sharded(total, chains, devices, (1,), 2, WIDE if on_cpu else None)
 
 
-def total_chains(keys: Array, race: Race, num_blocks: int, in_flight: float, together: int) -> Sums:
+def total_chains(
+    keys: Array, race: Race, num_blocks: int, in_flight: float, together: int, on_cpu: bool = True
+) -> Sums:
     """The sums of one chain per key [L], in lockstep, counts by node of so many `together`."""
     room = room_for(in_flight, num_blocks)
     race = jax.tree.map(jnp.asarray, race)
@@ -164,7 +170,7 @@ def total_chains(keys: Array, race: Race, num_blocks: int, in_flight: float, tog
 
     if plan is None:
         return one_by_one(keys)
-    sums, right = passes.total(keys, race, plan, together)
+    sums, right = passes.total(keys, race, plan, together, on_cpu)
     right &= as_promised(race, room)
 
     def mended(keys: Array) -> Sums:
