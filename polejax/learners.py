@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +11,15 @@ import optax
 from flax import linen as nn
 
 from polejax.checks import whole
-from polejax.dense import Dense
+from polejax.dense import Dense, relu
 from polejax.rounding import log_sum_exp
 
 
 class MultilayerPerceptron(nn.Module):
     """A network of dense layers: inputs f32[..., D] to logits f32[..., C].
+
+    Samples that lie in columns, f32[D, M], are told by `in_columns`: what is looked at time and again lies so, as its
+    products are an eighth faster.
 
     Args:
       hidden: units of each hidden layer; () makes it multinomial logistic regression.
@@ -27,9 +30,11 @@ class MultilayerPerceptron(nn.Module):
       ValueError: a size below 1, or `hidden` is no sequence.
     """
 
+    takes_columns: ClassVar[bool] = True  # see `logits_of_columns`
+
     hidden: tuple[int, ...] = (32,)
     num_classes: int = 10
-    activation: Callable[[jax.Array], jax.Array] = nn.relu
+    activation: Callable[[jax.Array], jax.Array] = relu
 
     def __post_init__(self) -> None:
         self.hidden = _sizes("hidden", self.hidden)
@@ -37,12 +42,13 @@ class MultilayerPerceptron(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, inputs: jax.Array) -> jax.Array:
+    def __call__(self, inputs: jax.Array, in_columns: bool = False) -> jax.Array:
         """Return logits f32[..., C]."""
-        values = inputs.reshape(-1, inputs.shape[-1]).T
+        values, in_rows = (inputs, False) if in_columns else (inputs.reshape(-1, inputs.shape[-1]), True)
         for units in self.hidden:
-            values = self.activation(Dense(units)(values))
-        return Dense(self.num_classes)(values).T.reshape(*inputs.shape[:-1], self.num_classes)
+            values, in_rows = self.activation(Dense(units)(values, in_rows=in_rows)), False
+        logits = Dense(self.num_classes)(values, in_rows=in_rows).T
+        return logits if in_columns else logits.reshape(*inputs.shape[:-1], self.num_classes)
 
 
 class ConvolutionalNetwork(nn.Module):
@@ -122,6 +128,16 @@ def logits(module: nn.Module, variables: Any, inputs: jax.Array) -> jax.Array:
       inputs: f32[M, D].
     """
     return jnp.asarray(module.apply(variables, inputs), jnp.float32)
+
+
+def logits_of_columns(module: nn.Module, variables: Any, columns: jax.Array) -> jax.Array:
+    """Return what `logits` returns of samples that lie in columns, f32[D, M], as those that are judged again and again.
+
+    A module of which `takes_columns` holds is called as `module(columns, in_columns=True)`, any other with rows.
+    """
+    if getattr(module, "takes_columns", False):
+        return jnp.asarray(module.apply(variables, columns, in_columns=True), jnp.float32)
+    return logits(module, variables, columns.T)
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:

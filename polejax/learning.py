@@ -62,13 +62,14 @@ def behind(mechanism: Any, keys: Array, layers: Any) -> Material:
     samples = task.train_inputs.shape[0]
     batches = samples // batch
 
-    def one(key: Array, layer: Any) -> tuple[Array, Array]:
-        order = _shuffled(key, samples)[: batches * batch]
-        mapped = mechanism.map_inputs(layer, task.train_inputs)[order].reshape(batches, batch, -1)
-        return mapped, task.train_labels[order].reshape(batches, batch)
-
     # Batches lead, so that a step reads one contiguous block.
-    inputs, labels = jax.vmap(one, out_axes=1)(keys, layers)
+    order = jax.vmap(lambda key: _shuffled(key, samples)[: batches * batch].reshape(batches, batch), out_axes=1)(keys)
+    labels = jnp.asarray(task.train_labels)[order]
+    if mechanism.sml is None:
+        inputs = jnp.asarray(task.train_inputs)[order]
+    else:
+        mapped = jax.vmap(mechanism.map_inputs, in_axes=(0, None))(layers, task.train_inputs)
+        inputs = mapped[jnp.arange(keys.shape[0])[None, :, None], order]
     return Material(layers, inputs, labels, columns(mechanism, layers, task.validation_inputs))
 
 
@@ -201,6 +202,6 @@ def accuracies(mechanism: Any, params: Any, inputs: Array, labels: Array) -> Arr
     """Accuracy f32[N] of networks [N] on mapped samples f32[N, F, M], or [F, M] where all see the same."""
 
     def one(params: Any, inputs: Array) -> Array:
-        return learners.accuracy(mechanism.learner.apply({"params": params}, inputs.T), labels)
+        return learners.accuracy(learners.logits_of_columns(mechanism.learner, {"params": params}, inputs), labels)
 
     return jax.vmap(one, in_axes=(0, 0 if inputs.ndim == 3 else None))(params, inputs)

@@ -152,23 +152,23 @@ def tree_digest(words: Array) -> jax.Array:
 def stream(seed: Array, count: int) -> jax.Array:
     """Draw pseudo-random words that anybody with the seed can draw again: SHA-256 in counter mode.
 
-    Words 8 c to 8 c + 7 are SHA-256(seed || c), 36 bytes, with c = 0, 1, ... as a big-endian 32-bit integer.
+    Words 8 c to 8 c + 7 are SHA-256(seed || c) with c = 0, 1, ... as a big-endian 32-bit integer.
 
     Args:
-      seed: u32[..., 8].
+      seed: u32[..., L] words; up to 12 and the counter make one block, which is the cheapest.
       count: the number of words, static.
 
     Returns:
       Uniform words, u32[..., count].
 
     Raises:
-      ValueError: the seed is not 8 uint32 words, or the count is not a whole number.
+      ValueError: the seed is not of uint32 words, or the count is not a whole number.
 
     Construction: ours (the shape of MGF1, RFC 8017, appendix B.2.1).
     """
-    seed, count = as_words("seed", seed, 8), checks.whole("count", count, high=2**35)
+    seed, count = as_words("seed", seed), checks.whole("count", count, high=2**35)
     shape, blocks = seed.shape[:-1], -(-count // 8)
-    seeds = jnp.broadcast_to(seed[..., None, :], (*shape, blocks, 8))
+    seeds = jnp.broadcast_to(seed[..., None, :], (*shape, blocks, seed.shape[-1]))
     counters = jnp.broadcast_to(jnp.arange(blocks, dtype=jnp.uint32)[:, None], (*shape, blocks, 1))
     digests = digest_words(jnp.concatenate([seeds, counters], axis=-1))
     return digests.reshape(*shape, blocks * 8)[..., :count]

@@ -74,7 +74,7 @@ class SecureMappingLayer(nn.Module):
         Returns:
           {"sml": {"kernel": f32[D, F]}}, with the features of a patch for D where there are patches. Entry e is a
           function of word or half-word e of the counter-mode stream SHA-256(seed || 0), SHA-256(seed || 1), ... with
-          seed = SHA-256("SML1" || tip || address) (ours), by integer arithmetic, a table and one product, so it is the
+          seed = "SML1" || tip || address (ours), by integer arithmetic, a table and one product, so it is the
           same bits on every device and jax version; the orthogonal law's entries all depend on all words.
 
         Raises:
@@ -82,8 +82,7 @@ class SecureMappingLayer(nn.Module):
         """
         checks.one_of("law", self.law, LAWS)
         rows, columns = self._kernel_shape(num_features)
-        message = jnp.concatenate([jnp.uint32([_DOMAIN]), tip, address[None]])
-        seed = sha256.digest_words(message)
+        seed = jnp.concatenate([jnp.uint32([_DOMAIN]), tip, address[None]])
         if self.law == "orthogonal":
             size = max(rows, columns)
             numbers, unit = _orthogonal(seed, size)[:rows, :columns], math.sqrt(size) * 2.0**-_MIXINGS
@@ -163,7 +162,7 @@ def _underived(num_features: int) -> Array:
 
 
 def _numbers(law: str, seed: Array, count: int) -> tuple[Array, float]:
-    """`count` exact numbers, f32[count], from the stream behind `seed` u32[8], and by what their mean square is 1."""
+    """`count` exact numbers, f32[count], from the stream behind `seed` u32[10], and by what their mean square is 1."""
     if law == "rademacher":
         words = sha256.stream(seed, -(-count // 32))
         signs = (words[:, None] >> jnp.arange(32, dtype=jnp.uint32)[None]) & 1
@@ -181,9 +180,9 @@ def _numbers(law: str, seed: Array, count: int) -> tuple[Array, float]:
 def _orthogonal(seed: Array, size: int) -> Array:
     """2^16 times an orthogonal matrix, f32[size, size], in whole numbers: orthogonal exactly, not to rounding (ours).
 
-    Sixteen times, rows are shuffled and signed by the stream behind `seed` u32[8] and each quadruple of them multiplied
-    by the Hadamard matrix of order 4, whose half is orthogonal; up to three rows left over stay. Whole numbers
-    throughout, so that the bits are the same everywhere. Sizes below 4 give signed permutations and
+    Sixteen times, rows are shuffled and signed by the stream behind `seed` u32[10] and each quadruple of them is
+    multiplied by the Hadamard matrix of order 4, whose half is orthogonal; up to three rows left over stay. Whole
+    numbers throughout, so that the bits are the same everywhere. Sizes below 4 give signed permutations and
     size 4 one of 1,152 matrices: few enough to be met again by trying addresses.
     """
     words = sha256.stream(seed, _MIXINGS * size).reshape(_MIXINGS, size)

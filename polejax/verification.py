@@ -96,7 +96,8 @@ def verify(claim: Claim, task: PostedTask) -> Verdict:
     if task.sml is not None:
         inputs = task.sml.apply(task.sml.derive(claim.tip, claim.address, inputs.shape[-1]), inputs)
     with jax.default_matmul_precision("highest"):
-        accuracy = learners.accuracy(task.learner.apply({"params": claim.params}, inputs), task.labels)
+        logits = learners.logits_of_columns(task.learner, {"params": claim.params}, inputs.T)
+        accuracy = learners.accuracy(logits, task.labels)
     one = jax.tree.map(lambda leaf: leaf[None], claim.params)
     altered = jnp.bool_(False)
     if claim.commitment is not None:

@@ -93,7 +93,7 @@ def test_tree_matches_its_definition(length):
 
 
 def test_stream_is_counter_mode_and_uniform():
-    seeds = random_words(4, 2, 8)
+    seeds = random_words(4, 2, 10)
     words = np.asarray(jax.jit(sha256.stream, static_argnums=1)(seeds, 40_003))
     assert words.shape == (2, 40_003)
     for row in range(2):

@@ -208,9 +208,20 @@ def test_a_products_gradients_are_those_of_a_product(samples):
     weight, columns, towards = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate(shapes))
     gradients = [
         jax.grad(lambda *factors, product=product: (product(*factors) * towards).sum(), argnums=(0, 1))(weight, columns)
-        for product in (dense._product, jnp.matmul)
+        for product in (lambda *of: dense._product_of_rows(of[0], of[1].T), dense._product, jnp.matmul)
     ]
-    jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4), *gradients)
+    for ours in gradients[:2]:
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), ours, gradients[2])
+
+
+def test_relu_is_relu_and_so_is_its_gradient():
+    values = jnp.array([-np.inf, -2.0, -0.0, 0.0, 1e-30, 3.0, np.inf])
+    for function in (
+        lambda f: f(values),
+        lambda f: jax.grad(lambda values: (f(values) * jnp.arange(7.0)).sum())(values),
+    ):
+        np.testing.assert_array_equal(function(dense.relu), function(nn.relu))
+    assert np.isnan(dense.relu(jnp.float32(np.nan)))  # a diverged network stays one
 
 
 @pytest.mark.parametrize("samples", [7, 32, dense._MANY + 9])
@@ -224,6 +235,15 @@ def test_a_dense_layers_gradients_are_those_of_plain_arithmetic(samples):
 
     ours = jax.grad(lambda params: (layer.apply({"params": params}, columns) * towards).sum())(params)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), ours, jax.grad(plain)(params))
+
+
+def test_samples_in_columns_are_answered_as_those_in_rows():
+    module, rows = learners.MultilayerPerceptron((5, 4), num_classes=3), jax.random.normal(jax.random.key(0), (9, 6))
+    variables = module.init(jax.random.key(1), rows)
+    expected = learners.logits(module, variables, rows)
+    np.testing.assert_allclose(learners.logits_of_columns(module, variables, rows.T), expected, atol=1e-5)
+    np.testing.assert_allclose(module.apply(variables, rows.reshape(3, 3, 6)), expected.reshape(3, 3, 3), atol=1e-5)
+    assert (learners.logits_of_columns(nn.Dense(3), nn.Dense(3).init(jax.random.key(1), rows), rows.T)).shape == (9, 3)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3, 10, 33])
