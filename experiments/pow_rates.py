@@ -29,7 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import polejax as pj
-from polejax import devices, draw, lanes, threefry, totals
+from polejax import devices, draw, lanes, threefry
 
 SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
 WORK, DELAY, BLOCKS = 600.0, 10.0, 1_000
@@ -149,10 +149,9 @@ def rows(quick: bool) -> list[Row]:
     """Label, value and unit of everything measured: rates, ratios and seconds of compilation."""
     turns, seeds = (5, 1_024) if quick else (15, 4_096)
     found: list[Row] = []
-    wide = totals.WIDE if jax.devices()[0].platform == "cpu" else None
     draws = {
         "two draws a block": fastest(seeds, by_jax, None),
-        "two draws in one loop": fastest(seeds, in_one_loop, None, wide),
+        "two draws in one loop": fastest(seeds, in_one_loop, None, lanes.wide(tuple(jax.devices()))),
     }
     with tempfile.TemporaryDirectory() as folder:
         loop = event_loop(folder)

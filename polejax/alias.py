@@ -27,7 +27,8 @@ class Bounds:
     def place(self, word: Array) -> Array:
         """Which stretches i32[...] random words u32[...] lie in: signed, which CPUs compare faster."""
         first, word = (jax.lax.bitcast_convert_type(of ^ np.uint32(2**31), jnp.int32) for of in (self.first, word))
-        return -sum(-(word >= first[index]).astype(jnp.int32) for index in range(self.count - 1))
+        bounds = ((word >= first[index]).astype(jnp.int32) for index in range(self.count - 1))
+        return -sum((-passed for passed in bounds), start=jnp.zeros_like(word))
 
     def of(self, word: Array) -> Array:
         """The nodes u32[...] that random words u32[...] stand for."""

@@ -21,8 +21,9 @@ from polejax.record import record, static
 from polejax.rounding import rounded
 from polejax.rows import Maker, count, cumulated, divisor, folded
 
-_SELDOM = 2e-7  # probability, per find, that the passes do not suffice
+_SELDOM = 1.5e-4  # probability, per chain, that the passes do not suffice
 _MARGIN = 32  # heights at the end, at least, in which branches are let merge
+_LONGEST = 2**14  # finds at the end whose heights can be known
 _CHUNK = 64  # finds whose deviations are summed up in float32
 _PACKED = 32  # nodes that share a word with a gap
 
@@ -70,16 +71,18 @@ def plan_for(in_flight: float, num_blocks: int) -> Plan | None:
 
     For the number of blocks that matter, and of stale ones, see `finds.room_for`.
     """
-    x, mean = in_flight, in_flight * (num_blocks + 1)
-    recent = next((b for b in range(2, 9) if x == 0 or special.pdtrc(b - 1, 2 * x) < _SELDOM), None)
-    rounds = next((p for p in range(2, 7) if x ** (p + 1) < _SELDOM), None)
+    x, mean, seldom = in_flight, in_flight * (num_blocks + 1), _SELDOM / num_blocks
+    recent = next((b for b in range(2, 9) if x == 0 or special.pdtrc(b - 1, 2 * x) < seldom), None)
+    rounds = next((p for p in range(2, 7) if x ** (p + 1) < seldom), None)
     head = (num_blocks - _MARGIN) // _CHUNK * _CHUNK
     if recent is None or rounds is None or head <= 0:
         return None
     stale = 0
-    while mean and special.pdtrc(stale, mean) >= 100 * _SELDOM:
+    while mean and special.pdtrc(stale, mean) >= _SELDOM / 10:
         stale += 1
     tail = num_blocks + 1 + stale - head + recent * rounds
+    if tail > _LONGEST:
+        return None
     return Plan(x, num_blocks, recent, rounds, head, -(-tail // 16) * 16)
 
 

@@ -58,7 +58,11 @@ def count(make: Maker, of: Callable[[Array], Array], array: Array) -> Array:
     def more(array: Array) -> Array:
         return folded(jnp.add, array, divisor(array.shape[-2], _BYTE))
 
-    return make(lambda few: folded(jnp.add, few.astype(jnp.int32)), make(more, make(some, array)))
+    def rest(array: Array) -> Array:
+        few = array.astype(jnp.int32)
+        return folded(jnp.add, few) if array.shape[-2] <= 2 * _BYTE else few.sum(axis=-2)
+
+    return make(rest, make(more, make(some, array)))
 
 
 def cumulated(values: Array) -> Array:

@@ -228,7 +228,7 @@ def rounded_up(in_flight: float) -> float:
 @functools.cache
 def _finds(num_blocks: int, in_flight: float, chains: int, devices: tuple[Any, ...]) -> Any:
     play = functools.partial(keep_chains, num_blocks=num_blocks, in_flight=in_flight)
-    return lanes.sharded(play, chains, devices, (1,), 2)
+    return lanes.sharded(play, chains, devices, (1,), 2, lanes.wide(devices))
 
 
 @functools.cache

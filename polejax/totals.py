@@ -20,8 +20,8 @@ from polejax.segments import laid_out, rounded_up, simulate_many
 from polejax.simulate import check_key
 from polejax.tally import Tally, pool, tally
 
-_CACHED = 128  # chains that a CPU core advances in lockstep where passes do: as many as stay in its cache
-WIDE = {"xla_cpu_prefer_vector_width": 512}  # bits, where there are such: a fifth faster than XLA's choice of 256
+_CACHED, _CACHED_FINDS = 128, 2**18  # chains that a CPU core advances in lockstep where passes do, and their finds
+_FEWEST = 64  # of them: as many bytes as the processor adds at once
 
 
 def tally_many(
@@ -85,7 +85,8 @@ def start_totals(
     race = race_of(scenario)
     plan = _plan(race, in_flight, num_blocks)
     together = 1 if plan is None else math.gcd(pooled, passes.together(plan, race.network.count))
-    keys, chains = laid_out(keys, chains, CACHED_CHAINS if plan is None else _CACHED, devices, together)
+    cached = CACHED_CHAINS if plan is None else max(_FEWEST, min(_CACHED, _CACHED_FINDS // plan.finds))
+    keys, chains = laid_out(keys, chains, cached, devices, together)
     play = _totals(num_blocks, in_flight, together, chains, tuple(devices))
     return Running(num_seeds, pooled, np.float64(race.mean), play(keys, race))
 
@@ -153,7 +154,7 @@ def _totals(num_blocks: int, in_flight: float, together: int, chains: int, devic
     def total(keys: Array, race: Race) -> Sums:
         return total_chains(keys, race, num_blocks, in_flight, together, on_cpu)
 
-    return lanes.sharded(total, chains, devices, (1,), 2, WIDE if on_cpu else None)
+    return lanes.sharded(total, chains, devices, (1,), 2, lanes.wide(devices))
 
 
 def total_chains(

@@ -45,7 +45,7 @@ def test_sums_of_few_nodes(pools, monkeypatch):
     expected = tally(pj.simulate_many(keys, pools, blocks, memoryless=True))
     in_flight, race = segments.rounded_up(memoryless.blocks_in_flight(pools)), memoryless.race_of(pools)
     with monkeypatch.context() as patch:
-        patch.setattr(passes, "_SELDOM", 2e-3)
+        patch.setattr(passes, "_SELDOM", 0.4)
         plan = passes.plan_for.__wrapped__(in_flight, blocks)
     assert (plan.recent, plan.rounds, plan.head) == (3, 2, 128)
     monkeypatch.setattr(passes, "plan_for", lambda *of: plan)
