@@ -20,8 +20,7 @@ from polejax.segments import laid_out, rounded_up, simulate_many
 from polejax.simulate import check_key
 from polejax.tally import Tally, pool, tally
 
-_CACHED, _CACHED_FINDS = 128, 2**18  # chains that a CPU core advances in lockstep where passes do, and their finds
-_FEWEST = 64  # of them: as many bytes as the processor adds at once
+_CACHED = 64  # chains that a CPU core advances in lockstep where passes do: their finds stay in its cache
 
 
 def tally_many(
@@ -85,8 +84,11 @@ def start_totals(
     race = race_of(scenario)
     plan = _plan(race, in_flight, num_blocks)
     together = 1 if plan is None else math.gcd(pooled, passes.together(plan, race.network.count))
-    cached = CACHED_CHAINS if plan is None else max(_FEWEST, min(_CACHED, _CACHED_FINDS // plan.finds))
-    keys, chains = laid_out(keys, chains, cached, devices, together)
+    # Vectors of bytes should be full: a few chains more take less time.
+    whole = _CACHED if plan is not None and chains is None and num_seeds > _CACHED // 4 * len(devices) else 1
+    keys, chains = laid_out(
+        keys, chains, CACHED_CHAINS if plan is None else _CACHED, devices, math.lcm(together, whole)
+    )
     play = _totals(num_blocks, in_flight, together, chains, tuple(devices))
     return Running(num_seeds, pooled, np.float64(race.mean), play(keys, race))
 
@@ -119,15 +121,15 @@ class Running:
         interval, square = (
             added(of.sum(axis=1, dtype=np.float64)[:, None])[:, 0] for of in (sums.deviation, sums.square)
         )
-        nothing = np.zeros(rows)
+        nothing, whole = np.zeros(rows), np.int32 if self.pooled == 1 else np.int64
         about_mean = Tally(
             settled=settled,
             interval=interval,
             square=square,
             published=published,
             stale=published - settled,
-            wins=added(sums.wins, np.int32),
-            published_by=added(sums.published_by, np.int32),
+            wins=added(sums.wins, whole),
+            published_by=added(sums.published_by, whole),
             score=settled,
             fallback=nothing,
             claims=nothing,
