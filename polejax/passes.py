@@ -91,9 +91,7 @@ class Sums(NamedTuple):
 
     settled: Array  # i32[L], heights
     published: Array  # i32[L], blocks at settled heights
-    deviation: (
-        Array  # f32[L, K], seconds: deviations of settled intervals from the mean of finds, in parts of the chain
-    )
+    deviation: Array  # f32[L, K], s: of settled intervals from the mean of finds, in parts of the chain
     square: Array  # f32[L, K], their squares
     wins: Array  # i32[L / together, N], canonical blocks at settled heights
     published_by: Array  # i32[L / together, N]
@@ -109,7 +107,7 @@ def total(keys: Array, race: Any, plan: Plan, together: int = 1, on_cpu: bool = 
     make = Maker(race.mean > 0 if on_cpu else None)
     head, tail = plan.head, plan.tail
     gap, finder = _draw(make, keys, race, plan)
-    parent, behind = _choose(make, gap, finder, race.network, plan)
+    parent, behind = _choose(make, _known(make, gap, finder, race.network, plan), plan)
     unknown = count(make, lambda few: few == 0, make(lambda parent: folded(jnp.minimum, parent, 16), parent))
     top = count(make, lambda behind: behind[-plan.finds : -tail] == 0, behind)
 
@@ -172,33 +170,43 @@ def _draw(make: Maker, keys: Array, race: Any, plan: Plan) -> tuple[Array, Array
     return make(gaps, both), make(finders, both)
 
 
-def _choose(make: Maker, gap: Array, finder: Array, network: Any, plan: Plan) -> tuple[Array, Array]:
-    """Of every find its parent, u8[E, L], 0 if not known; and how far what it builds on is behind, u8[B + E, L].
+def _earlier(of: Array, back: int, recent: int) -> Array:
+    """Rows `back` finds before all that have B before them."""
+    return of[recent - back : of.shape[0] - back]
 
-    That is how much lower its parent is than the highest of all blocks before: 0 of a find that is the highest.
-    """
-    recent, byte = plan.recent, jnp.uint8
+
+def _known(make: Maker, gap: Array, finder: Array, network: Any, plan: Plan) -> Array:
+    """Of every find a bit for each recent block that its finder knows, and further bits for those of its own."""
+    recent = plan.recent
     number = jnp.arange(recent - plan.before, plan.finds, dtype=jnp.int32)[:, None]
-
-    def earlier(of: Array, back: int) -> Array:
-        return of[recent - back : of.shape[0] - back]
+    earlier = functools.partial(_earlier, recent=recent)
 
     def unheard(gap: Array) -> Array:
         """How many of the last finds are on their way to all others; genesis never is."""
         age, on_their_way = jnp.float32(0.0), jnp.uint8(0)
         for back in range(recent):
             age = age + earlier(gap, back)
-            on_their_way = on_their_way + (age < network.longest).astype(byte)
-        return jnp.minimum(on_their_way, jnp.clip(number, 0, recent).astype(byte))
+            on_their_way = on_their_way + (age < network.longest).astype(jnp.uint8)
+        return jnp.minimum(on_their_way, jnp.clip(number, 0, recent).astype(jnp.uint8))
 
     def known(unheard: Array, finder: Array) -> Array:
-        """A bit for each recent block that is known, and further bits for those of the finder's own."""
         mask = jnp.zeros((), plan.mask_type)
         for back in range(1, recent + 1):
             own = earlier(finder, back) == earlier(finder, 0)
             mask = mask | (own | (unheard < back)).astype(mask.dtype) << back - 1
             mask = mask | own.astype(mask.dtype) << recent + back - 1
         return mask
+
+    return make(known, make(unheard, gap), finder)
+
+
+def _choose(make: Maker, mask: Array, plan: Plan) -> tuple[Array, Array]:
+    """Of every find its parent, u8[E, L], 0 if not known; and how far what it builds on is behind, u8[B + E, L].
+
+    That is how much lower its parent is than the highest of all blocks before: 0 of a find that is the highest.
+    """
+    recent, byte = plan.recent, jnp.uint8
+    earlier = functools.partial(_earlier, recent=recent)
 
     def has(mask: Array, back: int) -> Array:
         return mask & (1 << back - 1) != 0
@@ -230,7 +238,6 @@ def _choose(make: Maker, gap: Array, finder: Array, network: Any, plan: Plan) ->
         # The oldest is heard first, and one's own before any other.
         return jnp.where(right, jnp.where(own > 0, own, oldest), byte(0))
 
-    mask = make(known, make(unheard, gap), finder)
     behind = make(lambda mask: least([byte(back) for back in range(recent)], mask), mask)
     for _ in range(plan.rounds - 1):
         behind = make(corrected, behind, mask)

@@ -41,6 +41,20 @@ class Scenario:
             raise ValueError(f"adversary must be None or of polejax.adversary, got {self.adversary!r}")
 
 
+def check_one(scenario: Any) -> None:
+    """Raise a ValueError unless this is one scenario, of which `jax.vmap` has taken apart what is swept."""
+    if not isinstance(scenario, Scenario):
+        raise ValueError(f"scenario must be a polejax.Scenario, got {type(scenario).__name__}: build one")
+    swept = {"difficulty": jnp.shape(scenario.mechanism.initial_difficulty)}
+    if isinstance(scenario.nodes, Nodes):
+        swept["power"] = jnp.shape(scenario.nodes.power)[:-1]
+    for name, shape in swept.items():
+        if shape:
+            raise ValueError(
+                f"{name} must be of one scenario, got leading axes {shape}: use jax.vmap, or one at a time"
+            )
+
+
 def ready(scenario: Scenario) -> Scenario:
     """The scenario as rounds use it: its adversary at work, leaves JAX arrays, what its mechanism works out once made.
 

@@ -16,7 +16,7 @@ from polejax.finds import Kept
 from polejax.history import History, from_chain
 from polejax.memoryless import CACHED_CHAINS, as_history, blocks_in_flight, keep_chains, on_host, race_of
 from polejax.record import replace
-from polejax.scenario import Scenario, ready
+from polejax.scenario import Scenario, check_one, ready
 from polejax.simulate import check_key, whole_chain
 
 Progress = Callable[[int, int], None]  # blocks done, blocks in all (over all seeds)
@@ -86,6 +86,7 @@ def start_many(
     Chains of several segments are over when this returns: only those of one program run on in the background.
     """
     check_key(keys, ndim=1)
+    check_one(scenario)
     num_seeds = checks.whole("number of keys", keys.shape[0], low=1)
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     devices = devices or jax.local_devices()

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from polejax import chain, checks
 from polejax.checks import Array
 from polejax.history import History, from_chain
-from polejax.scenario import Scenario, ready
+from polejax.scenario import Scenario, check_one, ready
 
 
 def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool = False) -> History:
@@ -23,10 +23,11 @@ def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool 
       `History` with canonical arrays [H].
 
     Raises:
-      ValueError: num_blocks below 1, or a key that is no single typed key.
+      ValueError: num_blocks below 1, a key that is no single typed key, or a scenario that is none or several.
     """
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     check_key(key, ndim=0)
+    check_one(scenario)
     return whole_chain(key, ready(scenario), num_blocks, keep_rounds)
 
 

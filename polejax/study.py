@@ -22,7 +22,7 @@ from polejax.folder import Folder
 from polejax.memoryless import blocks_in_flight
 from polejax.record import record, replace, static
 from polejax.results import Results
-from polejax.scenario import Scenario
+from polejax.scenario import Scenario, check_one
 from polejax.shards import IDENTITY, Arrays, Running, Shard, Study, dimensions, run_shard, start_shard
 
 _BYTES = {"cpu": 2**27}  # of rounds that a shard may hold
@@ -127,6 +127,7 @@ def _plan(
     for index, scenario in enumerate(listed):
         if not isinstance(scenario, Scenario):
             raise ValueError(f"scenarios[{index}] must be a polejax.Scenario, got {type(scenario).__name__}")
+        check_one(scenario)
     if not listed:
         raise ValueError("scenarios must not be empty: give at least one")
     names = [str(index) for index in range(len(listed))] if names is None else [str(name) for name in names]

@@ -15,7 +15,7 @@ from polejax.finds import Kept, room_for
 from polejax.memoryless import CACHED_CHAINS, Race, as_promised, blocks_in_flight, keep_chains, race_of
 from polejax.passes import Sums
 from polejax.rounding import added_up, rounded
-from polejax.scenario import Scenario
+from polejax.scenario import Scenario, check_one
 from polejax.segments import laid_out, rounded_up, simulate_many
 from polejax.simulate import check_key
 from polejax.tally import Tally, pool, tally
@@ -58,6 +58,7 @@ def tally_many(
         to be.
     """
     check_key(keys, ndim=1)
+    check_one(scenario)
     num_seeds = checks.whole("number of keys", keys.shape[0], low=1)
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     pooled = checks.whole("pooled", pooled, low=1)

@@ -70,6 +70,8 @@ def test_sums_of_few_nodes(pools, monkeypatch):
     assert not any(leaf.any() for leaf in crowded)
 
 
+@pytest.mark.smoke
+@pytest.mark.device
 @pytest.mark.parametrize("count", [20, 300])
 def test_sums_of_many_nodes(count):
     nodes = pj.nodes.lognormal(count, sigma=1.0)
@@ -77,11 +79,11 @@ def test_sums_of_many_nodes(count):
     keys = jax.random.split(jax.random.key(count), 64)
     expected = tally(pj.simulate_many(keys, scenario, 150, memoryless=True))
     if count == 300:
-        sums = pj.tally_many(keys, scenario, 150, devices=jax.devices()[:2], memoryless=True, pooled=16)
+        sums = pj.tally_many(keys, scenario, 150, devices=jax.devices()[:1], memoryless=True, pooled=16)
         check_same(sums, pool(expected, 16))
         return
     race, plan = memoryless.race_of(scenario), passes.plan_for(memoryless.blocks_in_flight(scenario), 150)
-    sums, right = jax.device_get(jax.jit(lambda keys, race: passes.total(keys, race, plan))(keys, race))
+    sums, right = jax.device_get(jax.jit(lambda keys, race: passes.total(keys, race, plan, on_cpu=False))(keys, race))
     assert right.all()
     np.testing.assert_array_equal(sums.wins, expected.wins)
     np.testing.assert_array_equal(sums.published_by, expected.published_by)
@@ -96,6 +98,14 @@ def test_sums_on_other_networks_and_of_short_chains():
 
 
 def test_what_cannot_be_summed_up_is_refused_by_name(pools):
+    swept = replace(pools, mechanism=pj.PoW(np.float32([600.0, 300.0])))
+    for function in (pj.tally_many, pj.simulate_many):
+        for by_finds in (False, True):
+            play = functools.partial(function, jax.random.split(jax.random.key(0), 2), memoryless=by_finds)
+            with pytest.raises(ValueError, match=r"^difficulty must be of one scenario, got leading axes \(2,\): use"):
+                play(swept, 9)
+            with pytest.raises(ValueError, match=r"^scenario must be a polejax.Scenario, got Nodes: build one$"):
+                play(pools.nodes, 9)
     keys = jax.random.split(jax.random.key(0), 6)
     short = pj.tally_many(keys, pools, 3, pooled=3)  # round by round
     check_same(short, pool(tally(pj.simulate_many(keys, pools, 3)), 3))
