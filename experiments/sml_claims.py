@@ -16,7 +16,7 @@ def grinding(law: str, seeds: int = 16, tries: int = 16, probe: int = 2) -> None
     met = theft.encounter(jax.random.key(0), mechanism, seeds, 80)
     steps, probed = forging.easiest_address(met, tries, probe)
     chosen = np.take_along_axis(steps, probed.argmax(axis=1)[:, None], axis=1)[:, 0]
-    spread = detection.mean(steps.std(axis=1) / steps.mean(axis=1))
+    spread = detection.mean(steps.std(axis=1, ddof=1) / steps.mean(axis=1))
     lucky = detection.saved(steps.mean(axis=1), steps.min(axis=1))
     picked = detection.saved(steps.mean(axis=1), chosen + (tries - 1) * probe * mechanism.evaluate_every)
     alone = detection.saved(steps.mean(axis=1), chosen)

@@ -30,7 +30,7 @@ class Measures:
     saved: Estimate  # share of the honest node's training steps that are saved; at most the budget's where some fail
     net: Estimate  # the same, less the cost of the attack in steps
     advantage: Estimate  # share of blocks per share of power, of one such cheat among ten equal nodes, see `advantage`
-    excess: Estimate | None  # test less validation accuracy of accepted claims: not learnt; None: none accepted
+    excess: Estimate | None  # test less validation accuracy of accepted claims, see `excess`; None: none accepted
 
 
 @record
@@ -101,7 +101,7 @@ def as_played(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
     The attack's cost delays everything by whole evaluation periods; who lies claims to be perfect.
     """
     length = tried.test.shape[1] - 1
-    late = min(math.ceil(float(tried.cost) / mechanism.evaluate_every), length)
+    late = min(math.ceil(float(tried.cost) / mechanism.evaluate_every), length + 1)  # then there is no time left at all
     claimed = tried.validation if tried.truthful else np.ones_like(tried.test)
     validation, test = (np.pad(np.asarray(curve), ((0, 0), (late, 0))) for curve in (claimed, tried.test))
     return validation[:, 1 : length + 1], test[:, 1 : length + 1]
@@ -133,13 +133,15 @@ def advantage(honest: Array, cheats: Array, nodes: int = 10, confidence: float =
         return float(nodes * np.where(equal > 0, shared, above ** (nodes - 1)).mean())
 
     others = [ratio_of(np.delete(honest, seed), np.delete(cheats, seed)) for seed in range(len(honest))]
-    return estimate.real(ratio_of(honest, cheats), np.array(others), confidence)
+    found = estimate.real(ratio_of(honest, cheats), np.array(others), confidence)
+    return _bounded(found, len(honest), confidence, high=nodes)
 
 
 def excess(mechanism: PoLe, tried: Attempt) -> Estimate | None:
-    """By how much test accuracy exceeds that on data that played no part, over accepted claims; None: none accepted.
+    """Test accuracy less validation accuracy, over accepted claims; None: none accepted.
 
-    An overfitter's is what it has not learnt; a liar's first accepted claim has the winner's curse.
+    The validation data play no part in an untruthful claim: an overfitter's excess is what it has not learnt, and a
+    liar's has the winner's curse. Truthful cheats, as honest nodes, choose by them when to claim.
     """
     steps, finished = cheat_steps(mechanism, tried)
     index = (steps / mechanism.evaluate_every).astype(int)[:, None]
@@ -160,8 +162,8 @@ def cheat_steps(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
 
 
 def claimed_accuracy(mechanism: PoLe, run: Run) -> Array:
-    """Test accuracy f32[S] of honest claims as they are made; of the last model where none is."""
-    made = np.asarray(head_start.passes(mechanism, run.validation, run.test))
+    """Test accuracy f32[S] of honest first claims, whether accepted or not; of the last model where none is made."""
+    made = np.asarray(run.validation >= mechanism.threshold)
     index = np.where(made.any(axis=1), made.argmax(axis=1), made.shape[1] - 1)
     return np.take_along_axis(np.asarray(run.test), index[:, None], axis=1)[:, 0]
 
@@ -207,14 +209,15 @@ def auc(honest: Array, cheats: Array, confidence: float = CONFIDENCE) -> Estimat
         return estimate.unknown(value)
     others = wins.sum() - wins.sum(axis=0) - wins.sum(axis=1) + np.diag(wins)
     found = estimate.real(value, others / (count - 1) ** 2, confidence)
-    if value in (0.0, 1.0):  # nothing to resample: as many independent trials as seeds, all alike
-        return estimate.share(np.full(count, int(value)), np.ones(count, int), confidence)
-    return estimate.Estimate(value, np.maximum(found.low, 0.0), np.minimum(found.high, 1.0))
+    return _bounded(found, count, confidence)
 
 
 def saved(honest: Array, steps: Array, confidence: float = CONFIDENCE) -> Estimate:
-    """Share of honest steps f64[S] that a cheat's steps f64[S] on the same seeds save; below 0 where it takes more."""
-    return ratio(honest - steps, honest, confidence)
+    """Share of honest steps f64[S] that a cheat's steps f64[S] on the same seeds save; below 0 where it takes more.
+
+    Where all seeds' cheats take no step, the interval is that of a share of seeds that save all or nothing.
+    """
+    return _bounded(ratio(honest - steps, honest, confidence), len(honest), confidence, low=-np.inf)
 
 
 def ratio(parts: Array, wholes: Array, confidence: float = CONFIDENCE) -> Estimate:
@@ -222,6 +225,14 @@ def ratio(parts: Array, wholes: Array, confidence: float = CONFIDENCE) -> Estima
     parts, wholes = np.asarray(parts, np.float64), np.asarray(wholes, np.float64)
     value = parts.sum() / wholes.sum()
     return estimate.real(value, estimate.left_out(parts) / estimate.left_out(wholes), confidence)
+
+
+def _bounded(found: Estimate, count: int, confidence: float, low: float = 0.0, high: float = 1.0) -> Estimate:
+    """The estimate, from `count` seeds, of what lies between `low` and `high`."""
+    if found.value in (low, high):  # nothing to resample: as many independent trials as seeds, all alike
+        share = estimate.share(np.full(count, int(found.value == high)), np.ones(count, int), confidence)
+        return Estimate(*(high * part for part in (share.value, share.low, share.high)))
+    return Estimate(found.value, np.maximum(found.low, low), np.minimum(found.high, high))
 
 
 def mean(values: Any, confidence: float = CONFIDENCE) -> Estimate:

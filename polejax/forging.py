@@ -124,7 +124,8 @@ def tries_to_pass(accuracy: float, accept: float, num_test: int) -> float:
         for name, value in (("accuracy", accuracy), ("accept", accept))
     )
     size = checks.whole("num_test", num_test, low=1)
-    chance = float(special.bdtrc(np.ceil(least * size - 1e-6) - 1, size, p))  # float32 fractions: 0.85 of 400 is 340
+    needed = np.ceil(least * size * (1 - 2.0**-23))  # a float32 fraction may be above its decimal: 0.85 of 400 is 340
+    chance = float(special.bdtrc(needed - 1, size, p))
     return float("inf") if chance == 0 else 1 / chance
 
 

@@ -142,8 +142,9 @@ def test_claims_are_kept_as_they_were_made_and_verified_from_their_headers(met):
     claim = Claim(met.model.claimed, who.tip, who.address, threshold, commit(met.model.claimed))
     judge = jax.jit(jax.vmap(verify, in_axes=(0, None)))
     verdict = judge(claim, task)
-    np.testing.assert_allclose(verdict.accuracy, detection.claimed_accuracy(mechanism, met.model), atol=1e-6)
-    made = head_start.passes(mechanism, met.model.validation, met.model.test).any(axis=1)
+    passed = head_start.passes(mechanism, met.model.validation, met.model.test)
+    made, first = passed.any(axis=1), np.where(passed.any(axis=1), passed.argmax(axis=1), EVALUATIONS)
+    np.testing.assert_allclose(verdict.accuracy, met.model.test[np.arange(SEEDS), first], atol=1e-6)
     assert verdict.accepted[made].all()
     np.testing.assert_array_equal(verdict.reason == Reason.ACCEPTED, verdict.accepted)
     assert made.sum() >= SEEDS - 4  # a few networks are stuck
@@ -274,6 +275,28 @@ def test_an_early_key_wins_its_lead_unless_layers_are_bound_to_tips_and_samples_
     np.testing.assert_array_equal(steps[made], np.maximum(honest[made] - 20, 0))
 
 
+def test_claims_turned_down_are_claims_and_an_attack_longer_than_a_run_never_ends(met):
+    mechanism = met.mechanism  # threshold 0.7, less 0.05 for verifiers; evaluated every 5 steps
+    validation, test = np.float32([[0.2, 0.8, 0.9], [0.2, 0.3, 0.4]]), np.float32([[0.1, 0.5, 0.9], [0.1, 0.2, 0.3]])
+    claimed = detection.claimed_accuracy(mechanism, head_start.Run(validation, test, None, None))
+    np.testing.assert_array_equal(claimed, np.float32([0.5, 0.3]))
+    good = np.full((1, 3), 0.9, np.float32)
+    for cost, steps in {0.0: 5.0, 5.0: 5.0, 5.1: 10.0, 10.0: 10.0, 10.1: np.inf, 1e6: np.inf}.items():
+        for truthful in (True, False):
+            tried = theft.Attempt(good, good, np.float32(cost), truthful)
+            np.testing.assert_array_equal(detection.cheat_times(mechanism, tried), [steps])
+
+
+def test_intervals_end_where_the_possible_does_and_have_a_width_where_all_seeds_agree():
+    honest, at_once = np.arange(16.0) + 50, np.zeros(16)
+    least = 0.025 ** (1 / 16)  # Clopper and Pearson's, 16 of 16
+    for found, most in ((detection.saved(honest, at_once), 1.0), (detection.advantage(honest, at_once), 10.0)):
+        np.testing.assert_allclose([found.value, found.low, found.high], [most, most * least, most])
+    late = np.where(np.arange(16) == 0, 100.0, 0.0)
+    for found, most in ((detection.saved(honest, late), 1.0), (detection.advantage(honest, late), 10.0)):
+        assert 0 < found.low < found.value < found.high == most
+
+
 def forging_epochs(met):
     """Steps' worth of mapping and answering a training split's number of samples."""
     return theft.answering_flops(met.mechanism, 192) / theft.step_flops(met.mechanism)
@@ -290,6 +313,7 @@ def test_the_winner_s_curse_is_that_of_binomials(accuracy, size, tries):
 def test_tries_to_pass():
     assert forging.tries_to_pass(0.25, 1.0, 1) == pytest.approx(4)
     assert forging.tries_to_pass(0.7, np.float32(0.85), 20) == pytest.approx(1 / 0.1070868)  # P(Bin(20, 0.7) >= 17)
+    assert forging.tries_to_pass(0.75, 0.85, 400) == pytest.approx(1 / stats.binom.sf(339, 400, 0.75))
     assert forging.tries_to_pass(0.1, 0.9, 400) > 1e200
     with pytest.raises(ValueError, match="accuracy must be at least 0 and at most 1"):
         forging.tries_to_pass(1.5, 0.9, 10)
