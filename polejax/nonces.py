@@ -20,7 +20,8 @@ def digests(midstate: Array, tail: Array, first: Array, count: int) -> tuple[jax
 
     XLA keeps the words between rounds in memory: in a CPU's cache if `count` and the nodes make 4,096 to 16,384 hashes
     at a time, but in main memory on a GPU. The kernel keeps them in registers, and so loops over groups of eight rounds
-    inside. It has passed its tests interpreted on a CPU, and lowers for both; it has not run on a GPU or TPU.
+    inside. It has passed its tests interpreted on a CPU, and compiles for both (experiments/ahead_of_time.py); it has not
+    run on a GPU or TPU.
 
     Args:
       midstate: see `header.midstate`, u32[N, 8].
@@ -113,7 +114,8 @@ def _kernel(header: Any, constants: Any, out: Any) -> None:
     shape = out.shape[2:]
 
     def full(word: Any) -> jax.Array:
-        return jnp.full(shape, word, jnp.uint32)
+        # A loop's carry that begins alike in all lanes must stay so on a TPU, or the kernel does not compile.
+        return nothing | jnp.uint32(word)
 
     def compress(state: tuple[jax.Array, ...], block: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         def rounds(group: jax.Array, carry: Any) -> Any:
@@ -128,6 +130,7 @@ def _kernel(header: Any, constants: Any, out: Any) -> None:
     place = pl.program_id(1) * (shape[0] * shape[1])
     place += jax.lax.broadcasted_iota(jnp.int32, shape, 0) * shape[1] + jax.lax.broadcasted_iota(jnp.int32, shape, 1)
     nonce = sha256.swap_bytes(header[0, 0, 11] + place.astype(jnp.uint32))
+    nothing = (place >> 31).astype(jnp.uint32)  # 0, which a TPU's compiler does not know: see `full`
     midstate = tuple(full(header[0, 0, word]) for word in range(8))
     tail = tuple(full(header[0, 0, word]) for word in range(8, 11))
     once = compress(midstate, (*tail, nonce, *map(full, _FIRST_PADDING)))
