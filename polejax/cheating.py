@@ -168,6 +168,11 @@ class Robbed:
         return self.mechanism.cached_lanes
 
     @property
+    def node_bytes(self) -> int:
+        """See `Mechanism`."""
+        return self.mechanism.node_bytes
+
+    @property
     def initial_difficulty(self) -> Array:
         """f32[], what the first block demands."""
         return self.mechanism.initial_difficulty

@@ -103,9 +103,7 @@ def flops_per_step(mechanism: Any) -> int | None:
     """
     if not hasattr(mechanism, "learner") or not hasattr(mechanism, "task"):
         return None
-    sml, task = mechanism.sml, mechanism.task
-    width = sml.width(task.num_features) if sml else task.num_features
-    return learners.step_flops(mechanism.learner, width, mechanism.batch_size)
+    return learners.step_flops(mechanism.learner, mechanism.mapped_features, mechanism.batch_size)
 
 
 def winner_work(history: History, scenario: Scenario) -> Array:

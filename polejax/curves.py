@@ -23,7 +23,6 @@ DEFAULT_STEPS = 400
 Progress = Callable[[int, int], None]  # curves done, curves in all
 
 _BLOCKS_PER_CALL = 8  # so that a bank of any size reports and is saved every few seconds
-_BYTES_IN_LOCKSTEP = 2**30  # of mapped samples that the lanes of one block may hold
 
 
 def learning_curves(
@@ -64,7 +63,8 @@ def learning_curves(
     num_curves = checks.whole("num_curves", num_curves, low=1)
     num_evaluations = _checked_evaluations(mechanism, num_evaluations)
     devices = devices or jax.local_devices()
-    lanes_ = _lanes(mechanism, -(-num_curves // len(devices)), devices[0].platform)
+    share = -(-num_curves // len(devices))
+    lanes_ = lanes.in_lockstep(share, mechanism.cached_lanes, mechanism.node_bytes, devices)
     width = lanes_ * len(devices)
     blocks = -(-num_curves // width)
     chunk = width * -(-blocks // -(-blocks // _BLOCKS_PER_CALL))  # calls of equal size, so that one program serves all
@@ -125,15 +125,6 @@ def _checked_evaluations(mechanism: PoLe, num_evaluations: int | None) -> int:
     if num_evaluations is None:
         return max(1, min(most, DEFAULT_STEPS // mechanism.evaluate_every))
     return checks.whole("num_evaluations", num_evaluations, low=1, high=most)
-
-
-def _lanes(mechanism: PoLe, needed: int, platform: str) -> int:
-    """How many curves train in lockstep on a device."""
-    task, sml = mechanism.task, mechanism.sml
-    features = sml.width(task.num_features) if sml else task.num_features
-    samples = sum(part.shape[0] for part in (task.train_inputs, task.validation_inputs, task.test_inputs))
-    most = mechanism.cached_lanes if platform == "cpu" else needed
-    return max(1, min(most, needed, _BYTES_IN_LOCKSTEP // (4 * features * samples)))
 
 
 @functools.cache

@@ -52,6 +52,11 @@ class HashedPoW:
             raise ValueError(f"chunk must be a power of two, got {self.chunk}: nonces then wrap between two chunks")
 
     @property
+    def node_bytes(self) -> int:
+        """See `Mechanism`: digests of the nonces that it tries at a time."""
+        return 64 * (self.chunk or _at_once())
+
+    @property
     def initial_difficulty(self) -> Array:
         """f32[], expected hashes for the first block."""
         return self.work

@@ -1,10 +1,41 @@
 """Lanes: independent computations in lockstep, split over devices and, on each, into blocks that stay in cache."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 from jax.sharding import AxisType, PartitionSpec
+
+REGISTER = 128  # lanes of a TPU's: its compiler takes three times as long for a number that no whole registers hold
+_MOST = 2**15  # lanes that fill a GPU or TPU several times; for more, a TPU's compiler takes minutes
+_UNTOLD = 2**33  # bytes of memory, of devices that do not say: half of the smallest GPUs' and TPUs' in use
+
+
+def in_lockstep(needed: int, cached: int, held: int, devices: Sequence[Any]) -> int:
+    """How many lanes of a device advance in lockstep, at least 1: on a GPU or TPU as many as it makes faster.
+
+    A quarter of its memory must hold them.
+
+    Args:
+      needed: lanes that the device is to advance.
+      cached: those whose data stay in the cache of a CPU's core, which are the most there.
+      held: bytes that a lane holds.
+      devices: of one kind.
+    """
+    most = memory(devices[0]) // 4 // max(held, 1)
+    if devices[0].platform == "cpu":
+        return max(1, min(needed, most, cached))
+    most = min(most, _MOST)
+    return max(1, min(needed, most // REGISTER * REGISTER if most > REGISTER else most))
+
+
+def memory(device: Any) -> int:
+    """Bytes of memory that JAX may use of a device."""
+    try:
+        told = device.memory_stats() or {}
+    except RuntimeError:  # it is not here: a program is compiled for it only
+        told = {}
+    return int(told.get("bytes_limit", _UNTOLD))
 
 
 def wide(devices: tuple[Any, ...]) -> dict[str, Any] | None:

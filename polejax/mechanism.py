@@ -60,6 +60,8 @@ class Mechanism(Protocol):
     One with a queue of tasks (`polejax.task_stream`) has two methods more: `open_queue(count)`, the queue of all nodes
     at genesis, and `extend_queue(key, queue, interval f32[N], claims)`, their queues after the blocks that they would
     publish so many seconds after the parents; the key is the height's. What a queue's `taken` holds goes on record.
+
+    One whose nodes hold data while they race says how much: `node_bytes`, bytes of a node, 0 unless told.
     """
 
     hashes_tips: ClassVar[bool]  # whether views carry SHA-256 tips

@@ -90,7 +90,8 @@ def serve_many(
       history: leaves [S, H].
       load: the same for all chains.
       probes: as for `serve`.
-      chains: chains in lockstep on a device; None: one on a CPU (a lane waits for the slowest), else all of a device's.
+      chains: chains in lockstep on a device; None: one on a CPU (a lane waits for the slowest), else as many as a
+        quarter of the memory holds.
       devices: to split the chains over; None: all local ones.
 
     Returns:
@@ -107,8 +108,8 @@ def serve_many(
             f"history must have one chain per key ({keys.shape[0]}), got intervals of shape {interval.shape}: [S, H]"
         )
     devices = devices or jax.local_devices()
-    chains = checks.whole("chains", chains or (1 if devices[0].platform == "cpu" else len(keys)), low=1)
-    chains = min(chains, -(-len(keys) // len(devices)))
+    share, held = -(-len(keys) // len(devices)), 64 * interval.shape[1] * (probes + 1) * len(load.shares)
+    chains = min(share, checks.whole("chains", chains or lanes.in_lockstep(share, 1, held, devices), low=1))
     block = chains * len(devices)
     every = np.minimum(np.arange(-(-len(keys) // block) * block), len(keys) - 1)
     run = _serve_lanes(probes, chains, tuple(devices))

@@ -106,10 +106,24 @@ class PoLe:
         return self.threshold
 
     @property
+    def mapped_features(self) -> int:
+        """Features F of a sample behind the layer: what a learner sees."""
+        return self.sml.width(self.task.num_features) if self.sml else self.task.num_features
+
+    @property
     def cached_lanes(self) -> int:
         """See `Mechanism.cached_lanes`: up to 16 small networks, a large one alone."""
-        width = self.sml.width(self.task.num_features) if self.sml else self.task.num_features
-        return min(16, learning.cached_networks(self, width))
+        return min(16, learning.cached_networks(self, self.mapped_features))
+
+    @property
+    def node_bytes(self) -> int:
+        """See `Mechanism`: the samples behind its layer, twice while they are shuffled, and a training step."""
+        task = self.task
+        parts = [task.train_inputs, task.validation_inputs, task.test_inputs]
+        parts += [self.holdout.inputs] if self.holdout else []
+        samples = sum(part.shape[-2] for part in parts)
+        step = learners.step_bytes(self.learner, self.mapped_features, self.batch_size)
+        return 8 * self.mapped_features * samples + step
 
     def layer_variables(self, tip: Array, address: Array) -> Any:
         """Variables of the Secure Mapping Layer for one tip u32[8] and address u32[]; empty without a layer."""
@@ -294,9 +308,8 @@ def _expand(mask: Array, leaf: Array) -> Array:
 
 def _check_learner(mechanism: PoLe) -> None:
     """Raise a ValueError unless the learner turns mapped samples into one logit per class and has no other state."""
-    task, sml = mechanism.task, mechanism.sml
-    width = sml.width(task.num_features) if sml else task.num_features
-    sample = jax.ShapeDtypeStruct((1, width), jnp.float32)
+    task = mechanism.task
+    sample = jax.ShapeDtypeStruct((1, mechanism.mapped_features), jnp.float32)
     answer, variables = jax.eval_shape(mechanism.learner.init_with_output, jax.random.key(0), sample)
     if set(variables) != {"params"}:
         extra = sorted(set(variables) - {"params"}) or ["no params"]

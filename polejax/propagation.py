@@ -70,7 +70,7 @@ def model_block(
     size = float(checks.real("bytes_per_parameter", bytes_per_parameter, above=0.0, ndim=0))
     other = float(checks.real("other_bytes", other_bytes, low=0.0, ndim=0))
     samples, features = mechanism.task.test_inputs.shape
-    width = mechanism.sml.width(features) if mechanism.sml else features
+    width = mechanism.mapped_features
     flops = forward_flops(mechanism.learner, width, samples) + (2 * samples * features * width if mechanism.sml else 0)
     return ModelBlock(size * learners.num_parameters(mechanism.learner, width) + other, flops / rate)
 

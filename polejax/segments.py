@@ -46,7 +46,7 @@ def simulate_many(
       num_blocks: heights H above genesis.
       segment: heights per compiled call; None: all up to 4,096, fewer where rounds are long.
       chains: chains that advance in lockstep on a device; None: one block of lanes that stays in the processor's cache
-        (CPU), or all of a device's chains (GPU, TPU).
+        (CPU), or as many as a quarter of the memory holds (GPU, TPU).
       devices: to split the seeds over; None: all local ones.
       progress: called with (blocks done, blocks in all) after every segment.
       memoryless: draw the finds of all nodes as one process, as `simulate_memoryless` does: the same law and other
@@ -92,7 +92,8 @@ def start_many(
     devices = devices or jax.local_devices()
     mechanism = scenario.mechanism
     cached = CACHED_CHAINS if memoryless else mechanism.cached_lanes // scenario.nodes.count
-    keys, chains = laid_out(keys, chains, cached, devices)
+    held = found_bytes(scenario, num_blocks) if memoryless else chain_bytes(scenario, num_blocks)
+    keys, chains = laid_out(keys, chains, cached, held, devices)
     plan = _Plan(num_seeds, num_blocks, chains, tuple(devices), progress or (lambda done, total: None))
     if memoryless:
         play = _finds(num_blocks, rounded_up(blocks_in_flight(scenario)), chains, plan.devices)
@@ -106,15 +107,35 @@ def start_many(
     return Running(plan, history)
 
 
-def laid_out(keys: Array, chains: int | None, cached: int, devices: list[Any], together: int = 1) -> tuple[Array, int]:
+def height_bytes(scenario: Scenario) -> int:
+    """Bytes of a chain's rounds and history at one height, with room."""
+    return (128 if scenario.mechanism.hashes_tips else 64) * (scenario.nodes.count + 1)
+
+
+def chain_bytes(scenario: Scenario, num_blocks: int) -> int:
+    """Bytes that a chain holds on its device, with room: rounds, and what its nodes train on."""
+    heights = min(num_blocks, scenario.mechanism.segment)
+    return height_bytes(scenario) * heights + scenario.nodes.count * getattr(scenario.mechanism, "node_bytes", 0)
+
+
+def found_bytes(scenario: Scenario, num_blocks: int) -> int:
+    """The same of one drawn find by find, or of its sums."""
+    return 64 * num_blocks + 16 * scenario.nodes.count
+
+
+def laid_out(
+    keys: Array, chains: int | None, cached: int, held: int, devices: list[Any], together: int = 1
+) -> tuple[Array, int]:
     """Keys for equal blocks of chains on all devices, the last one repeated, and how many chains make a block.
 
-    A block has `chains` at most; None: those that stay in the `cached` memory of a CPU, or all of a device's. It is a
-    multiple of the number of chains that belong `together`.
+    A block has `chains` at most; None: see `lanes.in_lockstep`, a chain holding `held` bytes, `cached` of them staying
+    in cache. It is a multiple of the number of chains that belong `together`.
     """
     share = -(-keys.shape[0] // len(devices))
-    most = max(1, cached) if devices[0].platform == "cpu" else share
-    turns = -(-share // max(together, checks.whole("chains", chains or most, low=1)))
+    most = checks.whole("chains", chains or lanes.in_lockstep(share, cached, held, devices), low=1)
+    if chains is None and devices[0].platform != "cpu" and most > 8 * lanes.REGISTER:  # the rest is little then
+        together = math.lcm(together, lanes.REGISTER)
+    turns = -(-share // max(together, most))
     chains = -(-share // turns)  # equal blocks, so that few chains are computed only to fill the last one
     chains = -(-chains // together) * together
     filled = turns * chains * len(devices)

@@ -23,6 +23,7 @@ from polejax.memoryless import blocks_in_flight
 from polejax.record import record, replace, static
 from polejax.results import Results
 from polejax.scenario import Scenario, check_one
+from polejax.segments import height_bytes
 from polejax.shards import IDENTITY, Arrays, Running, Shard, Study, dimensions, run_shard, start_shard
 
 _BYTES = {"cpu": 2**27}  # of rounds that a shard may hold
@@ -186,7 +187,7 @@ def _seeds_per_shard(scenario: Scenario, num_seeds: int, num_blocks: int, memory
     """Seeds whose rounds fit in memory and take minutes at most, in shards of equal size."""
     mechanism, count = scenario.mechanism, scenario.nodes.count
     budget = _BYTES.get(jax.local_devices()[0].platform, _BYTES_ELSEWHERE)
-    per_height = (128 if mechanism.hashes_tips else 64) * (1 if memoryless else count + 1)  # bytes, with room
+    per_height = 64 if memoryless else height_bytes(scenario)
     heights = min(num_blocks, 2 * mechanism.segment) + num_blocks // 8
     few = _SEGMENTS * mechanism.segment // num_blocks
     per_seed = per_height * heights if blocks or not memoryless else 64 * (16 + count)  # sums alone

@@ -149,6 +149,11 @@ class TaskStream:
         return min(self.tasks.cached_lanes, self.idle.cached_lanes)
 
     @property
+    def node_bytes(self) -> int:
+        """See `Mechanism`: the tasks' races follow one another."""
+        return max(getattr(mechanism, "node_bytes", 0) for mechanism in (self.tasks, self.idle))
+
+    @property
     def initial_difficulty(self) -> Array:
         """f32[], what the first block of the idle mechanism demands."""
         return self.idle.initial_difficulty

@@ -16,7 +16,7 @@ from polejax.memoryless import CACHED_CHAINS, Race, as_promised, blocks_in_fligh
 from polejax.passes import Sums
 from polejax.rounding import added_up, rounded
 from polejax.scenario import Scenario, check_one
-from polejax.segments import laid_out, rounded_up, simulate_many
+from polejax.segments import found_bytes, laid_out, rounded_up, simulate_many
 from polejax.simulate import check_key
 from polejax.tally import Tally, pool, tally
 
@@ -87,9 +87,9 @@ def start_totals(
     together = 1 if plan is None else math.gcd(pooled, passes.together(plan, race.network.count))
     # Vectors of bytes should be full: a few chains more take less time.
     whole = _CACHED if plan is not None and chains is None and num_seeds > _CACHED // 4 * len(devices) else 1
-    keys, chains = laid_out(
-        keys, chains, CACHED_CHAINS if plan is None else _CACHED, devices, math.lcm(together, whole)
-    )
+    cached = CACHED_CHAINS if plan is None else _CACHED
+    held = found_bytes(scenario, num_blocks)
+    keys, chains = laid_out(keys, chains, cached, held, devices, math.lcm(together, whole))
     play = _totals(num_blocks, in_flight, together, chains, tuple(devices))
     return Running(num_seeds, pooled, np.float64(race.mean), play(keys, race))
 
