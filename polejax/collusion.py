@@ -27,17 +27,20 @@ SEEDS, BLOCKS = 32, 256  # of every simulation: 8,192 blocks put a share of a te
 def early_key(mechanism: PoLe, run: Run, lead: int | None = None) -> Attempt:
     """The attempt of a friend that began `lead` evaluation periods before the others, as far as a run of its own goes.
 
+    Who could claim before the tip waits with its first claim, and trains on should verifiers turn that down.
+
     Args:
       mechanism: the `PoLe` that was run.
       run: honest `Run` of the friends.
       lead: evaluations; None: as many as it takes, so that it opens with a claim wherever the run makes one.
     """
-    made = np.asarray(detection.head_start.passes(mechanism, run.validation, run.test))
-    last = made.shape[1] - 1
-    first = np.where(made.any(axis=1), made.argmax(axis=1), last)
+    claims = np.asarray(run.validation >= mechanism.threshold)
+    seeds, last = np.arange(len(claims)), claims.shape[1] - 1
+    first = np.where(claims.any(axis=1), claims.argmax(axis=1), last)
     lead = last if lead is None else min(lead, last)
-    ahead = np.minimum(np.arange(last + 1) + lead, last)[None]
-    index = np.where(first[:, None] <= lead, first[:, None], ahead)  # who is done before the tip keeps its model
+    ready = (first <= lead) & detection.head_start.passes(mechanism, run.validation, run.test)[seeds, first]
+    onwards = np.minimum(np.minimum(first, lead)[:, None] + np.arange(last + 1), last)
+    index = np.where(ready[:, None], first[:, None], onwards)
     validation, test = (np.take_along_axis(np.asarray(curve), index, axis=1) for curve in (run.validation, run.test))
     return Attempt(validation, test, np.float32(0.0), True)
 

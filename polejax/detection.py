@@ -27,7 +27,7 @@ class Measures:
     auc: Estimate  # probability that an honest claim scores above such a claim, ties half
     steps: Estimate  # training steps of the cheat's own to an accepted claim; lower bound where some never make one
     finished: Estimate  # share that make one within the budget
-    saved: Estimate  # share of the honest node's training steps that are saved; at most the budget's where some fail
+    saved: Estimate  # share of the honest node's training steps that are saved; who fails counts with the whole budget
     net: Estimate  # the same, less the cost of the attack in steps
     advantage: Estimate  # share of blocks per share of power, of one such cheat among ten equal nodes, see `advantage`
     excess: Estimate | None  # test less validation accuracy of accepted claims, see `excess`; None: none accepted

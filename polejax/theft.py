@@ -27,7 +27,8 @@ class Encounter:
     mechanism: PoLe
     victim: Identity  # [S]
     cheat: Identity  # [S]
-    model: Run  # the victim's honest run: its `claimed` params are broadcast, its `final` ones are those of a long one
+    model: Run  # the victim's honest run: its `claimed` params (unfinished where it makes no claim) are there to be
+    # stolen, its `final` ones are those of a long run
     honest: Run  # the cheat's own honest run, the same seeds' measure of what cheating saves
     keyless: Run | None  # networks trained on the samples themselves, without a layer; None where they do not fit
     evaluations: int = static()  # K of every run
