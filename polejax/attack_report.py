@@ -191,15 +191,17 @@ def price(cells: Cells, pairs: int) -> Plot:
         axes.plot([x[0], x[0]], tops, color=colour, lw=0.4, alpha=0.5)
         spots.setdefault((round(x[0] / 0.8), round(tops[0] / 4)), []).append((x[0], tops[0], str(number)))
         few = "" if cell.honest.finished.value > 0.5 else " (few finish)"
-        name = f"{number} {layer}{few}" if learner == "dense" else f"{number} {layer}, {learner}{few}"
+        name = f"{number} {layer}{few}" if learner == "dense" else f"{number} {layer}, {learner[:4]}.{few}"
         key += axes.plot([], [], ls="", marker=marker, color=colour, label=name)
-    for together in spots.values():
+    for (across, up), together in spots.items():
         label = ",".join(number for _, _, number in together)
-        axes.annotate(label, together[0][:2], (2, 3), textcoords="offset points", fontsize=5)
+        offset = (2, -6) if (across - 1, up) in spots else (2, 3)  # below where a neighbour's label lies above
+        axes.annotate(label, together[0][:2], offset, textcoords="offset points", fontsize=5)
     for filled, text in ((True, "knows images only"), (False, "knows the samples")):
         axes.plot([], [], ls="", marker="o", color="0.3", mfc="0.3" if filled else "none", label=text)
     axes.legend(handles=axes.get_lines()[-2:], loc="center right", fontsize=6)
-    figure.legend(handles=key, loc="outside lower center", ncols=3, fontsize=5, handletextpad=0.1)
+    narrow = {"handletextpad": 0.1, "handlelength": 1.0, "columnspacing": 1.0}
+    figure.legend(handles=key, loc="outside lower center", ncols=3, fontsize=5, **narrow)
     axes.set_ylim(-5, 110)
     say_size(axes, f"{pairs} pairs each; bars: 95% intervals")
     axes.set(xlabel="accuracy cost of the layer (points)", ylabel="steps saved by the best attacker (%)")
@@ -255,6 +257,8 @@ def roc(cells: Cells, pairs: int) -> Plot:
         axes.legend(title=f"AUC, {pairs} pairs", loc="lower right", frameon=True, edgecolor="none", **small)
     for axes in panels[len(cells) :]:
         axes.set_axis_off()
+    for axes in panels[max(0, len(cells) - 4) : len(cells)]:  # the lowest of their columns
+        axes.tick_params(labelbottom=True)
     figure.supxlabel("honest claims rejected (share)", fontsize=7)
     figure.supylabel("cheats' opening claims detected (share)", fontsize=7)
     return Plot(figure, {name: np.array(values) for name, values in drawn.items()})
