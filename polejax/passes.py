@@ -12,78 +12,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from scipy import special
 
 from polejax import draw, finds, threefry
 from polejax.alias import Alias, Bounds
 from polejax.checks import Array
-from polejax.record import record, static
+from polejax.pass_plan import CHUNK, Plan
 from polejax.rounding import rounded
 from polejax.rows import Maker, count, cumulated, divisor, folded
 
-_SELDOM = 1.5e-4  # probability, per chain, that the passes do not suffice
-_MARGIN = 32  # heights at the end, at least, in which branches are let merge
-_LONGEST = 2**14  # finds at the end whose heights can be known
-_CHUNK = 64  # finds whose deviations are summed up in float32
 _PACKED = 32  # nodes that share a word with a gap
-
-
-@record
-class Plan:
-    """How many passes over how many finds, all static."""
-
-    in_flight: float = static()
-    num_blocks: int = static()  # H
-    recent: int = static()  # B: blocks that a finder chooses among
-    rounds: int = static()  # passes until all choices are right, and until only canonical blocks are left
-    head: int = static()  # finds whose heights need not be known, in whole chunks
-    tail: int = static()  # finds after them, in sixteens
-
-    @property
-    def finds(self) -> int:
-        """E, finds in all."""
-        return self.head + self.tail
-
-    @property
-    def before(self) -> int:
-        """F, finds that are drawn before genesis, as every pass looks back."""
-        return self.recent * (self.rounds + 1)
-
-    @property
-    def last(self) -> int:
-        """Finds of the tail of which it is known whether they are canonical."""
-        return self.tail - self.recent * self.rounds
-
-    @property
-    def sums(self) -> int:
-        """K, sums of deviations of a chain."""
-        return self.head // _CHUNK + self.last // divisor(self.last)
-
-    @property
-    def mask_type(self) -> Any:
-        """Holds two bits for each recent block."""
-        return jnp.uint8 if self.recent <= 4 else jnp.uint16
-
-
-@functools.cache
-def plan_for(in_flight: float, num_blocks: int) -> Plan | None:
-    """The passes that seldom do not suffice; None where too many would be needed, or chains are short.
-
-    For the number of blocks that matter, and of stale ones, see `finds.room_for`.
-    """
-    x, mean, seldom = in_flight, in_flight * (num_blocks + 1), _SELDOM / num_blocks
-    recent = next((b for b in range(2, 9) if x == 0 or special.pdtrc(b - 1, 2 * x) < seldom), None)
-    rounds = next((p for p in range(2, 7) if x ** (p + 1) < seldom), None)
-    head = (num_blocks - _MARGIN) // _CHUNK * _CHUNK
-    if recent is None or rounds is None or head <= 0:
-        return None
-    stale = 0
-    while mean and special.pdtrc(stale, mean) >= _SELDOM / 10:
-        stale += 1
-    tail = num_blocks + 1 + stale - head + recent * rounds
-    if tail > _LONGEST:
-        return None
-    return Plan(x, num_blocks, recent, rounds, head, -(-tail // 16) * 16)
 
 
 class Sums(NamedTuple):
@@ -290,7 +227,7 @@ def _deviations(
         return folded(jnp.add, rounded(of * of) if square else of, rows)
 
     parts = []
-    for start, rows, of in ((0, _CHUNK, canonical[0]), (plan.head, divisor(plan.last), canonical[1])):
+    for start, rows, of in ((0, CHUNK, canonical[0]), (plan.head, divisor(plan.last), canonical[1])):
         made = make(functools.partial(deviation, start=start), gap, parent, of)
         parts.append([make(functools.partial(sums, square=square, rows=rows), made) for square in (False, True)])
     one, two = (

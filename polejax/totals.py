@@ -13,6 +13,7 @@ from polejax import checks, lanes, passes
 from polejax.checks import Array
 from polejax.finds import Kept, room_for
 from polejax.memoryless import CACHED_CHAINS, Race, as_promised, blocks_in_flight, keep_chains, race_of
+from polejax.pass_plan import Plan, plan_for
 from polejax.passes import Sums
 from polejax.rounding import added_up, rounded
 from polejax.scenario import Scenario, check_one
@@ -146,8 +147,8 @@ class Running:
         return about_mean.about(float(self.mean + interval.sum() / max(settled.sum(), 1)))
 
 
-def _plan(race: Race, in_flight: float, num_blocks: int) -> passes.Plan | None:
-    return passes.plan_for(in_flight, num_blocks) if race.network.equidistant else None
+def _plan(race: Race, in_flight: float, num_blocks: int) -> Plan | None:
+    return plan_for(in_flight, num_blocks) if race.network.equidistant else None
 
 
 @functools.cache

@@ -8,7 +8,7 @@ import pytest
 from scripted import shortest_paths
 
 import polejax as pj
-from polejax import memoryless, passes, segments, statistics, totals
+from polejax import memoryless, pass_plan, passes, segments, statistics, totals
 from polejax.record import replace
 from polejax.tally import pool, tally
 
@@ -48,10 +48,10 @@ def test_sums_of_few_nodes(pools, monkeypatch):
     expected = tally(history)
     in_flight, race = segments.rounded_up(memoryless.blocks_in_flight(pools)), memoryless.race_of(pools)
     with monkeypatch.context() as patch:
-        patch.setattr(passes, "_SELDOM", 0.4)
-        plan = passes.plan_for.__wrapped__(in_flight, blocks)
+        patch.setattr(pass_plan, "_SELDOM", 0.4)
+        plan = pass_plan.plan_for.__wrapped__(in_flight, blocks)
     assert (plan.recent, plan.rounds, plan.head) == (3, 2, 128)
-    monkeypatch.setattr(passes, "plan_for", lambda *of: plan)
+    monkeypatch.setattr(totals, "plan_for", lambda *of: plan)
     sums, right = jax.device_get(jax.jit(lambda keys, race: passes.total(keys, race, plan))(keys, race))
     assert 0.3 < right.mean() < 0.99
     for name in ("settled", "published", "wins", "published_by"):
@@ -82,7 +82,7 @@ def test_sums_of_many_nodes(count):
         sums = pj.tally_many(keys, scenario, 150, devices=jax.devices()[:1], memoryless=True, pooled=16)
         check_same(sums, pool(expected, 16))
         return
-    race, plan = memoryless.race_of(scenario), passes.plan_for(memoryless.blocks_in_flight(scenario), 150)
+    race, plan = memoryless.race_of(scenario), pass_plan.plan_for(memoryless.blocks_in_flight(scenario), 150)
     sums, right = jax.device_get(jax.jit(lambda keys, race: passes.total(keys, race, plan, on_cpu=False))(keys, race))
     assert right.all()
     np.testing.assert_array_equal(sums.wins, expected.wins)
