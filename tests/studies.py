@@ -1,40 +1,61 @@
-"""A study small enough to be killed twenty times, and the processes that run it; `python studies.py` is one of them."""
+"""Studies small enough to be killed twenty times, and processes that run them; `python studies.py` is one of them."""
 
 import os
+import select
 import signal
+import subprocess
 import sys
 import time
 
-SEEDS, BLOCKS, SHARD = 300, 6, 2
+import numpy as np
+
+import polejax as pj  # imported once, before the forks: no backend is running yet
+from polejax import netcdf
+
+SEEDS, BLOCKS, SHARD = 40, 6, 2
+MANY = 160  # seeds, of a study that is killed: twenty lives must not be enough for it, on fast machines either
 
 
 def scenarios():
-    import polejax as pj
-
     nodes, network = pj.nodes.from_shares([5, 3, 2]), pj.network.clique(3, seconds=60.0)
     return [pj.Scenario(nodes, network, pj.PoW(work=work)) for work in (300.0, 600.0)]
 
 
-def run(out, **options):
-    import polejax as pj
+def run(out, seeds=SEEDS, **options):
+    return pj.study(scenarios(), seeds, BLOCKS, out, seed=3, seeds_per_shard=SHARD, **options)
 
-    return pj.study(scenarios(), SEEDS, BLOCKS, out, seed=3, seeds_per_shard=SHARD, **options)
+
+def parts(out):
+    """Each shard's arrays by name."""
+    folder = os.path.join(out, "parts")
+    return {name: netcdf.read(os.path.join(folder, name))[0] for name in sorted(os.listdir(folder))}
+
+
+def assert_same_parts(out, whole):
+    found, expected = parts(out), parts(whole)
+    assert found.keys() == expected.keys()
+    for name, arrays in expected.items():
+        for variable, array in arrays.items():
+            np.testing.assert_array_equal(found[name][variable], array, err_msg=f"{name}: {variable}")
+
+
+def spawn(*arguments):
+    """A process of one device that does what a command below says."""
+    environment = {**os.environ, "JAX_NUM_CPU_DEVICES": "1", "JAX_PLATFORMS": "cpu"}
+    return subprocess.Popen(
+        [sys.executable, __file__, *map(str, arguments)], env=environment, stdout=subprocess.PIPE, text=True
+    )
 
 
 def _child(out, ready):
     """Run the study; say so when the first shard of this life is done."""
     os.close(ready[0])
-    run(out, progress=lambda progress: os.write(ready[1], b"."))
+    run(out, MANY, progress=lambda progress: os.write(ready[1], b"."))
     os._exit(0)
 
 
 def kill_often(out, kills, seed):
     """Start the study and kill it at random moments, `kills` times; print how far each life came."""
-    import numpy as np
-
-    import polejax  # imported once, before the forks: no backend is running yet
-
-    assert polejax
     rng = np.random.default_rng(seed)
     for life in range(kills):
         ready = os.pipe()
@@ -42,11 +63,9 @@ def kill_often(out, kills, seed):
         if child == 0:
             _child(out, ready)
         os.close(ready[1])
-        if life % 5 == 4:
-            time.sleep(rng.uniform(0.0, 1.5))  # while it starts and compiles, as well
-        else:
-            os.read(ready[0], 1)
-            time.sleep(rng.uniform(0.0, 0.05))
+        # Once it has written a shard, or at any time while it starts and compiles.
+        select.select([ready[0]], [], [], rng.uniform(0.0, 1.5) if life % 5 == 4 else None)
+        time.sleep(rng.uniform(0.0, 0.03))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         os.close(ready[0])
@@ -65,8 +84,6 @@ def run_as(out, rank, port):
 def peaks(out, *seeds):
     """Print this process's peak memory, MB, after studies of so many seeds in shards of 256, one after the other."""
     import resource
-
-    import polejax as pj
 
     unit = 2**20 if sys.platform == "darwin" else 2**10
     for count in seeds:

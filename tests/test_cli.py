@@ -14,7 +14,7 @@ from polejax import cli, comparison, figures, timing
 def job(tmp_path_factory):
     """The main job, small, and what it printed."""
     out = tmp_path_factory.mktemp("compare")
-    options = "--nodes 3 --seeds 2 --blocks 9 --learning.task synthetic --learning.threshold 0.5 --learning.hidden 8"
+    options = "--nodes 3 --seeds 2 --blocks 16 --learning.task synthetic --learning.threshold 0.5 --learning.hidden 8"
     settings = cli.parse(["compare", *options.split(), "--out", str(out)])
     reports = []
     outcome = comparison.run(settings, lambda *report: reports.append(report))
@@ -23,10 +23,10 @@ def job(tmp_path_factory):
 
 def test_the_main_job_reports_progress_and_pairs_its_chains(job):
     settings, outcome, reports, _ = job
-    assert reports[0] == ("PoLe", 0, 18)
-    assert ("PoLe", 18, 18) in reports
-    assert ("PoW", 18, 18) in reports
-    assert outcome.histories["PoW"].interval.shape == outcome.histories["PoLe"].interval.shape == (2, 9)
+    assert reports[0] == ("PoLe", 0, 32)
+    assert ("PoLe", 32, 32) in reports
+    assert ("PoW", 32, 32) in reports
+    assert outcome.histories["PoW"].interval.shape == outcome.histories["PoLe"].interval.shape == (2, 16)
     assert isinstance(settings, comparison.Settings)
 
 

@@ -1,5 +1,8 @@
 """One contract for all mechanisms: a new law of work joins the list and gets every check."""
 
+import hashlib
+import struct
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,7 +35,7 @@ MECHANISMS = {
 
 @pytest.fixture(scope="module", params=MECHANISMS)
 def scenario(request):
-    nodes = pj.nodes.from_shares([5, 4, 3, 2, 1])
+    nodes = pj.nodes.Nodes(np.float32([5, 4, 3, 2, 1]) / 15, np.array([7, 300, 2, 2**31, 11]))
     return pj.Scenario(nodes, pj.network.clique(COUNT, 4.0), MECHANISMS[request.param]())
 
 
@@ -117,17 +120,14 @@ def test_a_scenario_is_a_pytree_that_sweeps(scenario):
     jax.tree.unflatten(treedef, [object()] * len(leaves))  # what vmap and jit do with their markers
 
 
-@pytest.mark.parametrize("mechanism", [build for name, build in MECHANISMS.items() if name != "PoW"])
-def test_tips_chain_by_sha256(mechanism):
-    import hashlib
-    import struct
-
-    scenario = pj.Scenario(pj.nodes.equal(3), pj.network.instant(3), mechanism())
-    history = pj.simulate_many(jax.random.split(jax.random.key(9), 1), scenario, 6)
-    for h in range(1, 6):
+def test_tips_chain_by_sha256(scenario, histories):
+    many = histories[1]
+    if many.tip is None:
+        return
+    for h in range(1, 24):
         message = struct.pack(">II", 0x506F4C01, h + 1)
-        message += history.tip[0, h - 1].astype(">u4").tobytes()
-        message += struct.pack(">I", scenario.nodes.address[history.producer[0, h]])
-        message += history.commitment[0, h].astype(">u4").tobytes()
-        message += struct.pack(">f", history.interval[0, h])
-        assert hashlib.sha256(message).digest() == history.tip[0, h].astype(">u4").tobytes()
+        message += many.tip[0, h - 1].astype(">u4").tobytes()
+        message += struct.pack(">I", scenario.nodes.address[many.producer[0, h]])
+        message += many.commitment[0, h].astype(">u4").tobytes()
+        message += struct.pack(">f", many.interval[0, h])
+        assert hashlib.sha256(message).digest() == many.tip[0, h].astype(">u4").tobytes()

@@ -1,5 +1,7 @@
 """Replay: equal in law to live PoLe, in every rule that both have, and never a recompilation for another number."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ from scipy import stats
 
 import polejax as pj
 from polejax import draw, timing
+from polejax.record import replace
 
 RULES = {
-    "plain": {"threshold": 0.7},
+    "plain": {"threshold": 0.7, "accept": 0.65},  # no other than by default, and so of one program with "strict"
     # Verifiers are stricter than claimants, and rejections and deadlines are frequent.
     "strict": {"threshold": 0.7, "accept": 0.74, "deadline": 150.0, "verification": 1.0, "jitter": 0.1},
     "empty": {"threshold": 0.72, "deadline": 60.0, "fallback": "empty"},
@@ -23,13 +26,19 @@ def bank():
     return pj.learning_curves(jax.random.key(1), small_pole(), 16_384)
 
 
+@functools.cache
+def live(rules):
+    """Live training on four unequal nodes, and some 1,500 rounds of it."""
+    nodes, network = pj.nodes.from_shares([4, 3, 2, 1]), pj.network.clique(4, 2.0)
+    scenario = pj.Scenario(nodes, network, small_pole(**RULES[rules]))
+    return scenario, pj.simulate_many(keys(2, 64), scenario, 24)
+
+
 @pytest.mark.parametrize("rules", RULES)
 def test_equal_in_law_to_live_training(bank, rules):
-    """Some 1,500 live rounds against 100,000 replayed ones, of curves that are ten times as many as the live ones."""
-    nodes, network = pj.nodes.from_shares([4, 3, 2, 1]), pj.network.clique(4, 2.0)
-    live = pj.Scenario(nodes, network, small_pole(**RULES[rules]))
-    replay = pj.Scenario(nodes, network, pj.Replay(bank, **RULES[rules]))
-    lived = pj.simulate_many(keys(2, 64), live, 24)
+    """Live rounds against 100,000 replayed ones, of curves that are ten times as many as the live ones."""
+    scenario, lived = live(rules)
+    replay = replace(scenario, mechanism=pj.Replay(bank, **RULES[rules]))
     replayed = pj.simulate_many(keys(3, 256), replay, 400)
     for values in (lambda h: h.interval, lambda h: h.score, lambda h: h.learning.claimed):
         one, other = (values(history)[history.settled] for history in (lived, replayed))
@@ -45,6 +54,21 @@ def test_equal_in_law_to_live_training(bank, rules):
     assert rules != "plain" or 0.02 < other.stale_per_block.value
     assert rules != "strict" or (other.rejected_per_block.value > 0.5 and 0.1 < other.fallback_share.value < 0.9)
     assert rules != "empty" or (lived.score == 0.0).mean() > 0.1
+
+
+def test_an_empty_block_ends_a_round_that_nobody_finishes():
+    """At the deadline of whoever began first, with neither model nor accuracy; and it is counted."""
+    _, lived = live("empty")
+    ended = lived.fallback
+    assert 0.1 < ended.mean() < 0.9
+    np.testing.assert_array_equal(lived.interval[:, 0][ended[:, 0]], 60.0)
+    assert (lived.interval[ended] >= 60.0).all()
+    after_one = ended[:, 1:] & (lived.published[:, :-1] == 1)  # whose producer began before all others
+    np.testing.assert_array_equal(lived.producer[:, 1:][after_one], lived.producer[:, :-1][after_one])
+    assert (lived.published[ended] == 1).all()
+    for values in (lived.score, lived.commitment.any(axis=-1)):
+        np.testing.assert_array_equal(values == 0, ended)
+    assert pj.summarise(lived).fallback_share.value == pytest.approx(ended[lived.settled].mean())
 
 
 @pytest.mark.smoke
