@@ -90,7 +90,8 @@ def two_draws(
 
 def fastest(seeds: int, drawn: Callable[[Any, Any], Any], *options: dict[str, Any] | None) -> Timed:
     """Two draws a block at the width, and with the options of the compiler, that are fastest."""
-    widths = [two_draws(seeds, width, drawn, option) for width in (64, 128, 256, 512) for option in options]
+    tried = (64, 128, 256, 512, seeds // len(jax.devices()))
+    widths = [two_draws(seeds, width, drawn, option) for width in tried for option in options]
     return max(widths, key=lambda rate: (rate(), statistics.median(rate() for _ in range(3)))[1])
 
 
@@ -123,11 +124,12 @@ def event_loop(folder: str) -> Callable[[str, int, int], Timed] | None:
         miners = SHARES if count == len(SHARES) else [count]
 
         def rate() -> float:
-            share = seeds // len(jax.devices())
+            cores = len(os.sched_getaffinity(0))
+            share = seeds // cores
             arguments = [str(value) for value in (share, BLOCKS, WORK, DELAY, *miners)]
             running = [
                 subprocess.Popen([program, kept, str(seed), *arguments], stdout=subprocess.PIPE, text=True)
-                for seed in range(len(jax.devices()))
+                for seed in range(cores)
             ]
             lines = [process.communicate()[0].split() for process in running]
             return sum(share * BLOCKS / float(line[0]) for line in lines)  # each by its own clock, without its start

@@ -168,7 +168,8 @@ def blocked(network: Network, steps: int) -> Callable[[], Any]:
         material = learning.prepare(mechanism, keys, tips, jnp.arange(keys.shape[0], dtype=jnp.uint32))
         return learning.train(mechanism, material, learning.begin(mechanism, keys, material), steps).params
 
-    width = min(mechanism.cached_lanes, network.lanes // len(jax.devices()))
+    share = network.lanes // len(jax.devices())
+    width = lanes.in_lockstep(share, mechanism.cached_lanes, mechanism.node_bytes, jax.devices())
     return functools.partial(lanes.sharded(block, width, tuple(jax.devices()), (2,), 3), keys, tips, mechanism)
 
 

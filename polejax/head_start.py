@@ -59,9 +59,7 @@ def layers(mechanism: PoLe, identity: Identity) -> Any:
 
 def fresh(mechanism: PoLe, identity: Identity) -> Any:
     """The weights with which honest nodes begin, leading axis S."""
-    features = mechanism.task.num_features
-    width = mechanism.sml.width(features) if mechanism.sml else features
-    return _fresh(mechanism.learner, width, identity.key)
+    return _fresh(mechanism.learner, mechanism.mapped_features, identity.key)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -97,8 +95,7 @@ def train_from(
         labels = jax.nn.one_hot(task.train_labels, task.num_classes, dtype=jnp.float32)
         targets = jnp.broadcast_to(labels, (count, *labels.shape))
     devices = devices or jax.local_devices()
-    share = -(-count // len(devices))
-    lanes_ = min(share, mechanism.cached_lanes) if devices[0].platform == "cpu" else share
+    lanes_ = lanes.in_lockstep(-(-count // len(devices)), mechanism.cached_lanes, mechanism.node_bytes, devices)
     width = lanes_ * len(devices)
     padded = np.minimum(np.arange(-(-count // width) * width), count - 1)
     ready = jax.tree.map(jnp.asarray, mechanism)

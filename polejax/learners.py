@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 
@@ -171,7 +172,9 @@ def accuracy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     _check_answers(logits, labels)
     answers = logits.T  # classes first, as our learners answer
     right = (jnp.argmax(answers, axis=0).astype(labels.dtype) == labels) & jnp.isfinite(answers).all(axis=0)
-    return right.astype(jnp.float32).mean()
+    # Looked up, for compilers multiply by 1 / M: 340 of 400 would be less than a threshold of 0.85.
+    shares = np.arange(labels.size + 1, dtype=np.float32) / np.float32(labels.size)
+    return jnp.asarray(shares)[right.sum(dtype=jnp.int32)]
 
 
 def _check_answers(logits: jax.Array, labels: jax.Array) -> None:

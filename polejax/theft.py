@@ -114,7 +114,7 @@ def regression(met: Encounter) -> Attempt:
     """The control of the refitting ones: regress the labels on one's own images, stealing nothing; then train on."""
     mechanism = met.mechanism
     params = carry(met, _regress, met.honest.claimed)
-    samples, width = mechanism.task.train_inputs.shape[0], _width(met)
+    samples, width = mechanism.task.train_inputs.shape[0], mechanism.mapped_features
     return attempt(met, params, samples * width * (width + 2 * mechanism.task.num_classes))
 
 
@@ -145,8 +145,7 @@ def attempt(
 
 def step_flops(mechanism: PoLe) -> int:
     """Floating-point operations of one training step, layer not included, as samples are mapped once."""
-    width = mechanism.task.num_features if mechanism.sml is None else mechanism.sml.width(mechanism.task.num_features)
-    return learners.step_flops(mechanism.learner, width, mechanism.batch_size)
+    return learners.step_flops(mechanism.learner, mechanism.mapped_features, mechanism.batch_size)
 
 
 def answering_flops(mechanism: PoLe, samples: int, layers: int = 1, models: int = 1) -> float:
@@ -188,15 +187,10 @@ def _answers(mechanism: PoLe, params: Any, old: Any, new: Any) -> Array:
 def _regression_flops(met: Encounter, keyed: bool) -> float:
     """Of `rebasing.refit`: the old layer's images and first weights, moments, and their solution."""
     mechanism, inputs = met.mechanism, met.mechanism.task.train_inputs
-    mapped = jax.ShapeDtypeStruct((inputs.shape[0], _width(met)), jnp.float32)
+    mapped = jax.ShapeDtypeStruct((inputs.shape[0], mechanism.mapped_features), jnp.float32)
     rows, first = jax.eval_shape(lambda mapped: rebasing.first_inputs(mechanism.learner, mapped), mapped).shape
-    old = 2 * inputs.size * _width(met) if keyed else 0
+    old = 2 * inputs.size * mechanism.mapped_features if keyed else 0
     return old + rows * first * (first + 4 * _hidden(met)) + first**3 / 3
-
-
-def _width(met: Encounter) -> int:
-    features = met.mechanism.task.num_features
-    return met.mechanism.sml.width(features) if met.mechanism.sml else features
 
 
 def _hidden(met: Encounter) -> int:

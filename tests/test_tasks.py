@@ -166,6 +166,16 @@ def test_a_diverged_network_scores_zero_and_never_nan():
     assert float(learners.accuracy(jnp.full((3, 2), jnp.nan), jnp.array([0, 0, 1]))) == 0.0
 
 
+@pytest.mark.parametrize("samples", [397, 400])
+def test_accuracies_are_fractions_to_the_last_bit(samples):
+    """Else a verifier who asks for 0.85 would turn down who answers 340 of 400."""
+    count = jnp.arange(samples + 1, dtype=jnp.int32)
+    right = jnp.arange(samples, dtype=jnp.int32)[None] < count[:, None]
+    answers = jnp.stack([right, ~right], axis=-1).astype(jnp.float32)
+    found = jax.jit(jax.vmap(learners.accuracy, (0, None)))(answers, jnp.zeros(samples, jnp.int32))
+    np.testing.assert_array_equal(found, np.arange(samples + 1, dtype=np.float32) / np.float32(samples))
+
+
 def test_cross_entropy_of_a_known_answer():
     answers = jnp.log(jnp.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]))
     expected = -(np.log(0.25) + np.log(0.8)) / 2
