@@ -133,6 +133,11 @@ def rows(quick: bool = False) -> list[Row]:
     return found
 
 
+def accelerator_rows(quick: bool = False) -> list[Row]:
+    """`rows` of a GPU or TPU; none of a CPU, whose cores a block of chains each fills."""
+    return [] if jax.default_backend() == "cpu" else rows(quick)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

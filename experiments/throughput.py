@@ -119,6 +119,7 @@ PARTS = {  # name: title, module, function
     "rounds": ("Rounds on networks (one core)", "rounds", "rows"),
     "hashes": ("Real hashing", "hash_rates", "rows"),
     "studies": ("Banks, replay and studies", "studies", "rows"),
+    "scaling": ("Rates by the number of chains, and the device's limits", "scaling", "accelerator_rows"),
     "first": ("First results", "throughput", "first_results"),
 }
 
@@ -176,7 +177,10 @@ def main() -> None:
     tables = []
     for name in options.only or PARTS:
         begin = time.perf_counter()
-        lines = table(name, measure(name, options.quick, options.torch_python))
+        rows = measure(name, options.quick, options.torch_python)
+        if not rows:
+            continue
+        lines = table(name, rows)
         tables += lines
         print("\n".join(lines), f"\n({time.perf_counter() - begin:.0f} s)", flush=True)
     if not options.quick and not options.only:
