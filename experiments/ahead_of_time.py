@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import dataclasses
 import datetime
+import functools
 import os
 import sys
 import time
@@ -98,12 +99,8 @@ def compiling_only(target: str) -> Iterator[list[Program]]:
 
         def answer(*arguments: Any) -> Any:
             shapes = [
-                jax.tree.map(lambda leaf, split=split: _shape(leaf, split), argument)
-                for argument, split in zip(
-                    arguments,
-                    (of_all if index in replicated else of_each for index in range(len(arguments))),
-                    strict=True,
-                )
+                jax.tree.map(functools.partial(_shape, sharding=of_all if index in replicated else of_each), argument)
+                for index, argument in enumerate(arguments)
             ]
             begun = time.perf_counter()
             program = function.lower(*shapes).compile()
@@ -216,9 +213,9 @@ def page(columns: dict[str, dict[str, str]]) -> str:
 
 HEADING = """# Compiled for accelerators that are not here
 
-polejax has not run on a GPU or TPU yet. This is what their compilers, which need no device, make of its programs: each
-compiles, and the largest program of each job needs so much memory of a device, arguments and results included, with so
-many chains or networks in lockstep; and all its programs took so long to compile, on two CPU cores. Nothing was run, so
+polejax has not run on a GPU or TPU yet. This is what their compilers, which need no device, make of its programs: the
+memory that the largest program of each job needs of a device, arguments and results included; how many chains or
+networks advance in lockstep in it; how long all the job's programs took to compile, on two CPU cores. Nothing was run, so
 nothing is said of speed or of results.
 """
 
