@@ -215,8 +215,8 @@ HEADING = """# Compiled for accelerators that are not here
 
 polejax has not run on a GPU or TPU yet. This is what their compilers, which need no device, make of its programs: the
 memory that the largest program of each job needs of a device, arguments and results included; how many chains or
-networks advance in lockstep in it; how long all the job's programs took to compile, on two CPU cores. Nothing was run, so
-nothing is said of speed or of results.
+networks advance in lockstep in it; how long all the job's programs took to compile, on two CPU cores. Nothing was
+run, so nothing is said of speed or of results.
 """
 
 
