@@ -115,6 +115,7 @@ def compiling_only(target: str) -> Iterator[list[Program]]:
         mock.patch.object(lanes, "sharded", compiled_only),
         mock.patch.object(lanes, "memory", return_value=memory(target)),
         mock.patch.object(jax, "default_backend", return_value="tpu" if target in TPUS else "gpu"),
+        mock.patch.object(jax, "local_devices", return_value=[device_of(target)]),
     ):
         yield found
 

@@ -1,6 +1,8 @@
 """Trying nonces: the double SHA-256 of one header with many nonces, two compressions each, the rest hashed once."""
 
 import functools
+import importlib.util
+import re
 from typing import Any
 
 import jax
@@ -18,6 +20,9 @@ _ROUNDS = 8  # in a row, as in `sha256`
 def digests(midstate: Array, tail: Array, first: Array, count: int) -> tuple[jax.Array, ...]:
     """Hash headers with consecutive nonces: an XLA scan over rounds on a CPU, a Pallas kernel on a GPU or TPU.
 
+    NVIDIA's GPUs before Ampere, Colab's T4 among them, take no such kernels: they scan, too, as all GPUs will on a JAX
+    without its Triton backend, which it means to drop.
+
     XLA keeps the words between rounds in memory: in a CPU's cache if `count` and the nodes make 4,096 to 16,384 hashes
     at a time, but in main memory on a GPU. The kernel keeps them in registers, and so loops over groups of eight rounds
     inside. It has passed its tests interpreted on a CPU, and compiles for both (experiments/ahead_of_time.py); it has
@@ -32,7 +37,7 @@ def digests(midstate: Array, tail: Array, first: Array, count: int) -> tuple[jax
     Returns:
       The eight words of the digests, u32[N, count] each: `header.double_digest` of each header.
     """
-    if jax.default_backend() == "cpu":
+    if not _takes_kernels():
         return scanned(midstate, tail, first, count)
     return jax.lax.platform_dependent(
         midstate,
@@ -42,6 +47,15 @@ def digests(midstate: Array, tail: Array, first: Array, count: int) -> tuple[jax
         tpu=functools.partial(in_kernel, count=count, backend="tpu"),
         default=functools.partial(in_kernel, count=count, backend="gpu"),
     )
+
+
+def _takes_kernels() -> bool:
+    """Whether Pallas compiles for the device: a TPU, or a GPU from NVIDIA's Ampere on, while JAX has Triton."""
+    if jax.default_backend() != "gpu":
+        return jax.default_backend() == "tpu"
+    capability = getattr(jax.local_devices()[0], "compute_capability", "")  # "7.5" of NVIDIA's, "gfx942" of AMD's
+    is_old = re.fullmatch(r"[1-7]\.\d", capability) is not None
+    return not is_old and importlib.util.find_spec("jax.experimental.pallas.triton") is not None
 
 
 def scanned(midstate: Array, tail: Array, first: Array, count: int) -> tuple[jax.Array, ...]:

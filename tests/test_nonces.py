@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+import types
 
 import jax
 import jax.numpy as jnp
@@ -51,12 +52,22 @@ def test_the_kernel_is_bitwise_hashlib_s(headers, arguments, backend):
     np.testing.assert_array_equal(np.stack(found), expected(headers))
 
 
-@pytest.mark.parametrize(("platform", "call"), [("cuda", "triton"), ("tpu", "tpu_custom_call")])
-def test_an_accelerator_gets_the_kernel(arguments, platform, call, monkeypatch):
+@pytest.mark.smoke
+@pytest.mark.filterwarnings("ignore:The Pallas Triton backend is deprecated:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("platform", "capability", "call"),
+    [("cuda", "8.0", "triton"), ("tpu", None, "tpu_custom_call"), ("cuda", "7.5", "")],
+)
+def test_an_accelerator_gets_the_kernel_unless_it_is_old(arguments, platform, capability, call, monkeypatch):
     """It lowers, as a round uses it: batched over chains. That needs no device, unlike running it."""
-    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    device = types.SimpleNamespace() if capability is None else types.SimpleNamespace(compute_capability=capability)
+    monkeypatch.setattr(jax, "local_devices", lambda **_: [device])
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu" if platform == "tpu" else "gpu")
     chains = jax.vmap(lambda *rest: nonces.digests(*rest, COUNT))
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), arguments)
     ours = [export.DisabledSafetyCheck.custom_call(name) for name in ("__gpu$xla.gpu.triton", "tpu_custom_call")]
     module = export.export(jax.jit(chains), platforms=[platform], disabled_checks=ours)(*batch).mlir_module()
-    assert call in module
+    if call:
+        assert call in module
+    else:
+        assert "custom_call" not in module
