@@ -1,7 +1,4 @@
-"""Programs compile for a TPU and fit in its memory, which its compiler can tell where there is none.
-
-    pip install 'jax[tpu]'; pytest tests/test_ahead_of_time.py
-"""
+"""Programs compile for a TPU and fit in its memory, which its compiler, `pip install libtpu`, can tell without one."""
 
 import importlib.util
 from pathlib import Path

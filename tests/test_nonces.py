@@ -52,7 +52,6 @@ def test_the_kernel_is_bitwise_hashlib_s(headers, arguments, backend):
     np.testing.assert_array_equal(np.stack(found), expected(headers))
 
 
-@pytest.mark.smoke
 @pytest.mark.filterwarnings("ignore:The Pallas Triton backend is deprecated:DeprecationWarning")
 @pytest.mark.parametrize(
     ("platform", "capability", "call"),
