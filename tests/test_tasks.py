@@ -245,6 +245,8 @@ def test_a_dense_layers_gradients_are_those_of_plain_arithmetic(samples):
 
     ours = jax.grad(lambda params: (layer.apply({"params": params}, columns) * towards).sum())(params)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), ours, jax.grad(plain)(params))
+    for summed in (dense._summed, dense._summed_in_registers):  # on CPUs and elsewhere
+        np.testing.assert_allclose(summed(towards), towards.sum(axis=1), rtol=1e-4, atol=1e-4)
 
 
 def test_samples_in_columns_are_answered_as_those_in_rows():
