@@ -60,12 +60,16 @@ def device_of(target: str) -> Any:
     """A device that is not here.
 
     Raises:
-      RuntimeError: its compiler is not installed.
+      ValueError: its compiler is not installed.
     """
-    if target in TPUS:
-        return topologies.get_topology_desc(TPUS[target][0], "tpu").devices[0]
-    specified = {"topology": "1x1x1", "target_config": _specification(target)}
-    return topologies.get_topology_desc("", "cuda", **specified).devices[0]
+    try:
+        if target in TPUS:
+            return topologies.get_topology_desc(TPUS[target][0], "tpu").devices[0]
+        specified = {"topology": "1x1x1", "target_config": _specification(target)}
+        return topologies.get_topology_desc("", "cuda", **specified).devices[0]
+    except (RuntimeError, NotImplementedError) as error:
+        extra = "tpu" if target in TPUS else "cuda12"
+        raise ValueError(f"no compiler for {target} is installed: pip install 'jax[{extra}]'") from error
 
 
 def _specification(target: str) -> str:
@@ -181,14 +185,18 @@ def cell(target: str, job: Callable[[Any], Any], device: Any, programs: list[Pro
 def main(arguments: list[str] | None = None) -> None:
     """Compile every job for every target, print the table and write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("targets", nargs="*", choices=[*TPUS, *GPUS, []], help="all of them unless named")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join([*TPUS, *GPUS])}; none: all")
     parser.add_argument("--out", type=Path, default=HERE / "ahead_of_time.md")
     chosen = parser.parse_args(arguments)
     targets = chosen.targets or [*TPUS, *GPUS]
-    columns: dict[str, dict[str, str]] = {}
-    for target in targets:
-        device = device_of(target)
-        columns[target] = {}
+    if unknown := [target for target in targets if target not in {**TPUS, **GPUS}]:
+        parser.error(f"TARGET must be of {', '.join([*TPUS, *GPUS])}, got {unknown[0]}")
+    try:
+        found = {target: device_of(target) for target in targets}
+    except ValueError as error:
+        parser.error(str(error))
+    columns: dict[str, dict[str, str]] = {target: {} for target in targets}
+    for target, device in found.items():
         with compiling_only(target) as programs:
             for name, job in jobs().items():
                 columns[target][name] = cell(target, job, device, programs)

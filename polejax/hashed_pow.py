@@ -53,7 +53,7 @@ class HashedPoW:
 
     @property
     def node_bytes(self) -> int:
-        """See `Mechanism`: digests of the nonces that it tries at a time."""
+        """See `Mechanism`: digests of the nonces that it tries at a time, of all nodes where no `chunk` is given."""
         return 64 * (self.chunk or _at_once())
 
     @property
