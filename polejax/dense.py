@@ -1,6 +1,7 @@
 """Dense layers on samples in columns: the products of a training step, as XLA does them fast and always alike."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ from flax import linen as nn
 
 from polejax.rounding import added_up, kept
 
+Shrink = Callable[[jax.Array], jax.Array]
 _MANY = 1_024  # columns, of which transposing costs so much that it is the smaller factor's turn
 
 
@@ -26,12 +28,17 @@ class Dense(nn.Module):
     features: int
 
     @nn.compact
-    def __call__(self, samples: jax.Array, *, in_rows: bool = False) -> jax.Array:
-        """Return f32[features, M] for samples in columns f32[D, M], or in rows f32[M, D]."""
+    def __call__(self, samples: jax.Array, *, in_rows: bool = False, shrink: Shrink | None = None) -> jax.Array:
+        """Return f32[features, M] for samples in columns f32[D, M], or in rows f32[M, D].
+
+        `shrink` makes fewer columns of the products f32[features, M] before the bias is added, as pooling does, to
+        which a bias before or after is the same.
+        """
         law = nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
         weight = self.param("weight", law, (self.features, samples.shape[1 if in_rows else 0]))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
         product = _product_of_rows(weight, samples) if in_rows else _product(weight, samples)
+        product = product if shrink is None else shrink(product)
         return product + _in_every_column(bias, product.shape[1])
 
 
@@ -69,7 +76,8 @@ def _product_backward(
     if columns.shape[1] <= _MANY:
         change = _by_rows(gradient, kept(columns))
     elif gradient.shape[0] <= columns.shape[0]:
-        change = (columns @ kept(gradient.T)).T
+        gradient = kept(gradient)
+        change = _by_rows(columns, gradient).T
     else:
         change = gradient @ kept(columns.T)
     return change, None if weight is None else kept(weight.T) @ gradient

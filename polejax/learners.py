@@ -11,6 +11,7 @@ import numpy as np
 import optax
 from flax import linen as nn
 
+from polejax import images
 from polejax.checks import whole
 from polejax.dense import Dense, relu
 from polejax.rounding import log_sum_exp
@@ -56,9 +57,9 @@ class ConvolutionalNetwork(nn.Module):
     """A small image network: flat inputs f32[..., D] to logits f32[..., C].
 
     Each stage is a 3 x 3 convolution (zeros around the image), ReLU and 2 x 2 maximum pooling; one dense layer reads
-    out. A convolution is written as a dense layer over 3 x 3 neighbourhoods, which is the same law; samples lie last
-    throughout, so that shifts, maxima and products all run along contiguous rows. Where every node has kernels of its
-    own (`vmap` over networks) XLA runs `nn.Conv` on a CPU sample by sample.
+    out. A convolution is written as a dense layer over 3 x 3 neighbourhoods, which is the same law, and pools before it
+    adds its bias, which is the same maximum; samples lie last throughout, so that all loops run along contiguous rows.
+    Where every node has kernels of its own (`vmap` over networks) XLA runs `nn.Conv` on a CPU sample by sample.
 
     Args:
       shape: the image behind the flat features, (height, width) or (height, width, channels), as
@@ -91,10 +92,19 @@ class ConvolutionalNetwork(nn.Module):
         columns = inputs.reshape(-1, inputs.shape[-1]).T
         image = jnp.moveaxis(columns.reshape(*self.shape[:2], -1, columns.shape[-1]), 2, 0)
         for features in self.channels:
-            patches = neighbourhoods(image)
-            convolved = Dense(features)(patches.reshape(patches.shape[0], -1))
-            image = _pool(nn.relu(convolved.reshape(features, *patches.shape[1:])))
+            image = _stage(features, images.neighbourhoods(image))
         return Dense(self.num_classes)(image.reshape(-1, image.shape[-1])).T.reshape(*leading, self.num_classes)
+
+
+def _stage(features: int, patches: jax.Array) -> jax.Array:
+    """Convolve, pool, ReLU, of neighbourhoods f32[9 channels, height, width, M]; called where a module's layers are."""
+    _, height, width, samples = patches.shape
+
+    def pooled(product: jax.Array) -> jax.Array:
+        return images.pooled(product.reshape(features, height, width, samples)).reshape(features, -1)
+
+    answers = relu(Dense(features)(patches.reshape(patches.shape[0], -1), shrink=pooled))
+    return answers.reshape(features, -(-height // 2), -(-width // 2), samples)
 
 
 def _sizes(name: str, given: Any) -> tuple[int, ...]:
@@ -102,22 +112,6 @@ def _sizes(name: str, given: Any) -> tuple[int, ...]:
     if not isinstance(given, tuple | list):
         raise ValueError(f"{name} must be a tuple of sizes, got {given!r}: write ({given!r},)")
     return tuple(whole(name, size, low=1) for size in given)
-
-
-def neighbourhoods(image: jax.Array) -> jax.Array:
-    """Return each pixel's 3 x 3 neighbourhood: f32[channels, height, width, M] to f32[9 channels, height, width, M]."""
-    height, width = image.shape[1:3]
-    padded = jnp.pad(image, [(0, 0), (1, 1), (1, 1), (0, 0)])
-    shifts = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
-    return jnp.concatenate(shifts)
-
-
-def _pool(image: jax.Array) -> jax.Array:
-    """Return the maxima of 2 x 2 blocks of what is not negative, so that zeros may complete an odd edge."""
-    channels, height, width, samples = image.shape
-    image = jnp.pad(image, [(0, 0), (0, height % 2), (0, width % 2), (0, 0)])
-    blocks = image.reshape(channels, (height + 1) // 2, 2, (width + 1) // 2, 2, samples)
-    return jnp.max(blocks, axis=(2, 4))
 
 
 def logits(module: nn.Module, variables: Any, inputs: jax.Array) -> jax.Array:

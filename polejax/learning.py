@@ -10,6 +10,7 @@ import optax
 from polejax import learners
 from polejax.checks import Array
 from polejax.record import record
+from polejax.vectors import in_vectors
 
 CACHE = 3 * 2**20
 
@@ -66,10 +67,10 @@ def behind(mechanism: Any, keys: Array, layers: Any) -> Material:
     order = jax.vmap(lambda key: _shuffled(key, samples)[: batches * batch].reshape(batches, batch), out_axes=1)(keys)
     labels = jnp.asarray(task.train_labels)[order]
     if mechanism.sml is None:
-        inputs = jnp.asarray(task.train_inputs)[order]
+        inputs = in_vectors(jnp.asarray(task.train_inputs)[order])
     else:
         mapped = jax.vmap(mechanism.map_inputs, in_axes=(0, None))(layers, task.train_inputs)
-        inputs = mapped[jnp.arange(keys.shape[0])[None, :, None], order]
+        inputs = in_vectors(mapped[jnp.arange(keys.shape[0])[None, :, None], order])
     return Material(layers, inputs, labels, columns(mechanism, layers, task.validation_inputs))
 
 
@@ -112,14 +113,14 @@ def train(mechanism: Any, material: Material, training: Training, steps: int) ->
         gradients = jax.grad(loss)(params, inputs, labels)
         with jax.numpy_dtype_promotion("standard"):  # some of optax's optimisers mix integers and floats
             updates, state = optimiser.update(gradients, state, params)
-        return jax.tree.map(jnp.add, params, updates), state
+        return jax.tree.map(lambda param, change: in_vectors(param + change), params, updates), state
 
     def stretch(group: tuple[Array, Any, Any]) -> tuple[Any, Any]:
         first, params, state = group
 
         def step(carry: tuple[Any, Any, Array], _: None) -> tuple[tuple[Any, Any, Array], None]:
             params, state, batch = carry
-            inputs = _cut(material.inputs, batch % batches, first, width)
+            inputs = in_vectors(_cut(material.inputs, batch % batches, first, width))
             labels = _cut(material.labels, batch % batches, first, width)
             return (*jax.vmap(update)(params, state, inputs, labels), batch + 1), None
 

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from polejax import learners
+from polejax import images, learners
 from polejax.checks import Array
 from polejax.pole import PoLe
 
@@ -168,7 +168,7 @@ def first_inputs(learner: Any, mapped: Array) -> Array:
     if not isinstance(learner, learners.ConvolutionalNetwork):
         raise ValueError(f"learner must be one of polejax.learners to be re-based, got {type(learner).__name__}")
     image = jnp.moveaxis(mapped.reshape(mapped.shape[0], *learner.shape[:2], -1), (3, 0), (0, 3))
-    patches = learners.neighbourhoods(image)
+    patches = images.neighbourhoods(image)
     return patches.reshape(patches.shape[0], -1).T
 
 

@@ -1,0 +1,63 @@
+"""What a convolutional network does with images: the fast ways against the plain ones."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from polejax import dense, images, vectors
+
+SHAPES = [(2, 4, 6, 3), (1, 5, 3, 2), (3, 1, 1, 1), (1, 2, 7, 4)]
+
+
+def made(shape, key=0):
+    """Images some of whose numbers are equal, as a black margin's are."""
+    return jnp.round(2.0 * jax.random.normal(jax.random.key(key), shape))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_neighbourhoods_are_those_of_padded_images_and_so_are_their_gradients(shape):
+    image = made(shape)
+    expected, back = jax.vjp(images._padded, image)
+    found, ours = jax.vjp(images.neighbourhoods, image)
+    np.testing.assert_array_equal(found, expected)
+    given = jax.random.normal(jax.random.key(1), expected.shape)
+    np.testing.assert_allclose(ours(given)[0], back(given)[0], atol=1e-5)
+    np.testing.assert_array_equal(expected[4 * shape[0] : 5 * shape[0]], image)  # the fifth neighbour is oneself
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_pooling_is_the_maximum_and_equals_share_its_gradient(shape):
+    def plain(image):
+        return jax.lax.reduce_window(image, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "SAME")
+
+    image = made(shape)
+    most, back = jax.vjp(images.pooled, image)
+    np.testing.assert_array_equal(most, plain(image))
+    given = jax.random.normal(jax.random.key(1), most.shape)
+    got, given, image_seen = (np.asarray(of) for of in (back(given)[0], given, image))
+    for block in np.ndindex(most.shape):
+        channel, row, column, sample = block
+        part = (channel, slice(2 * row, 2 * row + 2), slice(2 * column, 2 * column + 2), sample)
+        among = image_seen[part] == np.asarray(most)[block]
+        np.testing.assert_allclose(got[part], among * given[block] / among.sum(), rtol=1e-6)
+    assert np.isnan(images.pooled(image.at[0, 0, 0, 0].set(jnp.nan))[0, 0, 0, 0])  # a diverged network stays one
+
+
+def test_a_bias_after_pooling_is_one_before():
+    layer, columns = dense.Dense(2), made((3, 24))
+    params = layer.init(jax.random.key(1), columns)["params"]
+    params = {**params, "bias": jnp.array([0.5, -3.0])}
+
+    def pooled(products):
+        return images.pooled(products.reshape(2, 2, 4, 3)).reshape(2, -1)
+
+    np.testing.assert_array_equal(
+        layer.apply({"params": params}, columns, shrink=pooled), pooled(layer.apply({"params": params}, columns))
+    )
+
+
+def test_values_in_vectors_are_the_same_values():
+    values = jnp.array([np.inf, -np.inf, 0.0, -0.0, 1e-45, 3.0, np.nan])
+    np.testing.assert_array_equal(vectors.in_vectors(values).view(jnp.int32)[:-1], values.view(jnp.int32)[:-1])
+    assert np.isnan(vectors.in_vectors(values)[-1])
