@@ -184,7 +184,7 @@ def columns(mechanism: Any, layers: Any, inputs: Array) -> Array:
     """Samples f32[M, D] behind layers, leading axis N, in columns: f32[N, F, M]; without a layer [D, M]."""
     if mechanism.sml is None:
         return jnp.asarray(inputs).T
-    return jax.vmap(lambda layer: mechanism.map_inputs(layer, inputs).T)(layers)
+    return jax.vmap(lambda layer: mechanism.map_inputs(layer, inputs, in_columns=True))(layers)
 
 
 def judge(mechanism: Any, test_inputs: Array, params: Any) -> Array:

@@ -129,9 +129,11 @@ class PoLe:
         """Variables of the Secure Mapping Layer for one tip u32[8] and address u32[]; empty without a layer."""
         return self.sml.derive(tip, address, self.task.num_features) if self.sml else {}
 
-    def map_inputs(self, layer: Any, inputs: Array) -> Array:
-        """Images f32[M, F] of samples f32[M, D] under a layer with the given variables."""
-        return self.sml.apply(layer, inputs) if self.sml else inputs
+    def map_inputs(self, layer: Any, inputs: Array, in_columns: bool = False) -> Array:
+        """Images f32[M, F] of samples f32[M, D] under a layer with the given variables; `in_columns`, f32[F, M]."""
+        if self.sml is None:
+            return inputs.T if in_columns else inputs
+        return self.sml.apply(layer, inputs, in_columns=in_columns)
 
     def accepts(self, accuracy: Array, difficulty: Array) -> Array:
         """Whether verifiers accept test accuracies f32[...] on branches whose threshold is `difficulty`."""

@@ -49,19 +49,23 @@ class SecureMappingLayer(nn.Module):
     fraction_bits: int | None = None
 
     @nn.compact
-    def __call__(self, inputs: Array) -> Array:
+    def __call__(self, inputs: Array, in_columns: bool = False) -> Array:
         """Map inputs f32[..., D] to features f32[..., F], or of all patches one after another.
 
-        Precision is highest, so that all verifiers agree.
+        Precision is highest, so that all verifiers agree. Features that are asked for `in_columns`, f32[F, M] of inputs
+        f32[M, D], are made so, which takes a third of the time that transposing them does.
         """
         kernel = self.variable("sml", "kernel", _underived, inputs.shape[-1]).value
         if self.standardise:
             inputs = _standardised(inputs)
         if self.patch is not None:
             inputs = self._patches(inputs)
-        mapped = self._product(inputs, kernel)
+        mapped = self._product(inputs, kernel, _columns if in_columns and self.patch is None else jnp.matmul)
         mapped = mapped if self.activation is None else self.activation(mapped)
-        return mapped if self.patch is None else mapped.reshape(*mapped.shape[:-2], -1)
+        if self.patch is None:
+            return mapped
+        mapped = mapped.reshape(*mapped.shape[:-2], -1)
+        return mapped.T if in_columns else mapped
 
     def derive(self, tip: Array, address: Array, num_features: int) -> dict[str, Any]:
         """The layer's variables, from what a block's header and its producer say.
@@ -125,15 +129,20 @@ class SecureMappingLayer(nn.Module):
         patches = jnp.moveaxis(image, len(leading) + 1, len(leading) + 2)
         return patches.reshape(*leading, (height // patch) * (width // patch), -1)
 
-    def _product(self, inputs: Array, kernel: Array) -> Array:
+    def _product(self, inputs: Array, kernel: Array, times: Callable[..., Array]) -> Array:
         highest = jax.lax.Precision.HIGHEST
         if self.fraction_bits is None:
-            return jnp.matmul(inputs, kernel, precision=highest)
+            return times(inputs, kernel, precision=highest)
         scale = _scale(kernel.shape[0])
-        integers = jnp.matmul(  # exact while sums stay below 2^24
+        integers = times(  # exact while sums stay below 2^24
             _integers(inputs, self.fraction_bits), _integers(kernel / scale, self.fraction_bits), precision=highest
         )
         return integers * np.float32(scale * 2.0 ** (-2 * self.fraction_bits))
+
+
+def _columns(inputs: Array, kernel: Array, precision: jax.lax.Precision) -> Array:
+    """`(inputs @ kernel).T`, of inputs f32[M, D] and a kernel f32[D, F]."""
+    return jax.lax.dot_general(kernel, inputs, (((0,), (1,)), ((), ())), precision=precision)
 
 
 def _scale(rows: int) -> np.float32:

@@ -92,11 +92,13 @@ def verify(claim: Claim, task: PostedTask) -> Verdict:
 
     Source: Lan, Liu, Li 2020 (arXiv 2007.15145); the reasons and their order are ours.
     """
-    inputs = task.inputs
-    if task.sml is not None:
-        inputs = task.sml.apply(task.sml.derive(claim.tip, claim.address, inputs.shape[-1]), inputs)
+    if task.sml is None:
+        columns = task.inputs.T
+    else:
+        layer = task.sml.derive(claim.tip, claim.address, task.inputs.shape[-1])
+        columns = task.sml.apply(layer, task.inputs, in_columns=True)
     with jax.default_matmul_precision("highest"):
-        logits = learners.logits_of_columns(task.learner, {"params": claim.params}, inputs.T)
+        logits = learners.logits_of_columns(task.learner, {"params": claim.params}, columns)
         accuracy = learners.accuracy(logits, task.labels)
     one = jax.tree.map(lambda leaf: leaf[None], claim.params)
     altered = jnp.bool_(False)

@@ -110,6 +110,23 @@ def test_patches_are_mapped_one_by_one_and_stay_in_place():
         np.testing.assert_allclose(mapped.reshape(3, 2, 3, 5)[:, row, column], expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"features": 5, "activation": nn.tanh},
+        {"shape": (6, 4), "patch": 2},
+        {"standardise": True, "fraction_bits": 6},
+    ],
+    ids=str,
+)
+def test_features_in_columns_are_those_in_rows(options):
+    layer, inputs = SecureMappingLayer(**options), jax.random.normal(jax.random.key(0), (7, 24))
+    variables = layer.derive(jnp.arange(8, dtype=jnp.uint32), jnp.uint32(3), 24)
+    rows = layer.apply(variables, inputs)
+    np.testing.assert_allclose(layer.apply(variables, inputs, in_columns=True), rows.T, atol=1e-5)
+
+
 def test_standardised_samples_lose_shift_and_scale():
     layer = SecureMappingLayer(standardise=True)
     variables = {"sml": {"kernel": kernel_of(layer, 12)}}
