@@ -28,6 +28,7 @@ from polejax import (
     theory,
 )
 from polejax.bank import Bank, load_bank
+from polejax.bank_error import bank_estimate
 from polejax.cost import summarise_cost
 from polejax.curves import learning_curves
 from polejax.election import BestAtDeadline, BestInWindow, FirstSeen
@@ -90,6 +91,7 @@ __all__ = [
     "Views",
     "adversary",
     "attack",
+    "bank_estimate",
     "cheating",
     "collusion",
     "compare",

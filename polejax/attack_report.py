@@ -55,6 +55,9 @@ def save(cells: Cells, settings: Settings, seconds: float) -> list[Path]:
 
 def lines(cells: Cells) -> Iterator[str]:
     """The layers, one a line: what each costs, and the best attackers."""
+    yield "honest nodes [95% interval]: accuracy at the end, its cost against no layer, steps to an accepted claim"
+    yield "best attack: training steps that it saves, if cheats know the samples' images behind their own layer alone,"
+    yield "or the samples themselves"
     yield (
         f"{'learner':14}{'layer':22}{'accuracy':24}{'cost':26}{'steps':18}"
         f"{'best attack, images only':30}{'best attack, samples known'}"

@@ -32,6 +32,12 @@ class Bank:
     trained: str = static()  # JSON: task, learner, optimiser and so on (`LEARNING_FIELDS`), by `polejax.describe`
     holdout: Array | None = None  # f32[B, K], fraction: accuracy on samples that decide nothing; None: none held out
 
+    def __repr__(self) -> str:
+        """Its size: what it was trained on holds every label of the task."""
+        return (
+            f"Bank({self.num_curves:,} curves of {self.num_evaluations} evaluations, every {self.evaluate_every} steps)"
+        )
+
     @property
     def num_curves(self) -> int:
         """Number of curves B."""

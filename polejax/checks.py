@@ -36,7 +36,10 @@ def real(
     if is_traced(value):
         return value
     try:
-        array = np.asarray(value, dtype=np.float32)
+        array = np.asarray(value)
+        if array.dtype.kind in "US" or (array.dtype.kind == "O" and None in array.ravel().tolist()):
+            raise TypeError  # NumPy would read "600" as a number and None as NaN
+        array = array.astype(np.float32)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be a number or an array of numbers, got {value!r}") from None
     if ndim is not None and array.ndim != ndim:
@@ -49,7 +52,8 @@ def real(
     if outside.any():
         index = tuple(int(i) for i in np.argwhere(outside)[0])
         where = f" at index {index[0] if len(index) == 1 else index}" if index else ""
-        raise ValueError(f"{name} must be {_bounds(low, high, above, below)}, got {array[index]:g}{where}")
+        finite = "finite and " if np.isinf(array[index]) and not infinite else ""
+        raise ValueError(f"{name} must be {finite}{_bounds(low, high, above, below)}, got {array[index]:g}{where}")
     return array
 
 
@@ -63,7 +67,7 @@ def _bounds(low: float, high: float, above: float, below: float) -> str:
         parts.append(f"below {below:g}")
     if math.isfinite(high):
         parts.append(f"at most {high:g}")
-    return " and ".join(parts) or "a finite number"
+    return " and ".join(parts) or "a number"
 
 
 def whole(name: str, value: Any, *, low: int = 0, high: int | None = None) -> int:

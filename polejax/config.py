@@ -71,7 +71,7 @@ from polejax import adversary, checks, difficulty, learners, network, nodes, par
 from polejax.bank import learning_of, load_bank
 from polejax.cheating import Cheating
 from polejax.curves import learning_curves
-from polejax.describe import as_text
+from polejax.describe import as_text, describe
 from polejax.election import BestAtDeadline, BestInWindow, FirstSeen
 from polejax.hashed_pow import HashedPoW
 from polejax.pole import PoLe
@@ -270,7 +270,7 @@ class _Builder:
         ((name, arguments),) = table.items()
         if name not in known:
             raise ValueError(f"{field} has no constructor {name!r}: try {', '.join(known)}")
-        text = as_text([field, name, arguments])
+        text = as_text(describe([field, name, arguments]))  # TOML knows inf and nan, JSON does not
         if field in ("task", "bank") and text in self._built:
             return self._built[text]
         made = self._call(f"{field}.{name}", known[name], arguments, built_nodes)

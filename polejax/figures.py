@@ -41,10 +41,11 @@ def variation_and_stale_blocks(summaries: Mapping[str, Summary], size: str) -> P
       summaries: label -> `Summary`.
       size: of the samples, in words.
     """
-    figure, (left, right) = canvas(2.3, 1, 2)
+    wide = sum(map(len, summaries)) > 20  # side by side longer names would run into each other
+    figure, (left, right) = canvas(2.3 + 0.17 * len(summaries) * wide, 1, 2)
     drawn: list[tuple[str, str, Estimate]] = []
     for place, (label, summary, mark) in enumerate(marks(summaries)):
-        _point(left, place, summary.interval_cv, mark)
+        _point(left, place, summary.interval_cv, mark, label=label)
         _point(right, place - 0.15, summary.stale_per_block, mark)
         _point(right, place + 0.15, summary.stale_per_main, mark, filled=False)
         drawn += [
@@ -60,10 +61,11 @@ def variation_and_stale_blocks(summaries: Mapping[str, Summary], size: str) -> P
     for axes in (left, right):
         axes.set_xlim(-0.6, len(summaries) - 0.4)
         axes.set_ylim(0.0, None)
-        axes.set_xticks(range(len(summaries)), list(summaries))
+        axes.set_xticks(range(len(summaries)), [""] * len(summaries) if wide else list(summaries))
+    if wide:
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower left")
     right.set_xlabel("filled: of published\nopen: per canonical", fontsize=6)
-    confidence = next(iter(summaries.values())).confidence
-    figure.suptitle(f"{size}; bars: {confidence:.0%} intervals over seeds", fontsize=7, color="0.3")
+    figure.suptitle(f"{size}; {_bars(summaries)} over seeds", fontsize=7, color="0.3")
     labels, names, estimates = zip(*drawn, strict=True)
     stacked = Estimate(*(np.array([getattr(e, part) for e in estimates]) for part in ("value", "low", "high")))
     return Plot(figure, {"label": np.array(labels), "statistic [unit]": np.array(names), **_columns(stacked, "value")})
@@ -111,8 +113,7 @@ def win_shares(summaries: Mapping[str, Summary], nodes: Mapping[str, Nodes], siz
         axes.set_xlabel("share of the power [fraction]")
     axes.set_ylabel("share of the blocks won [fraction]")
     axes.legend(loc="upper left")
-    confidence = next(iter(summaries.values())).confidence
-    say_size(axes, f"{size}; bars: {confidence:.0%} intervals")
+    say_size(axes, f"{size}; {_bars(summaries)}")
     return Plot(figure, columns)
 
 
@@ -201,6 +202,15 @@ def _point(axes: Axes, x: Any, estimate: Estimate, mark: Mark, filled: bool = Tr
     bars = np.where(np.isfinite(bars), np.maximum(bars, 0.0), 0.0)
     look = {**open_marker(mark), "mfc": mark.colour if filled else "white"}
     axes.errorbar(np.atleast_1d(x), value, bars, ls="", elinewidth=0.8, capsize=1.5, label=label, **look)
+
+
+def _bars(summaries: Mapping[str, Summary]) -> str:
+    """What the bars are; that a chain alone has none, lest its points look exact."""
+    confidence = next(iter(summaries.values())).confidence
+    alone = [label for label, summary in summaries.items() if summary.num_seeds == 1]
+    if len(alone) == len(summaries):
+        return "one chain: no intervals"
+    return f"bars: {confidence:.0%} intervals" + (f" (none of {', '.join(alone)}: one chain)" if alone else "")
 
 
 def _columns(estimate: Estimate, name: str, unit: str = "") -> dict[str, np.ndarray]:

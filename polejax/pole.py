@@ -87,6 +87,10 @@ class PoLe:
         check_rules(self)
         if not isinstance(self.task, Task):
             raise ValueError(f"task must be a polejax.tasks.Task, got {self.task!r}: see polejax.tasks.digits()")
+        if self.sml is not None and not isinstance(self.sml, SecureMappingLayer):
+            raise ValueError(f"sml must be None or a polejax.SecureMappingLayer, got {self.sml!r}: build one")
+        if self.learner is not None and not isinstance(self.learner, nn.Module):
+            raise ValueError(f"learner must be a Flax module, got {self.learner!r}: build one, as polejax.learners do")
         if self.holdout is not None and not isinstance(self.holdout, Samples):
             raise ValueError(f"holdout must be None or made by polejax.holdout.hold_out, got {self.holdout!r}")
         convert(

@@ -34,7 +34,7 @@ class Replay:
     first evaluation whose validation accuracy reaches the branch's threshold and whose test accuracy verifiers accept.
     Times, claims turned down, deadline and fallback are `PoLe`'s. Two differences: a node gives up where its curve
     ends (after `bank.num_steps`), and curves repeat, so that every statistic carries the bank's own error
-    (`polejax.replay.bank_error`). One bank serves every threshold, power, network, election and difficulty rule.
+    (`polejax.bank_estimate`). One bank serves every threshold, power, network, election and difficulty rule.
 
     Args:
       bank: `Bank` of learning curves, see `polejax.learning_curves`.

@@ -4,12 +4,25 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from polejax.difficulty import Fixed
+from polejax.checks import is_traced
+from polejax.difficulty import Accuracy, Asert, Ethereum, Fixed, MovingAverage, Window
 from polejax.election import FirstSeen
 from polejax.network import check_same_count
 from polejax.nodes import Nodes
 from polejax.record import record, replace
+
+_PLACES = (
+    ("nodes", "power", "nodes.equal(9)"),
+    ("network", "hear", "network.clique(9, seconds=1.0)"),
+    ("mechanism", "race", "PoW(work=600.0)"),
+    ("election", "elect", "FirstSeen()"),
+    ("difficulty", "extend", "difficulty.window()"),
+)
+"""Arguments of a scenario, what tells each, and how one is made."""
+
+_OF_WORK = (Asert, Ethereum, MovingAverage, Window)
 
 
 @record
@@ -25,7 +38,8 @@ class Scenario:
       adversary: any `Adversary` (`polejax.adversary`); None: all are honest.
 
     Raises:
-      ValueError: the network connects another number of nodes, or an adversary that is none.
+      ValueError: an argument that is not what its place asks for, a network of another number of nodes, or a
+        difficulty rule that moves accuracies where the mechanism asks for work, or the other way round.
     """
 
     nodes: Nodes
@@ -36,9 +50,31 @@ class Scenario:
     adversary: Any = None
 
     def __post_init__(self) -> None:
+        for name, method, example in _PLACES:
+            value = getattr(self, name)
+            if isinstance(value, type) or not hasattr(value, method):
+                shown = value.__name__ if isinstance(value, type) else type(value).__name__
+                raise ValueError(f"{name} must be made by the likes of polejax.{example}, got {shown}")
         check_same_count(self.network, self.nodes.count)
+        _check_difficulty(self.mechanism, self.difficulty)
         if self.adversary is not None and not hasattr(self.adversary, "enter"):
             raise ValueError(f"adversary must be None or of polejax.adversary, got {self.adversary!r}")
+
+
+def _check_difficulty(mechanism: Any, difficulty: Any) -> None:
+    """Raise a ValueError where a rule for work meets an accuracy threshold, or the other way round."""
+    ruled = getattr(mechanism, "idle", mechanism)  # of a task stream, the rule moves what fills its gaps alone
+    rule, name = type(difficulty).__name__, type(ruled).__name__
+    if isinstance(difficulty, _OF_WORK) and hasattr(ruled, "threshold"):
+        raise ValueError(
+            f"difficulty {rule} scales work, but {name} asks for an accuracy: use polejax.difficulty.accuracy"
+        )
+    if not isinstance(difficulty, Accuracy) or is_traced(ruled.initial_difficulty):
+        return
+    if np.any(np.asarray(ruled.initial_difficulty) > 1):
+        raise ValueError(
+            f"difficulty {rule} moves an accuracy, but {name} asks for work: use polejax.difficulty.window or asert"
+        )
 
 
 def check_one(scenario: Any) -> None:

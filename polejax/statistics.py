@@ -44,6 +44,11 @@ class Summary:
     num_blocks: int = static()  # settled, of all seeds together
     confidence: float = static()
 
+    def __str__(self) -> str:
+        """One line for each number: its name, unit, estimate and interval."""
+        head = f"{self.num_seeds:,} seeds, {self.num_blocks:,} blocks; estimate [{self.confidence:.0%} interval]"
+        return "\n".join([head, *(f"{name} ({unit}): {value}" for name, unit, value in rows(self))])
+
 
 @record
 class Comparison:
@@ -70,7 +75,9 @@ def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, 
     Returns:
       `Summary`. Intervals are the delete-one-seed jackknife's with Student's t (see `polejax.estimate`): symmetric in
       the logarithm for the standard deviation and the CV, and in the logit for shares. Seeds without a settled height
-      are left out.
+      are left out. Every settled height counts, from the first on, so begin at the difficulty where a controller
+      settles, or chains tell of its way there. Of a `Replay` the intervals take the bank for the law:
+      `polejax.bank_estimate` covers the bank's own error too, which may be many times as large.
 
     Raises:
       ValueError: no settled height, more axes than seeds and heights, a confidence out of range, or nodes that are not

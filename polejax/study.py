@@ -45,11 +45,9 @@ class Progress:
     left: float = static()  # seconds, at this rate
 
     def __str__(self) -> str:
-        """As '4,096,000 of 8,192,000 blocks (50%), 1.2e+06 blocks/s, 3 s left'."""
-        share = 100 * self.done / self.total
-        return (
-            f"{self.done:,} of {self.total:,} blocks ({share:.0f}%), {self.rate:.2g} blocks/s, {self.left:.0f} s left"
-        )
+        """As '4,096,000 of 8,192,000 blocks (50%), 1,170,000 blocks/s, 3 s left'."""
+        share, rate = 100 * self.done / self.total, f"{self.rate:,.0f}" if self.rate >= 10 else f"{self.rate:.2g}"
+        return f"{self.done:,} of {self.total:,} blocks ({share:.0f}%), {rate} blocks/s, {self.left:.0f} s left"
 
 
 def study(

@@ -72,4 +72,4 @@ def test_the_tables_and_figures_hold_what_was_measured(job):
     finished = sum(cell.honest.finished.value > 0.5 for cell in cells.values())
     assert len(rules) == 4 * finished
     assert cells["dense", "none"].cost.value == 0
-    assert len(list(attack_report.lines(cells))) == 3
+    assert len(list(attack_report.lines(cells))) == 6

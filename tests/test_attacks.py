@@ -313,7 +313,7 @@ def test_an_honest_adversary_changes_no_bit(name):
         (lambda: adversary.withholding(pj.nodes.equal(2), -1.0, [0]), "hold must be at least 0, got -1"),
         (lambda: adversary.early_key(pj.nodes.equal(2), 1.0, [0], -1.0), "release must be at least 0, got -1"),
         (lambda: adversary.leak(pj.nodes.equal(2), 1.0, [7]), "addresses must be those of nodes, got 7"),
-        (lambda: adversary.Withholding([0.0, math.inf]), "hold must be at least 0, got inf at index 1"),
+        (lambda: adversary.Withholding([0.0, math.inf]), "hold must be finite and at least 0, got inf at index 1"),
         (
             lambda: pj.Scenario(pj.nodes.equal(2), pj.network.instant(2), pj.PoW(1.0), adversary="selfish"),
             "adversary must be None or of polejax.adversary, got 'selfish'",

@@ -50,6 +50,11 @@ def test_a_curve_is_what_live_training_gives(pole, bank):
         assert abs(test[0] - bank.test[0, index]) < 0.011
 
 
+def test_a_bank_prints_its_size_and_not_its_data(bank):
+    sizes = f"{bank.num_curves:,} curves of {bank.num_evaluations} evaluations, every {bank.evaluate_every} steps"
+    assert repr(bank) == f"Bank({sizes})"
+
+
 def test_budgets(pole):
     assert pj.learning_curves(jax.random.key(0), pole, 1, num_evaluations=3).num_steps == 3 * pole.evaluate_every
     with pytest.raises(ValueError, match="num_evaluations must be at least 1 and at most 30, got 31"):

@@ -191,6 +191,10 @@ def test_jit_vmap_and_sweeps_need_no_second_compilation():
     assert (np.diff(means) > 0).all()
 
 
+def alone(mechanism, **rules):
+    return pj.Scenario(pj.nodes.equal(1), pj.network.instant(1), mechanism, **rules)
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -210,6 +214,13 @@ def test_jit_vmap_and_sweeps_need_no_second_compilation():
         (lambda: pj.network.from_matrix([[0.0, 1.0]]), "square"),
         (lambda: pj.PoW(work=0.0), "work must be above 0, got 0"),
         (lambda: pj.Scenario(pj.nodes.equal(3), pj.network.instant(2), pj.PoW(1.0)), "network connects 2 nodes"),
+        (lambda: pj.PoW(work="600"), "work must be a number or an array of numbers, got '600'"),
+        (lambda: pj.PoW(work=None), "work must be a number or an array of numbers, got None"),
+        (lambda: pj.PoW(work=float("inf")), "work must be finite and above 0, got inf"),
+        (lambda: pj.Scenario(pj.network.instant(2), pj.nodes.equal(2), pj.PoW(9.0)), "nodes must be .* got Clique"),
+        (lambda: alone(pj.PoW), "mechanism must be made by the likes of .* got PoW"),
+        (lambda: alone(pj.PoW(9.0), difficulty=600.0), "difficulty must be .* got float"),
+        (lambda: alone(pj.PoW(9.0), difficulty=pj.difficulty.accuracy(9.0)), "Accuracy moves an accuracy, but PoW"),
         (lambda: pj.simulate(0, None, 5), "key must be made by jax.random.key"),
         (lambda: pj.difficulty.window(blocks=2), "blocks must be at least 3, got 2"),
         (lambda: pj.difficulty.window(clamp=0.5), "clamp must be at least 1"),

@@ -85,6 +85,9 @@ def test_a_grid_and_a_bank(write, tmp_path):
         ("PoW = ", "PoV = ", r"scenario 'work': mechanism has no constructor 'PoV': try PoW, HashedPoW, PoLe"),
         ("seconds = 1.0", "secs = 1.0", r"network\.clique has no 'secs': it takes count, seconds"),
         ("seconds = 1.0", "seconds = -1.0", r"scenario 'work': seconds must be at least 0, got -1"),
+        ("work = 60.0", "work = nan", "scenario 'work': work must be above 0, got nan"),
+        ("work = 60.0", "work = inf", "scenario 'work': work must be finite and above 0, got inf"),
+        ("work = 60.0", 'work = "60"', "scenario 'work': work must be a number or an array of numbers, got '60'"),
         ("work = 60.0 ", "", r"mechanism\.PoW: .*missing 1 required positional argument: 'work'"),
         ("mechanism = ", "mechanisme = ", r"scenario 'work' has no 'mechanisme': it takes"),
         ("seeds = 3", "seeds = 0", "seeds must be at least 1, got 0"),
@@ -164,7 +167,7 @@ def test_whatever_there_is_can_be_named_in_a_file():
                 tables = {
                     "nodes": {"equal": 2},
                     "network": {"instant": {}},
-                    "mechanism": {"PoW": 9.0},
+                    "mechanism": {"PoW": 1.0},  # expected hashes or an accuracy: any difficulty rule will do
                     **tomllib.loads(f"{field} = {example}"),
                 }
                 built = getattr(config._Builder("none")._scenario(tables), field)

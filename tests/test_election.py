@@ -306,7 +306,7 @@ def test_halves_of_the_test_samples_make_the_whole(tmp_path):
     ("build", "message"),
     [
         (lambda: pj.BestInWindow(-1.0), "seconds must be at least 0, got -1"),
-        (lambda: pj.BestAtDeadline(float("inf")), "seconds must be at least 0, got inf"),
+        (lambda: pj.BestAtDeadline(float("inf")), "seconds must be finite and at least 0, got inf"),
         (lambda: small_pole(holdout=3), "holdout must be None or made by polejax.holdout.hold_out, got 3"),
         (
             lambda: selection.summarise_selection(chains(pj.PoW(1.0), pj.FirstSeen(), seeds=2, blocks=2)),

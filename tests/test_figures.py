@@ -175,6 +175,21 @@ def test_one_chain_is_drawn_without_bars(tmp_path):
     scenario = Scenario(nodes.equal(3), network.instant(3), PoW(work=600.0))
     assert len(figures.write_all(alone, {"PoW": scenario}, tmp_path)) == 15
     assert "1 seed × 50 blocks" in texts(figures.interval_survival(alone).figure)
+    summaries = {"PoW": statistics.summarise(alone["PoW"])}
+    for plot in (
+        figures.variation_and_stale_blocks(summaries, "1 seed"),
+        figures.win_shares(summaries, {"PoW": nodes.equal(3)}, "1 seed"),
+    ):
+        assert "one chain: no intervals" in texts(plot.figure)  # points without bars look exact
+
+
+def test_long_names_do_not_run_into_each_other(histories):
+    summary = statistics.summarise(histories["PoW"])
+    names = ["PoW, difficulty fixed", "PoW, window of 10 blocks", "gamma work of shape 16"]
+    figure = figures.variation_and_stale_blocks(dict.fromkeys(names, summary), "4 seeds").figure
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == names
+    assert {label.get_text() for axes in figure.axes for label in axes.get_xticklabels()} == {""}
 
 
 def test_what_cannot_be_drawn_is_named(histories, scenarios, tmp_path):

@@ -222,6 +222,8 @@ class WithState(nn.Module):
         ({"jitter": -1.0}, "jitter must be at least 0"),
         ({"batch_size": 193}, "batch_size must be at least 1 and at most 192, got 193"),
         ({"max_steps": 4}, "max_steps must be at least 5, got 4"),
+        ({"sml": "gaussian"}, "sml must be None or a polejax.SecureMappingLayer, got 'gaussian'"),
+        ({"learner": WithState}, "learner must be a Flax module, got <class"),
         ({"fallback": "coin"}, "fallback must be one of best, empty"),
         ({"learner": pj.learners.MultilayerPerceptron((4,), 7)}, "learner must answer 3 logits"),
         ({"learner": WithState()}, "learner must have params only, got batch_stats"),

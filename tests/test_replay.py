@@ -72,6 +72,12 @@ def test_an_empty_block_ends_a_round_that_nobody_finishes():
 
 
 @pytest.mark.smoke
+def test_a_rule_for_work_moves_no_threshold():
+    replay = pj.Replay(geometric_bank(0, 8, num_evaluations=4), threshold=0.5)
+    with pytest.raises(ValueError, match="difficulty Window scales work, but Replay asks for an accuracy"):
+        pj.Scenario(pj.nodes.equal(2), pj.network.instant(2), replay, difficulty=pj.difficulty.window(10, 30.0))
+
+
 def test_moved_and_fixed_thresholds_agree():
     """A controller that never moves the threshold gives what a fixed threshold gives, by the other way."""
     rng = np.random.default_rng(0)

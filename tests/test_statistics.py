@@ -238,6 +238,14 @@ def test_comparison_of_the_same_history_is_one_and_zero(uneven):
     json.dumps(statistics.as_dict(bare), allow_nan=False)
 
 
+def test_a_summary_prints_a_line_for_each_number(uneven):
+    summary = statistics.summarise(uneven)
+    head, mean, *others = str(summary).splitlines()
+    assert head.endswith("estimate [95% interval]")
+    assert mean == f"interval, mean (s): {summary.interval_mean}"
+    assert len(others) == len(statistics.rows(summary)) - 1
+
+
 def test_estimates_print_two_digits_of_their_interval():
     assert str(Estimate(np.float64(607.74), np.float64(601.2), np.float64(614.3))) == "607.7 [601.2, 614.3]"
     assert str(Estimate(np.float64(61234.0), np.float64(60000.0), np.float64(62000.0))) == "61234 [60000, 62000]"
