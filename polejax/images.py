@@ -18,7 +18,8 @@ def neighbourhoods(images: Array) -> Array:
     joined on, not padded, for a padded image is not kept, but every number of it asked for again whether it is inside.
     """
     channels, height, width, samples = images.shape
-    side, above = jnp.zeros((channels, height, 1, samples)), jnp.zeros((channels, 1, (width + 2) * samples))
+    side = jnp.zeros((channels, height, 1, samples), images.dtype)
+    above = jnp.zeros((channels, 1, (width + 2) * samples), images.dtype)
     rows = jnp.concatenate([side, images, side], axis=2).reshape(channels, height, -1)
     framed = jnp.concatenate([above, rows, above], axis=1)
     shifts = [framed[:, i : i + height, j * samples : (j + width) * samples] for i in range(3) for j in range(3)]
@@ -65,7 +66,7 @@ def _pooled_forward(images: Array) -> tuple[Array, tuple[Array, Array]]:
 def _pooled_backward(seen: tuple[Array, Array], gradient: Array) -> tuple[Array]:
     images, most = seen
     is_most = _blocks(images) == most[:, :, None, :, None]
-    share = gradient / sum(is_most[:, :, i, :, j].astype(jnp.float32) for i in range(2) for j in range(2))
+    share = gradient / sum(is_most[:, :, i, :, j].astype(gradient.dtype) for i in range(2) for j in range(2))
     # Columns apart, for a comparison with a block's maximum in all four places is made number by number.
     columns = [jnp.where(is_most[..., j, :], share[:, :, None], 0.0)[..., None, :] for j in range(2)]
     given = jnp.concatenate(columns, axis=4)

@@ -12,9 +12,11 @@ from flax import linen as nn
 
 from polejax import checks, sha256
 from polejax.checks import Array
+from polejax.rounding import added_up, kept, rounded
 
 LAWS = ("gaussian", "rademacher", "uniform", "positive", "orthogonal")
 _MIXINGS = 16  # of quadruples of rows; after six of them every entry of 3,072 rows depends on every other
+_TILE = 64  # columns of a product that a CPU works on together
 _DOMAIN = 0x534D4C31  # "SML1": keeps these hashes apart from every other use of SHA-256 here
 
 
@@ -60,8 +62,10 @@ class SecureMappingLayer(nn.Module):
             inputs = _standardised(inputs)
         if self.patch is not None:
             inputs = self._patches(inputs)
-        mapped = self._product(inputs, kernel, _columns if in_columns and self.patch is None else jnp.matmul)
-        mapped = mapped if self.activation is None else self.activation(mapped)
+        lie_in_columns = in_columns and self.patch is None
+        mapped = self._product(inputs, kernel, _columns if lie_in_columns else _rows)
+        if self.activation is not None:  # it may look at a sample's features together, which lie last in rows only
+            mapped = self.activation(mapped.T).T if lie_in_columns else self.activation(mapped)
         if self.patch is None:
             return mapped
         mapped = mapped.reshape(*mapped.shape[:-2], -1)
@@ -140,9 +144,28 @@ class SecureMappingLayer(nn.Module):
         return integers * np.float32(scale * 2.0 ** (-2 * self.fraction_bits))
 
 
-def _columns(inputs: Array, kernel: Array, precision: jax.lax.Precision) -> Array:
-    """`(inputs @ kernel).T`, of inputs f32[M, D] and a kernel f32[D, F]."""
-    return jax.lax.dot_general(kernel, inputs, (((0,), (1,)), ((), ())), precision=precision)
+def _rows(inputs: Array, kernel: Array, precision: jax.lax.Precision) -> Array:
+    """`inputs @ kernel`, of inputs f32[..., D] and a kernel f32[D, F], in the same bits whoever is mapped beside.
+
+    XLA lays the kernels of all lanes side by side, and CPUs add up the columns that do not fill a tile of 64 in another
+    order, as they do all of few rows: which are those depends on the lanes. Products in columns have their tiles along
+    the samples.
+    """
+    if kernel.shape[1] % _TILE == 0 and math.prod(inputs.shape[:-1]) >= _TILE:
+        return jnp.matmul(inputs, kernel, precision=precision)
+    columns = _columns(inputs.reshape(-1, inputs.shape[-1]), kernel, precision, filled=inputs.ndim == 2)
+    return columns.T.reshape(*inputs.shape[:-1], -1)
+
+
+def _columns(inputs: Array, kernel: Array, precision: jax.lax.Precision, filled: bool = True) -> Array:
+    """`(inputs @ kernel).T`, of inputs f32[M, D] and a kernel f32[D, F].
+
+    Fewer than 64 features are `filled` up, for so few rows in all are added up in another order, too; those of patches
+    are not, as they are many.
+    """
+    width = kernel.shape[1]
+    kernel = jnp.pad(kernel, ((0, 0), (0, max(0, _TILE - width) * filled)))
+    return jax.lax.dot_general(kernel, inputs, (((0,), (1,)), ((), ())), precision=precision)[:width]
 
 
 def _scale(rows: int) -> np.float32:
@@ -158,10 +181,17 @@ def _on_grid(numbers: Array, fraction_bits: int) -> Array:
 
 
 def _standardised(samples: Array) -> Array:
-    """Samples f32[..., D] of mean 0 and variance 1 each; a constant one is 0."""
-    centred = samples - samples.mean(axis=-1, keepdims=True)
-    deviation = jnp.sqrt(jnp.square(centred).mean(axis=-1, keepdims=True))
-    return centred / jnp.where(deviation > 0, deviation, 1.0)
+    """Samples f32[..., D] of mean 0 and variance 1 each; a constant one is 0.
+
+    Summed in an order of our own, every product rounded: compilers standardise constants themselves, in theirs.
+    """
+    share, axis = np.float32(1.0 / samples.shape[-1]), samples.ndim - 1
+    mean = rounded(added_up(samples, axis)[..., None] * share)
+    centred = kept(samples - mean)
+    variance = rounded(added_up(rounded(jnp.square(centred)), axis)[..., None] * share)
+    varies = samples.max(axis=-1, keepdims=True) > samples.min(axis=-1, keepdims=True)
+    deviation = kept(jnp.sqrt(variance))  # else dividing by it is made multiplying by an approximate inverse
+    return jnp.where(varies, centred / jnp.where(varies, deviation, 1.0), 0.0)
 
 
 def _underived(num_features: int) -> Array:

@@ -92,11 +92,7 @@ def verify(claim: Claim, task: PostedTask) -> Verdict:
 
     Source: Lan, Liu, Li 2020 (arXiv 2007.15145); the reasons and their order are ours.
     """
-    if task.sml is None:
-        columns = task.inputs.T
-    else:
-        layer = task.sml.derive(claim.tip, claim.address, task.inputs.shape[-1])
-        columns = task.sml.apply(layer, task.inputs, in_columns=True)
+    columns = _test_columns(task, claim.tip, claim.address)
     with jax.default_matmul_precision("highest"):
         logits = learners.logits_of_columns(task.learner, {"params": claim.params}, columns)
         accuracy = learners.accuracy(logits, task.labels)
@@ -115,3 +111,15 @@ def verify(claim: Claim, task: PostedTask) -> Verdict:
     for name, found in reversed(broken):
         reason = jnp.where(found, jnp.int32(name), reason)
     return Verdict(reason == Reason.ACCEPTED, accuracy, reason)
+
+
+def _test_columns(task: PostedTask, tip: Array, address: Array) -> Array:
+    """The test data behind the layer that the header asks for, in columns f32[F, M], the same bits as a chain's."""
+    sml = task.sml
+    if sml is None:
+        return task.inputs.T
+    layer = sml.derive(tip, address, task.inputs.shape[-1])
+    many = jax.tree.map(lambda leaf: leaf[None], layer)
+    # As one of many, for XLA on CPUs adds up a product by itself in another order than those of many nodes.
+    columns: Array = jax.vmap(lambda layer: sml.apply(layer, task.inputs, in_columns=True))(many)[0]
+    return columns

@@ -61,3 +61,10 @@ def test_values_in_vectors_are_the_same_values():
     values = jnp.array([np.inf, -np.inf, 0.0, -0.0, 1e-45, 3.0, np.nan])
     np.testing.assert_array_equal(vectors.in_vectors(values).view(jnp.int32)[:-1], values.view(jnp.int32)[:-1])
     assert np.isnan(vectors.in_vectors(values)[-1])
+
+
+def test_other_numbers_than_float32_stay_what_they_are():
+    image = made((1, 3, 5, 2)).astype(jnp.bfloat16)
+    for way in (images.neighbourhoods, images.pooled):
+        answer, back = jax.vjp(way, image)
+        assert answer.dtype == back(answer)[0].dtype == jnp.bfloat16

@@ -13,7 +13,7 @@ from scipy.special import ndtri
 from test_mechanisms import small_pole, small_task
 
 import polejax as pj
-from polejax import chain, learners, learning, timing
+from polejax import chain, learners, learning, timing, verification
 from polejax.record import replace
 from polejax.scenario import ready
 
@@ -101,6 +101,15 @@ def test_the_layer_s_kernel_is_bit_for_bit_what_hashlib_says():
         layer = pj.SecureMappingLayer(features=features)
         kernel = jax.jit(functools.partial(layer.derive, num_features=12))(tip, address)["sml"]["kernel"]
         np.testing.assert_array_equal(kernel, gaussian_kernel(tip, 99, (12, features)))
+
+
+def test_who_verifies_one_claim_sees_the_chain_s_own_bits():
+    pole = jax.tree.map(jnp.asarray, pj.PoLe(pj.tasks.digits()))
+    tips, addresses = jnp.arange(24, dtype=jnp.uint32).reshape(3, 8), jnp.arange(3, dtype=jnp.uint32)
+    chain = jax.jit(lambda: learning.map_test_inputs(pole, jax.vmap(pole.layer_variables)(tips, addresses)))()
+    task = verification.posted(pole)
+    for alone in (verification._test_columns, jax.jit(verification._test_columns)):
+        np.testing.assert_array_equal(alone(task, tips[1], addresses[1]), chain[1])
 
 
 @pytest.mark.parametrize(("law", "mean"), [("gaussian", 0), ("rademacher", 0), ("uniform", 0), ("positive", 0.75**0.5)])

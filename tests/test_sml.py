@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
+from polejax import sml
 from polejax.sml import LAWS, SecureMappingLayer
 
 TIP = np.arange(8, dtype=np.uint32) * np.uint32(0x01234567)
@@ -115,6 +116,7 @@ def test_patches_are_mapped_one_by_one_and_stay_in_place():
     [
         {},
         {"features": 5, "activation": nn.tanh},
+        {"features": 6, "activation": nn.softmax},
         {"shape": (6, 4), "patch": 2},
         {"standardise": True, "fraction_bits": 6},
     ],
@@ -134,6 +136,32 @@ def test_standardised_samples_lose_shift_and_scale():
     mapped = layer.apply(variables, inputs)
     np.testing.assert_allclose(layer.apply(variables, inputs * 7.0 + 3.0), mapped, rtol=1e-4, atol=1e-5)
     assert (layer.apply(variables, jnp.ones((2, 12))) == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("features", "options"),
+    [(49, {}), (100, {"standardise": True}), (64, {"features": 16}), (200, {"features": 128})],
+    ids=str,
+)
+def test_a_node_s_features_have_the_same_bits_whoever_is_mapped_beside(features, options):
+    layer, inputs = SecureMappingLayer(**options), jax.random.normal(jax.random.key(0), (33, features))
+    tips, addresses = jnp.arange(56, dtype=jnp.uint32).reshape(7, 8), jnp.arange(7, dtype=jnp.uint32)
+    variables = jax.jit(jax.vmap(lambda tip, address: layer.derive(tip, address, features)))(tips, addresses)
+    for in_columns in (False, True):
+        mapped = jax.jit(jax.vmap(functools.partial(layer.apply, in_columns=in_columns), in_axes=(0, None)))
+        together = mapped(variables, inputs)
+        for count in (1, 2, 4):
+            few = jax.tree.map(lambda leaf: leaf[:count], variables)  # noqa: B023
+            np.testing.assert_array_equal(mapped(few, inputs), together[:count])
+
+
+def test_samples_are_standardised_alike_by_processors_and_by_the_compiler_itself():
+    inputs = np.random.default_rng(0).standard_normal((20, 49)).astype(np.float32)
+    inputs[3] = 0.1  # 49 (1 / 49) is not 1
+    standardised = np.asarray(jax.jit(sml._standardised)(inputs))
+    np.testing.assert_array_equal(jax.jit(lambda: sml._standardised(jnp.asarray(inputs)))(), standardised)
+    np.testing.assert_allclose(standardised.std(axis=1), np.arange(20) != 3, atol=1e-5)
+    assert (standardised[3] == 0).all()
 
 
 def test_a_quantised_layer_is_a_product_of_whole_numbers():
