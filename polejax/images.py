@@ -44,7 +44,7 @@ neighbourhoods.defvjp(lambda images: (neighbourhoods(images), images), _neighbou
 def pooled(images: Array) -> Array:
     """Return the maxima of 2 x 2 blocks, f32[C, height, width, M] to f32[C, height / 2, width / 2, M], rounded up.
 
-    An odd edge's blocks have fewer numbers. All that are a block's maximum share its gradient, as `jnp.max` has it; how
+    An odd edge's blocks have fewer numbers. All that are a block's maximum share its gradient; how
     much falls to each is found once a block, and not again for each of its four.
     """
     return _blocks(images).max(axis=(2, 4))
