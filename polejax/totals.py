@@ -36,7 +36,7 @@ def tally_many(
 ) -> Tally:
     """Sum up one chain per key, on all devices, as `polejax.simulate_many` simulates it, without keeping its blocks.
 
-    Drawn find by find (`memoryless`) the sums are made on the devices, at three to six times the rate of histories.
+    Drawn find by find (`memoryless`) the sums are made on the devices, at three to five times the rate of histories.
 
     Args:
       keys: typed keys [S].
