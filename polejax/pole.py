@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import optax
+from flax import errors
 from flax import linen as nn
 
 from polejax import checks, draw, header, holdout, learners, learning
@@ -91,6 +92,11 @@ class PoLe:
             raise ValueError(f"sml must be None or a polejax.SecureMappingLayer, got {self.sml!r}: build one")
         if self.learner is not None and not isinstance(self.learner, nn.Module):
             raise ValueError(f"learner must be a Flax module, got {self.learner!r}: build one, as polejax.learners do")
+        if not callable(self.make_optimiser):
+            given = type(self.make_optimiser).__name__
+            raise ValueError(
+                f"make_optimiser must be a function of the learning rate, got {given}: pass optax.adam itself"
+            )
         if self.holdout is not None and not isinstance(self.holdout, Samples):
             raise ValueError(f"holdout must be None or made by polejax.holdout.hold_out, got {self.holdout!r}")
         convert(
@@ -326,3 +332,7 @@ def _check_learner(mechanism: PoLe) -> None:
         raise ValueError(
             f"learner must answer {task.num_classes} logits for {task.name}, got shape {answer.shape}: set num_classes"
         )
+    try:
+        jax.eval_shape(mechanism.learner.apply, variables, sample)
+    except errors.InvalidRngError:
+        raise ValueError("learner must draw no random numbers, got one that does: leave out Dropout") from None

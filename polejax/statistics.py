@@ -265,6 +265,8 @@ def _difference(one: Tally, two: Tally, scale: Callable[[Array], Array], confide
 
 def _power(history: History | Tally, seeds: Tally, nodes: Nodes | Scheduled) -> Array:
     """Each node's share of the power over the settled heights, float64[N]."""
+    if not isinstance(nodes, Nodes | Scheduled):
+        raise ValueError(f"nodes must be made by polejax.nodes, got {nodes!r}: pass those simulated, or confidence=...")
     if nodes.count != seeds.wins.shape[1]:
         raise ValueError(f"nodes must be the history's {seeds.wins.shape[1]}, got {nodes.count}: pass those simulated")
     if isinstance(history, History):

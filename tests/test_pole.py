@@ -233,6 +233,11 @@ class WithState(nn.Module):
         ({"max_steps": 4}, "max_steps must be at least 5, got 4"),
         ({"sml": "gaussian"}, "sml must be None or a polejax.SecureMappingLayer, got 'gaussian'"),
         ({"learner": WithState}, "learner must be a Flax module, got <class"),
+        ({"make_optimiser": optax.sgd(0.1)}, "make_optimiser must be a function of the learning rate, got Gradient"),
+        (
+            {"learner": nn.Sequential([nn.Dense(3), nn.Dropout(0.1, deterministic=False)])},
+            "learner must draw no random",
+        ),
         ({"fallback": "coin"}, "fallback must be one of best, empty"),
         ({"learner": pj.learners.MultilayerPerceptron((4,), 7)}, "learner must answer 3 logits"),
         ({"learner": WithState()}, "learner must have params only, got batch_stats"),

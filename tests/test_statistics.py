@@ -260,6 +260,7 @@ def test_what_cannot_be_summarised_is_named(uneven):
         (lambda: statistics.summarise(jax.tree.map(lambda x: x[None], uneven)), r"axes \[S, H\] or \[H\]"),
         (lambda: statistics.summarise(uneven, confidence=1.0), "confidence must be"),
         (lambda: statistics.summarise(uneven, nodes.equal(4)), "nodes must be the history's 3"),
+        (lambda: statistics.summarise(uneven, 0.9), "nodes must be made by polejax.nodes, got 0.9"),
         (lambda: statistics.compare(uneven, history(np.ones((2, 3)))), "second must have the 5 seeds"),
     ]
     for call, message in bad:
