@@ -134,38 +134,57 @@ class SecureMappingLayer(nn.Module):
         return patches.reshape(*leading, (height // patch) * (width // patch), -1)
 
     def _product(self, inputs: Array, kernel: Array, times: Callable[..., Array]) -> Array:
-        highest = jax.lax.Precision.HIGHEST
         if self.fraction_bits is None:
-            return times(inputs, kernel, precision=highest)
+            return times(inputs, kernel)
         scale = _scale(kernel.shape[0])
         integers = times(  # exact while sums stay below 2^24
-            _integers(inputs, self.fraction_bits), _integers(kernel / scale, self.fraction_bits), precision=highest
+            _integers(inputs, self.fraction_bits), _integers(kernel / scale, self.fraction_bits)
         )
         return integers * np.float32(scale * 2.0 ** (-2 * self.fraction_bits))
 
 
-def _rows(inputs: Array, kernel: Array, precision: jax.lax.Precision) -> Array:
-    """`inputs @ kernel`, of inputs f32[..., D] and a kernel f32[D, F], in the same bits whoever is mapped beside.
+_multiplied = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
+
+
+def _rows(inputs: Array, kernel: Array) -> Array:
+    """`inputs @ kernel`, of inputs f32[..., D] and a kernel f32[D, F]; on CPUs in the same bits whoever is beside."""
+    product: Array = jax.lax.platform_dependent(inputs, kernel, cpu=_rows_on_cpus, default=_multiplied)
+    return product
+
+
+def _columns(inputs: Array, kernel: Array) -> Array:
+    """`(inputs @ kernel).T`, of inputs f32[M, D] and a kernel f32[D, F]; on CPUs the same bits whoever is beside."""
+    product: Array = jax.lax.platform_dependent(inputs, kernel, cpu=_columns_on_cpus, default=_transposed)
+    return product
+
+
+def _transposed(inputs: Array, kernel: Array) -> Array:
+    return _multiplied(inputs, kernel).T
+
+
+def _rows_on_cpus(inputs: Array, kernel: Array) -> Array:
+    """`_rows` of products in columns where rows would depend on the lanes.
 
     XLA lays the kernels of all lanes side by side, and CPUs add up the columns that do not fill a tile of 64 in another
     order, as they do all of few rows: which are those depends on the lanes. Products in columns have their tiles along
     the samples.
     """
     if kernel.shape[1] % _TILE == 0 and math.prod(inputs.shape[:-1]) >= _TILE:
-        return jnp.matmul(inputs, kernel, precision=precision)
-    columns = _columns(inputs.reshape(-1, inputs.shape[-1]), kernel, precision, filled=inputs.ndim == 2)
+        return _multiplied(inputs, kernel)
+    columns = _columns_on_cpus(inputs.reshape(-1, inputs.shape[-1]), kernel, filled=inputs.ndim == 2)
     return columns.T.reshape(*inputs.shape[:-1], -1)
 
 
-def _columns(inputs: Array, kernel: Array, precision: jax.lax.Precision, filled: bool = True) -> Array:
-    """`(inputs @ kernel).T`, of inputs f32[M, D] and a kernel f32[D, F].
+def _columns_on_cpus(inputs: Array, kernel: Array, filled: bool = True) -> Array:
+    """`_columns` without a transposition.
 
     Fewer than 64 features are `filled` up, for so few rows in all are added up in another order, too; those of patches
     are not, as they are many.
     """
     width = kernel.shape[1]
     kernel = jnp.pad(kernel, ((0, 0), (0, max(0, _TILE - width) * filled)))
-    return jax.lax.dot_general(kernel, inputs, (((0,), (1,)), ((), ())), precision=precision)[:width]
+    highest = jax.lax.Precision.HIGHEST
+    return jax.lax.dot_general(kernel, inputs, (((0,), (1,)), ((), ())), precision=highest)[:width]
 
 
 def _scale(rows: int) -> np.float32:
