@@ -120,7 +120,7 @@ def test_patches_are_mapped_one_by_one_and_stay_in_place():
         {"shape": (6, 4), "patch": 2},
         {"standardise": True, "fraction_bits": 6},
     ],
-    ids=str,
+    ids=["plain", "tanh", "softmax", "patches", "whole numbers"],
 )
 def test_features_in_columns_are_those_in_rows(options):
     layer, inputs = SecureMappingLayer(**options), jax.random.normal(jax.random.key(0), (7, 24))
