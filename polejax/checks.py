@@ -37,8 +37,9 @@ def real(
         return value
     try:
         array = np.asarray(value)
-        if array.dtype.kind in "US" or (array.dtype.kind == "O" and None in array.ravel().tolist()):
-            raise TypeError  # NumPy would read "600" as a number and None as NaN
+        words = array.dtype.kind == "O" and any(isinstance(part, str | bytes | None) for part in array.ravel().tolist())
+        if words or array.dtype.kind in "USc":
+            raise TypeError  # NumPy would read "600" as a number and None as NaN, and drop imaginary parts
         array = array.astype(np.float32)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be a number or an array of numbers, got {value!r}") from None

@@ -68,7 +68,7 @@ class SecureMappingLayer(nn.Module):
             mapped = self.activation(mapped.T).T if lie_in_columns else self.activation(mapped)
         if self.patch is None:
             return mapped
-        mapped = mapped.reshape(*mapped.shape[:-2], -1)
+        mapped = mapped.reshape(*mapped.shape[:-2], mapped.shape[-2] * mapped.shape[-1])
         return mapped.T if in_columns else mapped
 
     def derive(self, tip: Array, address: Array, num_features: int) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class SecureMappingLayer(nn.Module):
         leading, patch = inputs.shape[:-1], self.patch
         image = inputs.reshape(*leading, height // patch, patch, width // patch, patch, *channels)
         patches = jnp.moveaxis(image, len(leading) + 1, len(leading) + 2)
-        return patches.reshape(*leading, (height // patch) * (width // patch), -1)
+        return patches.reshape(*leading, (height // patch) * (width // patch), patch * patch * math.prod(channels))
 
     def _product(self, inputs: Array, kernel: Array, times: Callable[..., Array]) -> Array:
         if self.fraction_bits is None:
@@ -169,10 +169,12 @@ def _rows_on_cpus(inputs: Array, kernel: Array) -> Array:
     order, as they do all of few rows: which are those depends on the lanes. Products in columns have their tiles along
     the samples.
     """
-    if kernel.shape[1] % _TILE == 0 and math.prod(inputs.shape[:-1]) >= _TILE:
+    *leading, width = inputs.shape
+    samples = math.prod(leading)
+    if kernel.shape[1] % _TILE == 0 and samples >= _TILE:
         return _multiplied(inputs, kernel)
-    columns = _columns_on_cpus(inputs.reshape(-1, inputs.shape[-1]), kernel, filled=inputs.ndim == 2)
-    return columns.T.reshape(*inputs.shape[:-1], -1)
+    columns = _columns_on_cpus(inputs.reshape(samples, width), kernel, filled=inputs.ndim == 2)
+    return columns.T.reshape(*leading, kernel.shape[1])
 
 
 def _columns_on_cpus(inputs: Array, kernel: Array, filled: bool = True) -> Array:

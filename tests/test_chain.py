@@ -216,6 +216,8 @@ def alone(mechanism, **rules):
         (lambda: pj.Scenario(pj.nodes.equal(3), pj.network.instant(2), pj.PoW(1.0)), "network connects 2 nodes"),
         (lambda: pj.PoW(work="600"), "work must be a number or an array of numbers, got '600'"),
         (lambda: pj.PoW(work=None), "work must be a number or an array of numbers, got None"),
+        (lambda: pj.PoW(work=np.array(["6"], object)), r"work must be a number or an array of numbers, got array"),
+        (lambda: pj.PoW(work=6 + 1j), "work must be a number or an array of numbers, got"),
         (lambda: pj.PoW(work=float("inf")), "work must be finite and above 0, got inf"),
         (lambda: pj.Scenario(pj.network.instant(2), pj.nodes.equal(2), pj.PoW(9.0)), "nodes must be .* got Clique"),
         (lambda: alone(pj.PoW), "mechanism must be made by the likes of .* got PoW"),

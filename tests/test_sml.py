@@ -127,6 +127,8 @@ def test_features_in_columns_are_those_in_rows(options):
     variables = layer.derive(jnp.arange(8, dtype=jnp.uint32), jnp.uint32(3), 24)
     rows = layer.apply(variables, inputs)
     np.testing.assert_allclose(layer.apply(variables, inputs, in_columns=True), rows.T, atol=1e-5)
+    for leading in ((), (0,), (2, 3)):
+        assert layer.apply(variables, jnp.ones((*leading, 24))).shape == (*leading, rows.shape[1])
 
 
 def test_standardised_samples_lose_shift_and_scale():
