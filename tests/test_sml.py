@@ -159,11 +159,10 @@ def test_a_node_s_features_have_the_same_bits_whoever_is_mapped_beside(features,
 
 def test_samples_are_standardised_alike_by_processors_and_by_the_compiler_itself():
     inputs = np.random.default_rng(0).standard_normal((96, 256)).astype(np.float32)
-    inputs[3] = 0.1  # whose mean is rounded
     standardised = np.asarray(jax.jit(sml._standardised)(inputs))
     np.testing.assert_array_equal(jax.jit(lambda: sml._standardised(jnp.asarray(inputs)))(), standardised)
-    np.testing.assert_allclose(standardised.std(axis=1), np.arange(96) != 3, atol=1e-5)
-    assert (standardised[3] == 0).all()
+    np.testing.assert_allclose(standardised.std(axis=1), 1.0, atol=1e-5)
+    assert (sml._standardised(jnp.full((2, 49), 0.1)) == 0).all()
 
 
 def test_a_quantised_layer_is_a_product_of_whole_numbers():
