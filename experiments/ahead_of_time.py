@@ -30,7 +30,7 @@ from jax.experimental import topologies
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import polejax as pj
-from polejax import devices, lanes
+from polejax._core import devices, lanes
 
 HERE = Path(__file__).resolve().parent
 TPUS = {"v5e": ("v5e:2x2", 16), "v6e": ("v6e:2x2", 32)}  # topology, and gigabytes of a chip: those of Colab

@@ -18,7 +18,8 @@ import jax
 import numpy as np
 
 import polejax as pj
-from polejax import devices, double_spend, theory
+from polejax import double_spend, theory
+from polejax._core import devices
 from polejax.estimate import Estimate
 from polejax.figure_style import Plot, canvas, marks, save, say_size, styled
 

@@ -29,7 +29,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import polejax as pj
-from polejax import devices, draw, lanes, threefry
+from polejax._core import devices, draw, lanes, threefry
 
 SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
 WORK, DELAY, BLOCKS = 600.0, 10.0, 1_000

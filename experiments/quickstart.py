@@ -42,7 +42,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import polejax as pj
-from polejax import devices
+from polejax._core import devices
 from polejax.bank_error import bank_estimate
 
 devices.use_all_cores()  # of a CPU; nothing happens where a TPU or GPU leads

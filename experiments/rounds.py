@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import polejax as pj
-from polejax import chain, draw
+from polejax import chain
+from polejax._core import draw
 
 WORK = 600.0
 

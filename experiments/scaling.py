@@ -18,7 +18,7 @@ import numpy as np
 from training_rates import NETWORKS, gemm_peak, median_time
 
 import polejax as pj
-from polejax import devices, lanes
+from polejax._core import devices, lanes
 
 SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
 STEP = 4  # times as many chains

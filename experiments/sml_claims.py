@@ -6,8 +6,9 @@ import jax
 import numpy as np
 
 import polejax as pj
-from polejax import detection, devices, forging, theft
+from polejax import detection, forging, theft
 from polejax import functional_encryption as fe
+from polejax._core import devices
 from polejax.learners import ConvolutionalNetwork
 
 

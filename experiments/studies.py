@@ -23,7 +23,8 @@ import numpy as np
 from rounds import keep_to_one_core, seconds_of
 
 import polejax as pj
-from polejax import devices, learners
+from polejax import learners
+from polejax._core import devices
 
 STEPS, LANES, REPEATS = 400, 16, 5
 

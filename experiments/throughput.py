@@ -26,7 +26,7 @@ import numpy as np
 from training_rates import median_time
 
 import polejax as pj
-from polejax import devices, draw, lanes
+from polejax._core import devices, draw, lanes
 
 HERE = Path(__file__).resolve().parent
 Row = tuple[str, float, str]  # what, how much, and what it should be or is beside

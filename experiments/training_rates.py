@@ -35,7 +35,8 @@ import optax
 from flax import linen as nn
 
 import polejax as pj
-from polejax import devices, lanes, learners, learning
+from polejax import learners, learning
+from polejax._core import devices, lanes
 from polejax.scenario import ready
 
 BATCH, RATE = 32, 0.1

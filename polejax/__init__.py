@@ -9,7 +9,6 @@ from polejax import (
     cheating,
     collusion,
     detection,
-    devices,
     difficulty,
     double_spend,
     forging,
@@ -27,6 +26,9 @@ from polejax import (
     theft,
     theory,
 )
+from polejax._core import devices
+from polejax._core.folder import StudyError
+from polejax._core.version import __version__
 from polejax.bank import Bank, load_bank
 from polejax.bank_error import bank_estimate
 from polejax.cost import summarise_cost
@@ -34,7 +36,6 @@ from polejax.curves import learning_curves
 from polejax.election import BestAtDeadline, BestInWindow, FirstSeen
 from polejax.estimate import Estimate
 from polejax.fairness import summarise_fairness, summarise_rewards
-from polejax.folder import StudyError
 from polejax.hashed_pow import HashedPoW
 from polejax.history import History
 from polejax.mechanism import Claims, Learning, Mechanism, Views
@@ -56,8 +57,6 @@ from polejax.task_stream import TaskStream
 from polejax.totals import tally_many
 from polejax.transactions import Load, MarkovModulated, Poisson
 from polejax.verification import Claim, PostedTask, Reason, Verdict, posted, verify
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Bank",
@@ -89,6 +88,7 @@ __all__ = [
     "TaskStream",
     "Verdict",
     "Views",
+    "__version__",
     "adversary",
     "attack",
     "bank_estimate",

@@ -11,12 +11,12 @@ from typing import Any, Protocol
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import checks
-from polejax.checks import Array
+from polejax._core import checks
+from polejax._core.record import convert, record, replace, static
+from polejax._core.types import Array
 from polejax.election import FirstSeen
 from polejax.mechanism import Claims, Views
 from polejax.nodes import Nodes
-from polejax.record import convert, record, replace, static
 
 
 class Adversary(Protocol):

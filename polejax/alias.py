@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import checks
-from polejax.checks import Array
+from polejax._core import checks
+from polejax._core.record import record
+from polejax._core.types import Array
 from polejax.nodes import Nodes
-from polejax.record import record
 
 FEW = 16  # nodes that are found faster by comparing a word with all of their bounds than by looking it up
 

@@ -9,16 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from polejax import checks, collusion, comparison, detection, forging, head_start, theft
-from polejax.describe import as_text, describe
+from polejax import collusion, comparison, detection, forging, head_start, theft
+from polejax._core import checks
+from polejax._core.describe import as_text, describe
+from polejax._core.folder import Folder
+from polejax._core.netcdf import Variables
+from polejax._core.record import replace
 from polejax.detection import Honesty, Measures, Roc
 from polejax.estimate import Estimate
-from polejax.folder import Folder
 from polejax.head_start import Run
 from polejax.learners import ConvolutionalNetwork, MultilayerPerceptron
-from polejax.netcdf import Variables
 from polejax.pole import PoLe
-from polejax.record import replace
 from polejax.sml import SecureMappingLayer
 from polejax.tasks import Task
 from polejax.theft import Attempt, Encounter

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from polejax._core.describe import describe
 from polejax.attack import NEED_IMAGES_ONLY, NEED_SAMPLES, Cells, Settings, num_pairs
-from polejax.describe import describe
 from polejax.detection import Measures
 from polejax.estimate import Estimate
 from polejax.figure_style import COLOURS, LINES, MARKERS, WIDTH, Plot, canvas, say_size, styled
@@ -27,7 +27,7 @@ def save(cells: Cells, settings: Settings, seconds: float) -> list[Path]:
     Raises:
       ValueError: the folder cannot be written to.
     """
-    from polejax import devices
+    from polejax._core import devices
 
     folder = settings.out
     about = {

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from polejax import checks, netcdf
-from polejax.checks import Array
-from polejax.describe import describe, differences
-from polejax.devices import provenance
-from polejax.folder import Folder, StudyError
+from polejax._core import checks, netcdf
+from polejax._core.describe import describe, differences
+from polejax._core.devices import provenance
+from polejax._core.folder import Folder, StudyError
+from polejax._core.record import record, replace, static
+from polejax._core.types import Array
 from polejax.pole import PoLe
-from polejax.record import record, replace, static
 
 LEARNING_FIELDS = ("task", "learner", "sml", "make_optimiser", "learning_rate", "batch_size", "evaluate_every")
 """The fields of a `PoLe` that a learning curve depends on."""

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from polejax import checks, estimate
-from polejax.checks import Array
+from polejax import estimate
+from polejax._core import checks
+from polejax._core.record import replace
+from polejax._core.types import Array
 from polejax.estimate import Estimate
-from polejax.record import replace
 from polejax.scenario import Scenario
 from polejax.segments import simulate_many
-from polejax.simulate import check_key
 from polejax.statistics import Summary, summarise
 
 
@@ -46,7 +46,7 @@ def bank_estimate(
     Raises:
       ValueError: a mechanism without a bank, fewer than 2 parts or fewer seeds or curves than parts.
     """
-    check_key(key, ndim=0)
+    checks.key("key", key)
     bank = getattr(scenario.mechanism, "bank", None)
     if bank is None:
         raise ValueError(f"scenario must replay a bank, got mechanism {type(scenario.mechanism).__name__}")

@@ -21,10 +21,10 @@ import jax
 import jax.numpy as jnp
 
 from polejax import header, sha256
-from polejax.checks import Array
+from polejax._core.record import record
+from polejax._core.types import Array
 from polejax.mechanism import Claims, Learning, Views
 from polejax.network import of_round
-from polejax.record import record
 from polejax.scenario import Scenario
 from polejax.schedule import at_height
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from polejax import attack, comparison, devices
-from polejax.folder import StudyError
+from polejax import attack, comparison
+from polejax._core import devices
+from polejax._core.folder import StudyError
 
 if TYPE_CHECKING:
     from rich.console import Console

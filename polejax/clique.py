@@ -4,10 +4,10 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 
-from polejax import checks
-from polejax.checks import Array
+from polejax._core import checks
+from polejax._core.record import record, static
+from polejax._core.types import Array
 from polejax.flood import Heard
-from polejax.record import record, static
 
 
 @record

@@ -8,13 +8,13 @@ import jax
 import numpy as np
 
 from polejax import detection, estimate, network, nodes
+from polejax._core.record import replace
+from polejax._core.types import Array
 from polejax.adversary import EarlyKey
 from polejax.cheating import honest_bank
-from polejax.checks import Array
 from polejax.estimate import Estimate
 from polejax.head_start import Run
 from polejax.pole import PoLe
-from polejax.record import replace
 from polejax.replay import Replay
 from polejax.scenario import Scenario
 from polejax.segments import simulate_many

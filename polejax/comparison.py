@@ -10,8 +10,9 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from polejax import checks, difficulty, learning, network, nodes, readers, shards, tasks, timing
-from polejax.describe import as_text, describe
+from polejax import difficulty, learning, network, nodes, readers, shards, tasks
+from polejax._core import checks, timing
+from polejax._core.describe import as_text, describe
 from polejax.history import History
 from polejax.learners import ConvolutionalNetwork, MultilayerPerceptron
 from polejax.nodes import Nodes
@@ -247,7 +248,8 @@ def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
     Raises:
       ValueError: the folder cannot be written to.
     """
-    from polejax import devices, figures
+    from polejax import figures
+    from polejax._core import devices
 
     folder = settings.out
     provenance = {

@@ -67,11 +67,12 @@ from typing import Any
 
 import jax
 
-from polejax import adversary, checks, difficulty, learners, network, nodes, parametric, readers, schedule, tasks
+from polejax import adversary, difficulty, learners, network, nodes, parametric, readers, schedule, tasks
+from polejax._core import checks
+from polejax._core.describe import as_text, describe
 from polejax.bank import learning_of, load_bank
 from polejax.cheating import Cheating
 from polejax.curves import learning_curves
-from polejax.describe import as_text, describe
 from polejax.election import BestAtDeadline, BestInWindow, FirstSeen
 from polejax.hashed_pow import HashedPoW
 from polejax.pole import PoLe

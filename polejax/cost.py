@@ -6,12 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import checks, estimate, learners
+from polejax import estimate, learners
+from polejax._core import checks
+from polejax._core.record import record, static
+from polejax._core.types import Array
 from polejax.election import FirstSeen
-from polejax.estimate import Array, Estimate
+from polejax.estimate import Estimate
 from polejax.fairness import powers
 from polejax.history import History
-from polejax.record import record, static
 from polejax.scenario import Scenario
 from polejax.schedule import at_height
 from polejax.service import stack

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import bank, checks, holdout, lanes, learning
+from polejax import bank, holdout, learning
+from polejax._core import checks, lanes
+from polejax._core.describe import as_text, describe
+from polejax._core.folder import Folder
+from polejax._core.types import Array
 from polejax.bank import Bank
-from polejax.checks import Array
-from polejax.describe import as_text, describe
-from polejax.folder import Folder
 from polejax.pole import PoLe
-from polejax.simulate import check_key
 
 DEFAULT_STEPS = 400
 """Training steps of a bank's curves unless told otherwise: 4,096 curves of the digits have all passed 0.9 by then."""
@@ -59,7 +59,7 @@ def learning_curves(
       ValueError: a key that is none, a mechanism that is no `PoLe`, or a count below 1 or beyond `max_steps`.
       StudyError: `out` holds another bank, is in use, damaged, full or cannot be written; in one line.
     """
-    check_key(key, ndim=0)
+    checks.key("key", key)
     num_curves = checks.whole("num_curves", num_curves, low=1)
     num_evaluations = _checked_evaluations(mechanism, num_evaluations)
     devices = devices or jax.local_devices()

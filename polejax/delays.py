@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import checks, draw
-from polejax.checks import Array
+from polejax._core import checks, draw
+from polejax._core.record import record, replace
+from polejax._core.types import Array
 from polejax.flood import Heard, flood
-from polejax.record import record, replace
 
 
 class DelayLaw(Protocol):

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from polejax.rounding import added_up, kept
+from polejax._core.numerics import added_up, kept
 
 Shrink = Callable[[jax.Array], jax.Array]
 _MANY = 1_024  # columns, of which transposing costs so much that it is the smaller factor's turn

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from polejax import estimate, head_start
-from polejax.checks import Array
+from polejax._core.record import record
+from polejax._core.types import Array
 from polejax.estimate import Estimate
 from polejax.head_start import Run
 from polejax.pole import PoLe
-from polejax.record import record
 from polejax.tasks import majority_accuracy
 from polejax.theft import Attempt
 

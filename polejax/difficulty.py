@@ -2,9 +2,9 @@
 
 from typing import Any, ClassVar, Protocol
 
-from polejax.checks import Array
+from polejax._core.record import record
+from polejax._core.types import Array
 from polejax.every_block import Asert, Ethereum, Level, MovingAverage, asert, byzantium, ema, homestead
-from polejax.record import record
 from polejax.retarget import Window, bitcoin, window
 from polejax.threshold import Accuracy, accuracy
 

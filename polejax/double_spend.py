@@ -7,14 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import checks, draw, estimate, network
-from polejax.checks import Array
+from polejax import estimate, network
+from polejax._core import checks, draw
+from polejax._core.record import replace
+from polejax._core.types import Array
 from polejax.estimate import Estimate
 from polejax.nodes import Nodes
-from polejax.record import replace
 from polejax.scenario import Scenario
 from polejax.segments import simulate_many
-from polejax.simulate import check_key
 
 
 def walk(key: Array, share: Array, confirmations: int, give_up: int = 40) -> Array:
@@ -38,7 +38,7 @@ def walk(key: Array, share: Array, confirmations: int, give_up: int = 40) -> Arr
 
     Source: Rosenfeld 2014 (arXiv 1402.2009), sections 3 and 4; oracle: `theory.double_spend`.
     """
-    check_key(key, ndim=0)
+    checks.key("key", key)
     share = jnp.asarray(checks.real("share", share, above=0.0, below=1.0, ndim=0))
     confirmations = checks.whole("confirmations", confirmations, low=1)
     give_up = checks.whole("give_up", give_up, low=1)
@@ -61,7 +61,7 @@ def walks(keys: Array, share: float, confirmations: int, give_up: int = 40, conf
 
     Args: confidence: of the interval, in (0, 1); the others as `walk`.
     """
-    check_key(keys, ndim=1)
+    checks.key("keys", keys, ndim=1)
     share = checks.real("share", share, above=0.0, below=1.0, ndim=0)
     won = np.asarray(_walks(keys, share, confirmations, give_up), np.float64)
     return estimate.share(won, np.ones_like(won), _checked_confidence(confidence))
@@ -137,7 +137,7 @@ def race(
     """
     if scenario.adversary is not None:
         raise ValueError("scenario must have no adversary of its own: leave scenario.adversary out")
-    check_key(keys, ndim=1)
+    checks.key("keys", keys, ndim=1)
     horizon = checks.whole("horizon", horizon, low=2)
     private = replace(scenario, nodes=attacker, network=network.instant(attacker.count))
     chains = []

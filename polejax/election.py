@@ -18,10 +18,10 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
-from polejax import checks
-from polejax.checks import Array
+from polejax._core import checks
+from polejax._core.record import convert, record
+from polejax._core.types import Array
 from polejax.mechanism import Claims, Views
-from polejax.record import convert, record
 
 SMALL = 16  # nodes; up to here all pairs at once cost about as much, and take no loop
 

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from polejax.record import record
-
-Array = np.ndarray
+from polejax._core.record import record
+from polejax._core.types import Array
 
 
 @record

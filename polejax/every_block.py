@@ -4,9 +4,9 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 
-from polejax import checks
-from polejax.checks import Array
-from polejax.record import record, static
+from polejax._core import checks
+from polejax._core.record import record, static
+from polejax._core.types import Array
 
 
 class Level:

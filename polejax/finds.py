@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 from scipy import special
 
-from polejax import checks, draw, threefry
+from polejax._core import checks, draw, threefry
+from polejax._core.numerics import rounded
+from polejax._core.record import record, static
+from polejax._core.types import Array
 from polejax.alias import Alias, Bounds
-from polejax.checks import Array
-from polejax.record import record, static
-from polejax.rounding import rounded
 
 RARE = 1e-11  # probability, per block, that the room does not suffice
 _CHUNK = 64  # finds that are worked on together at most: as many as stay in the cache for many chains

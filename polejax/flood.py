@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from polejax.checks import Array
+from polejax._core.types import Array
 
 Heard = tuple[Array, Array]  # arrival f32[N], seconds; source i32[N]
 

@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
-from polejax import checks, head_start, learning
-from polejax.checks import Array
+from polejax import head_start, learning
+from polejax._core import checks
+from polejax._core.record import replace
+from polejax._core.types import Array
 from polejax.head_start import Identity
 from polejax.pole import PoLe
-from polejax.record import replace
 from polejax.theft import Attempt, Encounter, answering_flops, attempt
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from polejax import checks
+from polejax._core import checks
 
 Random = Callable[[int], int]  # a number below its argument, uniformly
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from polejax.checks import Array
+from polejax._core.types import Array
 from polejax.graphs import Graph
 from polejax.matrix import Matrix
 from polejax.propagation import hop_delay

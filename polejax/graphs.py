@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from polejax import checks
+from polejax._core import checks
 
 
 class Graph(NamedTuple):

@@ -5,11 +5,12 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from polejax import checks, draw, header, nonces, sha256, target
-from polejax.checks import Array
+from polejax import header, nonces, sha256, target
+from polejax._core import checks, draw
+from polejax._core.record import convert, record, static
+from polejax._core.types import Array
 from polejax.mechanism import Claims, Views
 from polejax.nodes import Nodes
-from polejax.record import convert, record, static
 
 _LONGEST = 2.0**28  # expected hashes: a demonstration that would take hours is a mistake
 

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import checks, lanes, learning
-from polejax.checks import Array
+from polejax import learning
+from polejax._core import checks, lanes
+from polejax._core.record import record, replace
+from polejax._core.types import Array
 from polejax.pole import PoLe
-from polejax.record import record, replace
-from polejax.simulate import check_key
 
 
 @record
@@ -44,7 +44,7 @@ def identities(key: Array, count: int, role: int = 0) -> Identity:
     Raises:
       ValueError: a count below 1, or a key that is none.
     """
-    check_key(key, ndim=0)
+    checks.key("key", key)
     numbers = np.arange(checks.whole("count", count, low=1), dtype=np.uint32)
     own = jax.vmap(lambda seed: jax.random.fold_in(jax.random.fold_in(key, seed), role))(numbers)
     words = jax.vmap(lambda key: jax.random.bits(jax.random.fold_in(key, 1), (9,), jnp.uint32))(own)

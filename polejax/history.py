@@ -4,10 +4,10 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from polejax._core.record import record, replace
+from polejax._core.types import Array
 from polejax.chain import Canonical, Round
-from polejax.checks import Array
 from polejax.mechanism import Learning
-from polejax.record import record, replace
 
 
 @record

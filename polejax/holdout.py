@@ -7,9 +7,9 @@ verifiers ever measured on show by how much (`polejax.selection`).
 
 from typing import Any
 
-from polejax import checks
-from polejax.checks import Array
-from polejax.record import record, replace
+from polejax._core import checks
+from polejax._core.record import record, replace
+from polejax._core.types import Array
 from polejax.tasks import Task
 
 

@@ -7,7 +7,7 @@ of vectors: the ways below are the same numbers as the plain ones, and a trainin
 import jax
 import jax.numpy as jnp
 
-from polejax.checks import Array
+from polejax._core.types import Array
 
 
 @jax.custom_vjp

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from polejax import checks
-from polejax.checks import Array
+from polejax._core import checks
+from polejax._core.types import Array
 from polejax.propagation import BITCOIN_BLOCK, hop_delay
 from polejax.regions import Regions, regions
 

@@ -12,9 +12,9 @@ import optax
 from flax import linen as nn
 
 from polejax import images
-from polejax.checks import whole
+from polejax._core.checks import whole
+from polejax._core.numerics import log_sum_exp
 from polejax.dense import Dense, relu
-from polejax.rounding import log_sum_exp
 
 
 class MultilayerPerceptron(nn.Module):

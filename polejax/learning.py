@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import optax
 
 from polejax import learners
-from polejax.checks import Array
-from polejax.record import record
-from polejax.vectors import in_vectors
+from polejax._core.numerics import vectorised
+from polejax._core.record import record
+from polejax._core.types import Array
 
 CACHE = 3 * 2**20
 
@@ -67,10 +67,10 @@ def behind(mechanism: Any, keys: Array, layers: Any) -> Material:
     order = jax.vmap(lambda key: _shuffled(key, samples)[: batches * batch].reshape(batches, batch), out_axes=1)(keys)
     labels = jnp.asarray(task.train_labels)[order]
     if mechanism.sml is None:
-        inputs = in_vectors(jnp.asarray(task.train_inputs)[order])
+        inputs = vectorised(jnp.asarray(task.train_inputs)[order])
     else:
         mapped = jax.vmap(mechanism.map_inputs, in_axes=(0, None))(layers, task.train_inputs)
-        inputs = in_vectors(mapped[jnp.arange(keys.shape[0])[None, :, None], order])
+        inputs = vectorised(mapped[jnp.arange(keys.shape[0])[None, :, None], order])
     return Material(layers, inputs, labels, columns(mechanism, layers, task.validation_inputs))
 
 
@@ -113,14 +113,14 @@ def train(mechanism: Any, material: Material, training: Training, steps: int) ->
         gradients = jax.grad(loss)(params, inputs, labels)
         with jax.numpy_dtype_promotion("standard"):  # some of optax's optimisers mix integers and floats
             updates, state = optimiser.update(gradients, state, params)
-        return jax.tree.map(lambda param, change: in_vectors(param + change), params, updates), state
+        return jax.tree.map(lambda param, change: vectorised(param + change), params, updates), state
 
     def stretch(group: tuple[Array, Any, Any]) -> tuple[Any, Any]:
         first, params, state = group
 
         def step(carry: tuple[Any, Any, Array], _: None) -> tuple[tuple[Any, Any, Array], None]:
             params, state, batch = carry
-            inputs = in_vectors(_cut(material.inputs, batch % batches, first, width))
+            inputs = vectorised(_cut(material.inputs, batch % batches, first, width))
             labels = _cut(material.labels, batch % batches, first, width)
             return (*jax.vmap(update)(params, state, inputs, labels), batch + 1), None
 

@@ -4,10 +4,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from polejax import checks
-from polejax.checks import Array
+from polejax._core import checks
+from polejax._core.record import record
+from polejax._core.types import Array
 from polejax.flood import Heard, all_pairs, flood
-from polejax.record import record
 
 SMALL = 32  # nodes; up to here all pairs at once cost no more than block by block, and many forks cost nothing extra
 

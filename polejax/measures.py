@@ -8,10 +8,10 @@ import jax
 import numpy as np
 
 from polejax import estimate, network, nodes
-from polejax.checks import Array
+from polejax._core.record import replace
+from polejax._core.types import Array
 from polejax.estimate import Estimate
 from polejax.history import History
-from polejax.record import replace
 from polejax.scenario import Scenario
 from polejax.segments import simulate_many
 

@@ -2,9 +2,9 @@
 
 from typing import Any, ClassVar, Protocol
 
-from polejax.checks import Array
+from polejax._core.record import record
+from polejax._core.types import Array
 from polejax.nodes import Nodes
-from polejax.record import record
 
 
 @record

@@ -14,17 +14,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import checks, finds
+from polejax import finds
+from polejax._core import checks
+from polejax._core.record import record
+from polejax._core.types import Array
 from polejax.alias import Alias, Bounds, finders
-from polejax.checks import Array
 from polejax.difficulty import Fixed
 from polejax.election import FirstSeen
 from polejax.history import History
 from polejax.nodes import Nodes
 from polejax.pow import PoW
-from polejax.record import record
 from polejax.scenario import Scenario
-from polejax.simulate import check_key
 
 CACHED_CHAINS = 256  # that a CPU core advances in lockstep: fewer keep its vectors idle, more leave its cache
 
@@ -55,7 +55,7 @@ def simulate_memoryless(key: Array, scenario: Scenario, num_blocks: int, *, in_f
     Source: superposition and marking of Poisson processes (Kingman 1993, Poisson Processes, chapters 2 and 5). The rest
     is ours.
     """
-    check_key(key, ndim=0)
+    checks.key("key", key)
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     in_flight = blocks_in_flight(scenario) if in_flight is None else in_flight
     kept = keep_chains(key[None], race_of(scenario), num_blocks, in_flight)

@@ -24,11 +24,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import checks, lanes
-from polejax.checks import Array
+from polejax._core import checks, lanes
+from polejax._core.record import record
+from polejax._core.types import Array
 from polejax.history import History
-from polejax.record import record
-from polejax.simulate import check_key
 from polejax.transactions import Load
 
 
@@ -66,7 +65,7 @@ def serve(key: Array, history: History, load: Load, probes: int = 2) -> Service:
 
     Source: the queue of Bailey 1954 (J. Royal Statistical Society B 16), "On queueing processes with bulk service".
     """
-    check_key(key, ndim=0)
+    checks.key("key", key)
     probes = checks.whole("probes", probes, low=1)
     interval, settled = jnp.asarray(history.interval), jnp.asarray(history.settled)
     if interval.ndim != 1:
@@ -100,7 +99,7 @@ def serve_many(
     Raises:
       ValueError: as `serve`; not one key for every chain.
     """
-    check_key(keys, ndim=1)
+    checks.key("keys", keys, ndim=1)
     probes = checks.whole("probes", probes, low=1)
     interval, settled = np.asarray(history.interval), np.asarray(history.settled)
     if interval.ndim != 2 or interval.shape[0] != keys.shape[0] or not keys.shape[0]:

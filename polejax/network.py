@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from polejax.checks import Array
+from polejax._core.types import Array
 from polejax.clique import Clique, clique, instant
 from polejax.delays import (
     RandomDelays,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from polejax import checks
-from polejax.checks import Array
-from polejax.record import convert, record
-from polejax.rounding import rounded
+from polejax._core import checks
+from polejax._core.numerics import rounded
+from polejax._core.record import convert, record
+from polejax._core.types import Array
 
 
 @record

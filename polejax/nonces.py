@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax import sha256
-from polejax.checks import Array
+from polejax._core.types import Array
 
 _LANES = 128  # along a kernel's last axis, as wide as a TPU's registers
 _ROWS = {"tpu": 8, "gpu": 2}  # one register a word on a TPU; two nonces a thread of four warps

@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 from scipy import special
 
-from polejax.record import record, static
+from polejax._core.record import record, static
 from polejax.rows import divisor
 
 _SELDOM = 1.5e-4  # probability, per chain, that the passes do not suffice

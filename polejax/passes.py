@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from polejax import draw, finds, threefry
+from polejax import finds
+from polejax._core import draw, threefry
+from polejax._core.numerics import rounded
+from polejax._core.types import Array
 from polejax.alias import Alias, Bounds
-from polejax.checks import Array
 from polejax.pass_plan import CHUNK, Plan
-from polejax.rounding import rounded
 from polejax.rows import Maker, count, cumulated, divisor, folded
 
 _PACKED = 32  # nodes that share a word with a gap

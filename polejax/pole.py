@@ -9,13 +9,14 @@ import optax
 from flax import errors
 from flax import linen as nn
 
-from polejax import checks, draw, header, holdout, learners, learning
-from polejax.checks import Array
+from polejax import header, holdout, learners, learning
+from polejax._core import checks, draw
+from polejax._core.numerics import rounded
+from polejax._core.record import convert, record, replace, static
+from polejax._core.types import Array
 from polejax.holdout import Samples
 from polejax.mechanism import Claims, Learning, Views
 from polejax.nodes import Nodes
-from polejax.record import convert, record, replace, static
-from polejax.rounding import rounded
 from polejax.sml import SecureMappingLayer
 from polejax.tasks import Task
 

@@ -4,11 +4,11 @@ from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
-from polejax import checks, draw
-from polejax.checks import Array
+from polejax._core import checks, draw
+from polejax._core.record import convert, record
+from polejax._core.types import Array
 from polejax.mechanism import Claims, Views
 from polejax.nodes import Nodes
-from polejax.record import convert, record
 
 
 @record

@@ -6,8 +6,9 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from polejax import checks, learners
-from polejax.checks import Array
+from polejax import learners
+from polejax._core import checks
+from polejax._core.types import Array
 
 BITCOIN_BLOCK = 535_000  # bytes; SimBlock, SimulationConfiguration.BLOCK_SIZE
 COMPACT_BLOCK = 18_000  # bytes; Bitcoin's compact block relay (BIP 152), SimBlock, COMPACT_BLOCK_SIZE

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from polejax import images, learners
-from polejax.checks import Array
+from polejax._core.types import Array
 from polejax.pole import PoLe
 
 # Relative to the mean square of a column:

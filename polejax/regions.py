@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import checks
-from polejax.checks import Array
+from polejax._core import checks
+from polejax._core.record import record
+from polejax._core.types import Array
 from polejax.flood import Heard, flood
 from polejax.matrix import known
-from polejax.record import record
 
 
 @record

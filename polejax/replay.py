@@ -5,14 +5,14 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from polejax import draw
+from polejax._core import draw
+from polejax._core.numerics import rounded
+from polejax._core.record import record, replace, static
+from polejax._core.types import Array
 from polejax.bank import Bank
-from polejax.checks import Array
 from polejax.mechanism import Claims, Learning, Views
 from polejax.nodes import Nodes
 from polejax.pole import PoLe, check_rules, fall_back
-from polejax.record import record, replace, static
-from polejax.rounding import rounded
 
 
 @record

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from polejax.folder import Folder
+from polejax._core.folder import Folder
 from polejax.history import History
 from polejax.mechanism import Learning
 from polejax.nodes import Nodes

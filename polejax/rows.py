@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from polejax.checks import Array
+from polejax._core.types import Array
 
 _BYTE = 15  # times 16 is the most that a byte holds
 

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax.checks import is_traced
+from polejax._core.checks import is_traced
+from polejax._core.record import record, replace
 from polejax.difficulty import Accuracy, Asert, Ethereum, Fixed, MovingAverage, Window
 from polejax.election import FirstSeen
 from polejax.network import check_same_count
 from polejax.nodes import Nodes
-from polejax.record import record, replace
 
 _PLACES = (
     ("nodes", "power", "nodes.equal(9)"),

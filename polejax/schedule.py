@@ -6,10 +6,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import checks
-from polejax.checks import Array
+from polejax._core import checks
+from polejax._core.record import record, replace
+from polejax._core.types import Array
 from polejax.nodes import Nodes
-from polejax.record import record, replace
 
 
 @record

@@ -10,14 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import chain, checks, lanes
-from polejax.checks import Array
+from polejax import chain
+from polejax._core import checks, lanes
+from polejax._core.record import replace
+from polejax._core.types import Array
 from polejax.finds import Kept
 from polejax.history import History, from_chain
 from polejax.memoryless import CACHED_CHAINS, as_history, blocks_in_flight, keep_chains, on_host, race_of
-from polejax.record import replace
 from polejax.scenario import Scenario, check_one, ready
-from polejax.simulate import check_key, whole_chain
+from polejax.simulate import whole_chain
 
 Progress = Callable[[int, int], None]  # blocks done, blocks in all (over all seeds)
 
@@ -85,7 +86,7 @@ def start_many(
 
     Chains of several segments are over when this returns: only those of one program run on in the background.
     """
-    check_key(keys, ndim=1)
+    checks.key("keys", keys, ndim=1)
     check_one(scenario)
     num_seeds = checks.whole("number of keys", keys.shape[0], low=1)
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from polejax import checks, estimate
-from polejax.checks import Array
+from polejax import estimate
+from polejax._core import checks
+from polejax._core.record import record, static
+from polejax._core.types import Array
 from polejax.estimate import Estimate
 from polejax.history import History
-from polejax.record import record, static
 
 
 @record

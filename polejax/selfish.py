@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import checks, draw, estimate
-from polejax.checks import Array
+from polejax import estimate
+from polejax._core import checks, draw
+from polejax._core.record import record
+from polejax._core.types import Array
 from polejax.estimate import Estimate
-from polejax.record import record
-from polejax.simulate import check_key
 
 # What a block does to the lead, and the blocks whose fate it decides: the pool's, the others', stale. Its finder is the
 # pool, one of the others that would mine on the pool's branch in a tie, or one that would not.
@@ -57,7 +57,7 @@ def mine(key: Array, share: Array, tie_share: Array, num_found: int) -> Revenue:
 
     Source: Eyal and Sirer 2014 (arXiv 1311.0243), algorithm 1 and section 4.2.
     """
-    check_key(key, ndim=0)
+    checks.key("key", key)
     share, tie_share = _checked_shares(share, tie_share)
     num_found = checks.whole("num_found", num_found, low=1, high=2**30)
     chance = jnp.asarray(share), jnp.asarray(share + tie_share * (1.0 - share))
@@ -99,7 +99,7 @@ def relative_revenue(
 
     Source: Eyal and Sirer 2014 (arXiv 1311.0243), eq. 8.
     """
-    check_key(keys, ndim=1)
+    checks.key("keys", keys, ndim=1)
     checks.real("confidence", confidence, above=0.0, below=1.0, ndim=0)
     revenue = mine_many(keys, share, tie_share, num_found)
     return estimate.share(revenue.pool, np.maximum(revenue.pool + revenue.honest, 1), confidence)

@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from polejax import checks, estimate
-from polejax.estimate import Array, Estimate
+from polejax import estimate
+from polejax._core import checks
+from polejax._core.record import record, static
+from polejax._core.types import Array
+from polejax.estimate import Estimate
 from polejax.history import History
 from polejax.mempool import Service
-from polejax.record import record, static
 from polejax.transactions import Load
 
 

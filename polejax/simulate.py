@@ -1,10 +1,10 @@
 """The one verb: simulate a chain, as a pure function that may be jitted, vmapped and sharded."""
 
-import jax
 import jax.numpy as jnp
 
-from polejax import chain, checks
-from polejax.checks import Array
+from polejax import chain
+from polejax._core import checks
+from polejax._core.types import Array
 from polejax.history import History, from_chain
 from polejax.scenario import Scenario, check_one, ready
 
@@ -26,7 +26,7 @@ def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool 
       ValueError: num_blocks below 1, a key that is no single typed key, or a scenario that is none or several.
     """
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
-    check_key(key, ndim=0)
+    checks.key("key", key)
     check_one(scenario)
     return whole_chain(key, ready(scenario), num_blocks, keep_rounds)
 
@@ -37,12 +37,3 @@ def whole_chain(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bo
     everyone = jnp.arange(scenario.nodes.count, dtype=jnp.int32)
     _, published_by, canonical = chain.settle(rounds, everyone)
     return from_chain(scenario, published_by, canonical, rounds, keep_rounds)
-
-
-def check_key(key: Array, ndim: int) -> None:
-    """Raise a ValueError unless `key` holds typed keys with `ndim` axes."""
-    if not (hasattr(key, "dtype") and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)):
-        raise ValueError(f"key must be made by jax.random.key, got {key!r}")
-    if key.ndim != ndim:
-        wanted = "a single key" if ndim == 0 else "one axis of keys"
-        raise ValueError(f"key must be {wanted}, got shape {key.shape}: use jax.vmap or jax.random.split")

@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from polejax import checks, estimate
-from polejax.estimate import Array, Estimate
+from polejax import estimate
+from polejax._core import checks
+from polejax._core.record import record, static
+from polejax._core.types import Array
+from polejax.estimate import Estimate
 from polejax.fairness import power_share
 from polejax.history import History
 from polejax.nodes import Nodes
-from polejax.record import record, static
 from polejax.schedule import Scheduled
 from polejax.tally import Tally, tally
 

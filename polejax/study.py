@@ -14,13 +14,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from polejax import checks
-from polejax.describe import describe
-from polejax.devices import provenance
+from polejax._core import checks
+from polejax._core.describe import describe
+from polejax._core.devices import provenance
+from polejax._core.folder import Folder
+from polejax._core.record import record, replace, static
 from polejax.finds import room_for
-from polejax.folder import Folder
 from polejax.memoryless import blocks_in_flight
-from polejax.record import record, replace, static
 from polejax.results import Results
 from polejax.scenario import Scenario, check_one
 from polejax.segments import height_bytes

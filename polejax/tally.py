@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from polejax.checks import Array
+from polejax._core.record import record, replace, static
+from polejax._core.types import Array
 from polejax.history import History
-from polejax.record import record, replace, static
 
 
 @record

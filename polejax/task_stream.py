@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import checks, draw
-from polejax.checks import Array
+from polejax._core import checks, draw
+from polejax._core.record import convert, record, replace, static
+from polejax._core.types import Array
 from polejax.mechanism import Claims, Views
 from polejax.nodes import Nodes
-from polejax.record import convert, record, replace, static
 
 ORDERS = ("fifo", "reward")
 

@@ -6,8 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from polejax.checks import Array, real, whole
-from polejax.record import record, static
+from polejax._core.checks import real, whole
+from polejax._core.record import record, static
+from polejax._core.types import Array
 
 _ROWS_AT_ONCE = 4_096  # standardising in float64 block by block keeps CIFAR-10 within a laptop's memory
 

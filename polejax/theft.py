@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax import head_start, learners, rebasing
-from polejax.checks import Array
+from polejax._core.record import record, static
+from polejax._core.types import Array
 from polejax.head_start import Identity, Run
 from polejax.pole import PoLe
-from polejax.record import record, static
 
 
 @record

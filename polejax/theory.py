@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import special
 
-from polejax import checks
+from polejax._core import checks
 
 Array = np.ndarray
 

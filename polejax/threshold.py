@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import checks
-from polejax.checks import Array
-from polejax.record import record
+from polejax._core import checks
+from polejax._core.record import record
+from polejax._core.types import Array
 
 FURTHEST = 12.0  # logits from the middle: within 1e-5 of the span of either bound, and back in finite time
 

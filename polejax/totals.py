@@ -9,16 +9,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import checks, lanes, passes
-from polejax.checks import Array
+from polejax import passes
+from polejax._core import checks, lanes
+from polejax._core.numerics import added_up, rounded
+from polejax._core.types import Array
 from polejax.finds import Kept, room_for
 from polejax.memoryless import CACHED_CHAINS, Race, as_promised, blocks_in_flight, keep_chains, race_of
 from polejax.pass_plan import Plan, plan_for
 from polejax.passes import Sums
-from polejax.rounding import added_up, rounded
 from polejax.scenario import Scenario, check_one
 from polejax.segments import found_bytes, laid_out, rounded_up, simulate_many
-from polejax.simulate import check_key
 from polejax.tally import Tally, pool, tally
 
 _CACHED = 64  # chains that a CPU core advances in lockstep where passes do: their finds stay in its cache
@@ -58,7 +58,7 @@ def tally_many(
       ValueError: no keys, a count below 1, chains that cannot be pooled, or a scenario that is not memoryless if it is
         to be.
     """
-    check_key(keys, ndim=1)
+    checks.key("keys", keys, ndim=1)
     check_one(scenario)
     num_seeds = checks.whole("number of keys", keys.shape[0], low=1)
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)

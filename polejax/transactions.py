@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
-from polejax import checks
-from polejax.checks import Array
-from polejax.record import convert, record
+from polejax._core import checks
+from polejax._core.record import convert, record
+from polejax._core.types import Array
 
 UNLIMITED = 2**31 - 1  # transactions per block: more than any chain here ever sees
 

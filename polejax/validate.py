@@ -9,9 +9,9 @@ from typing import NamedTuple
 import jax
 
 from polejax import validation_cases
-from polejax.checks import Array
+from polejax._core import checks
+from polejax._core.types import Array
 from polejax.measures import Case
-from polejax.simulate import check_key
 
 
 class Row(NamedTuple):
@@ -47,7 +47,7 @@ def run(
       ValueError: a key that is no single typed key.
     """
     key = jax.random.key(20260) if key is None else key
-    check_key(key, ndim=0)
+    checks.key("key", key)
     rows = []
     for case in cases(thorough) if chosen is None else chosen:
         began = time.perf_counter()

@@ -30,7 +30,7 @@ from polejax import (
     validation_published,
     validation_users,
 )
-from polejax.checks import Array
+from polejax._core.types import Array
 from polejax.election import BestAtDeadline, BestInWindow
 from polejax.measures import Case, Measured
 from polejax.mechanism import Views

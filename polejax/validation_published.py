@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax import fork_theory, measures, network, nodes, selfish
-from polejax.checks import Array
+from polejax._core.types import Array
 from polejax.measures import Case, Measured
 from polejax.pow import PoW
 from polejax.scenario import Scenario

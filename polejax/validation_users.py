@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from polejax import measures, mempool, parametric, queue_theory, service, theory, transactions
-from polejax.checks import Array
+from polejax._core.types import Array
 from polejax.estimate import Estimate
 from polejax.measures import Case, Measured
 from polejax.pow import PoW

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from polejax import header, learners, learning
-from polejax.checks import Array
+from polejax._core.record import record, static
+from polejax._core.types import Array
 from polejax.pole import PoLe
-from polejax.record import record, static
 from polejax.sml import SecureMappingLayer
 
 

@@ -5,8 +5,8 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 
+from polejax._core.record import record
 from polejax.mechanism import Claims
-from polejax.record import record
 
 
 @record

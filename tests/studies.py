@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 import polejax as pj  # imported once, before the forks: no backend is running yet
-from polejax import netcdf
+from polejax._core import netcdf
 
 SEEDS, BLOCKS, SHARD = 40, 6, 2
 MANY = 160  # seeds, of a study that is killed: twenty lives must not be enough for it, on fast machines either

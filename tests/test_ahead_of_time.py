@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from polejax import lanes
+from polejax._core import lanes
 
 pytestmark = [
     pytest.mark.smoke,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from polejax import attack, attack_report
-from polejax.folder import StudyError
+from polejax._core.folder import StudyError
 
 
 @pytest.fixture(scope="module")

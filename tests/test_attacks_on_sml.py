@@ -10,8 +10,8 @@ from test_mechanisms import small_pole
 
 import polejax as pj
 from polejax import cheating, collusion, detection, forging, head_start, header, learning, rebasing, theft
+from polejax._core.record import replace
 from polejax.learners import ConvolutionalNetwork, MultilayerPerceptron
-from polejax.record import replace
 from polejax.sml import SecureMappingLayer
 from polejax.verification import Claim, Reason, posted, verify
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import xarray
 
-from polejax import cli, comparison, figures, timing
+from polejax import cli, comparison, figures
+from polejax._core import timing
 
 
 @pytest.fixture(scope="module")

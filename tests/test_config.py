@@ -9,7 +9,7 @@ import pytest
 
 import polejax as pj
 from polejax import config
-from polejax.describe import describe
+from polejax._core.describe import describe
 
 HEAD = 'seeds = 3\nblocks = 4\nout = "{out}"\n'
 SCENARIO = """

@@ -9,8 +9,9 @@ import pytest
 from scipy import stats
 
 import polejax as pj
-from polejax import difficulty, draw, schedule, theory
-from polejax.record import record
+from polejax import difficulty, schedule, theory
+from polejax._core import draw
+from polejax._core.record import record
 
 
 @record

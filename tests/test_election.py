@@ -15,7 +15,7 @@ from scripted import Scripted, shortest_paths
 
 import polejax as pj
 from polejax import chain, election, holdout, selection
-from polejax.record import replace
+from polejax._core.record import replace
 from polejax.scenario import ready
 
 GRID = 2.0**-6  # seconds: all sums below are exact in float32, so that the two simulators must agree to the bit

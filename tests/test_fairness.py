@@ -10,8 +10,8 @@ import pytest
 
 import polejax as pj
 from polejax import cost, fairness, tally
+from polejax._core.record import record, replace
 from polejax.estimate import Estimate, student
-from polejax.record import record, replace
 
 SEEDS, HEIGHTS = 64, 400
 POWER = [30.0, 29.0, 12.0, 11.0, 8.0, 5.0, 3.0, 1.0, 1.0]

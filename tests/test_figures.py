@@ -10,9 +10,9 @@ from handmade import history
 from matplotlib import pyplot
 
 from polejax import Scenario, figures, network, nodes, statistics
+from polejax._core.record import replace
 from polejax.mechanism import Learning
 from polejax.pow import PoW
-from polejax.record import replace
 
 SEEDS, HEIGHTS, POINTS = 4, 30, 6
 

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from polejax import dense, images, vectors
+from polejax import dense, images
+from polejax._core import numerics
 
 SHAPES = [(2, 4, 6, 3), (1, 5, 3, 2), (3, 1, 1, 1), (1, 2, 7, 4)]
 
@@ -59,8 +60,8 @@ def test_a_bias_after_pooling_is_one_before():
 
 def test_values_in_vectors_are_the_same_values():
     values = jnp.array([np.inf, -np.inf, 0.0, -0.0, 1e-45, 3.0, np.nan])
-    np.testing.assert_array_equal(vectors.in_vectors(values).view(jnp.int32)[:-1], values.view(jnp.int32)[:-1])
-    assert np.isnan(vectors.in_vectors(values)[-1])
+    np.testing.assert_array_equal(numerics.vectorised(values).view(jnp.int32)[:-1], values.view(jnp.int32)[:-1])
+    assert np.isnan(numerics.vectorised(values)[-1])
 
 
 def test_other_numbers_than_float32_stay_what_they_are():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import polejax as pj
-from polejax import lanes, segments
+from polejax import segments
+from polejax._core import lanes
 
 GIGABYTE = 10**9
 

@@ -12,9 +12,10 @@ from scipy import stats
 from scripted import shortest_paths
 
 import polejax as pj
-from polejax import draw, finds, memoryless, threefry
+from polejax import finds, memoryless
+from polejax._core import draw, threefry
+from polejax._core.record import replace
 from polejax.alias import alias, bounds
-from polejax.record import replace
 
 SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
 GRID = 2.0**-10  # seconds: times and delays below are multiples of it, so that sums in float32 are exact

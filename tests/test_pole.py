@@ -13,8 +13,9 @@ from scipy.special import ndtri
 from test_mechanisms import small_pole, small_task
 
 import polejax as pj
-from polejax import chain, learners, learning, timing, verification
-from polejax.record import replace
+from polejax import chain, learners, learning, verification
+from polejax._core import timing
+from polejax._core.record import replace
 from polejax.scenario import ready
 
 COUNT = 4

@@ -9,7 +9,8 @@ from laws import assert_within, mean_and_error
 from scipy import stats
 
 import polejax as pj
-from polejax import chain, draw, fork_theory, target
+from polejax import chain, fork_theory, target
+from polejax._core import draw
 from polejax.scenario import ready
 
 SHARES = [50, 30, 20]

@@ -10,8 +10,8 @@ from laws import assert_within
 from scipy import stats
 
 import polejax as pj
-from polejax import draw, timing
-from polejax.record import replace
+from polejax._core import draw, timing
+from polejax._core.record import replace
 
 RULES = {
     "plain": {"threshold": 0.7, "accept": 0.65},  # no other than by default, and so of one program with "strict"

@@ -9,7 +9,7 @@ import studies
 from studies import assert_same_parts, parts, spawn
 
 import polejax as pj
-from polejax.folder import Folder
+from polejax._core.folder import Folder
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")

@@ -14,8 +14,8 @@ from laws import assert_within, mean_and_error
 
 import polejax as pj
 from polejax import chain, parametric, theory
+from polejax._core.record import record, replace
 from polejax.mechanism import Claims
-from polejax.record import record, replace
 from polejax.scenario import ready
 from polejax.task_stream import Queue, Taken
 

@@ -10,7 +10,8 @@ from flax import linen as nn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polejax import dense, learners, rounding, tasks
+from polejax import dense, learners, tasks
+from polejax._core import numerics
 
 X = np.arange(60.0).reshape(30, 2)
 Y = np.arange(30) % 3
@@ -261,14 +262,14 @@ def test_samples_in_columns_are_answered_as_those_in_rows():
 @pytest.mark.parametrize("classes", [1, 2, 3, 10, 33])
 def test_the_losss_sums_are_sums(classes):
     answers = 30.0 * jax.random.normal(jax.random.key(0), (classes, 6))
-    np.testing.assert_allclose(rounding.added_up(answers, 0), answers.sum(axis=0), rtol=1e-5, atol=1e-4)
-    np.testing.assert_allclose(rounding.added_up(answers, 1), answers.sum(axis=1), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(numerics.added_up(answers, 0), answers.sum(axis=0), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(numerics.added_up(answers, 1), answers.sum(axis=1), rtol=1e-5, atol=1e-4)
     for ours, theirs in (
-        (f(rounding.log_sum_exp), f(lambda answers: jax.nn.logsumexp(answers, axis=0)))
+        (f(numerics.log_sum_exp), f(lambda answers: jax.nn.logsumexp(answers, axis=0)))
         for f in (lambda g: g(answers), lambda g: jax.grad(lambda answers: jnp.square(g(answers)).sum())(answers))
     ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
-    assert np.isnan(rounding.log_sum_exp(answers.at[0, 0].set(jnp.inf))[0])  # a diverged network stays one
+    assert np.isnan(numerics.log_sum_exp(answers.at[0, 0].set(jnp.inf))[0])  # a diverged network stays one
 
 
 def test_convolutions_are_convolutions_and_pooling_completes_odd_edges():

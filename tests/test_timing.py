@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from polejax import timing
+from polejax._core import timing
 
 SCRIPT = """
 import sys

@@ -9,7 +9,7 @@ from scripted import shortest_paths
 
 import polejax as pj
 from polejax import memoryless, pass_plan, passes, segments, statistics, totals
-from polejax.record import replace
+from polejax._core.record import replace
 from polejax.tally import pool, tally
 
 SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]

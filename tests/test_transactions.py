@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import polejax as pj
 from polejax import estimate, mempool, queue_theory, service, theory, transactions
-from polejax.record import replace
+from polejax._core.record import replace
 from polejax.transactions import Load, MarkovModulated, Poisson
 
 SEEDS, HEIGHTS, MEAN = 128, 1_200, 600.0

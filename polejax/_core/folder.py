@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from polejax import netcdf
-from polejax.describe import differences
+from polejax._core import netcdf
+from polejax._core.describe import differences
 
 FORMAT = 2
 

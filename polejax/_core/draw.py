@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from polejax.checks import Array
-from polejax.rounding import rounded
+from polejax._core.numerics import rounded
+from polejax._core.types import Array
 
 
 def bits(key: Array, address: Array) -> Array:

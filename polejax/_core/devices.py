@@ -26,7 +26,7 @@ def use_all_cores() -> None:
 
 def versions() -> dict[str, str]:
     """Versions of polejax, Python and the packages that decide a result, by name; "absent" where not installed."""
-    from polejax import __version__
+    from polejax._core.version import __version__
 
     found = {"polejax": __version__, "python": platform.python_version()}
     for package in PACKAGES:
@@ -52,7 +52,7 @@ def machine() -> dict[str, Any]:
 
 def provenance() -> dict[str, str]:
     """What every file of results says of where it comes from: versions, device, and when the work began."""
-    from polejax import __version__
+    from polejax._core.version import __version__
 
     device = machine()
     return {

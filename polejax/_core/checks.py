@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-Array = Any  # a NumPy array, a JAX array or a tracer: what a record's field may hold
+from polejax._core.types import Array, Key
 
 
 def is_traced(value: Any) -> bool:
@@ -109,4 +109,18 @@ def flag(name: str, value: Any) -> bool:
     """
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be true or false, got {value!r}")
+    return value
+
+
+def key(name: str, value: Any, ndim: int = 0) -> Key:
+    """Return typed keys with `ndim` axes: one rule for every argument `key` (0) and `keys` (1).
+
+    Raises:
+      ValueError: not made by `jax.random.key`, or of another number of axes.
+    """
+    if not (isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key)):
+        raise ValueError(f"{name} must be a typed JAX key, got {value!r}: make one with jax.random.key")
+    if value.ndim != ndim:
+        wanted = "a single key" if ndim == 0 else "one axis of keys"
+        raise ValueError(f"{name} must be {wanted}, got shape {value.shape}: use jax.vmap or jax.random.split")
     return value

@@ -7,7 +7,7 @@ within one loop they stay in the processor's registers, at half the time.
 import jax
 import jax.numpy as jnp
 
-from polejax.checks import Array
+from polejax._core.types import Array
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
