@@ -22,8 +22,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import header, nonces
 from polejax._core import devices, lanes
+from polejax.crypto import header, nonces
 
 CHUNKS = 256  # of nonces, on every device
 CHAINS = (4, 8, 64)  # steps on a word between reads: few keep a processor's pipelines full, many spare a GPU's memory

@@ -7,8 +7,8 @@ import numpy as np
 
 import polejax as pj
 from polejax import detection, forging, theft
-from polejax import functional_encryption as fe
 from polejax._core import devices
+from polejax.crypto import functional_encryption as fe
 from polejax.learners import ConvolutionalNetwork
 
 

@@ -12,7 +12,6 @@ from polejax import (
     difficulty,
     double_spend,
     forging,
-    functional_encryption,
     head_start,
     learners,
     network,
@@ -32,6 +31,7 @@ from polejax._core.version import __version__
 from polejax.bank import Bank, load_bank
 from polejax.bank_error import bank_estimate
 from polejax.cost import summarise_cost
+from polejax.crypto import functional_encryption
 from polejax.curves import learning_curves
 from polejax.election import BestAtDeadline, BestInWindow, FirstSeen
 from polejax.estimate import Estimate

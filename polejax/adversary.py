@@ -16,6 +16,8 @@ from polejax._core.record import convert, record, replace, static
 from polejax._core.types import Array
 from polejax.election import FirstSeen
 from polejax.mechanism import Claims, Views
+from polejax.network.base import Network, NetworkWrapper
+from polejax.network.min_plus import Arrivals
 from polejax.nodes import Nodes
 
 
@@ -63,24 +65,39 @@ class Withholding:
         return replace(scenario, network=Withheld(scenario.network, self.hold), adversary=None)
 
 
-@record
-class Withheld:
-    """A network on which some nodes publish late: what `hear` is told are finishing times. See `Withholding`."""
+class Withheld(NetworkWrapper):
+    """A network on which some nodes publish late: what `arrivals` is told are finishing times. See `Withholding`."""
 
-    network: Any
-    hold: Array
+    network: Network
+    hold: Array  # f32[N], seconds
 
-    @property
-    def count(self) -> int:
-        """Number of nodes N."""
-        return self.network.count
-
-    def hear(self, publish: Array) -> tuple[Array, Array]:
-        """Arrival f32[N] (seconds; a withholder's own block: its finishing) and source i32[N]; see `Network.hear`."""
-        arrival, source = self.network.hear(publish + self.hold)
+    def arrivals(self, publish: Array) -> Arrivals:
+        """Arrival f32[N], seconds (of a withholder's own block: its finishing), and source i32[N]."""
+        arrival, source = self.network.arrivals(publish + self.hold)
         own = publish < arrival  # never for a node that holds nothing back
         nodes = jnp.arange(self.count, dtype=source.dtype)
         return jnp.where(own, publish, arrival), jnp.where(own, nodes, source)
+
+    def delays_from(self, publisher: Array) -> Array:
+        """Delays f32[N] in seconds from node j's finishing; 0 at j itself."""
+        nodes = jnp.arange(self.count, dtype=jnp.int32)
+        late = self.hold[publisher] + self.network.delays_from(publisher)
+        return jnp.where(nodes == publisher, 0.0, late)
+
+    def between(self, publisher: Array, node: Array) -> Array:
+        """See `Network.between`."""
+        late = self.hold[publisher] + self.network.between(publisher, node)
+        return jnp.where(publisher == node, 0.0, late)
+
+    @property
+    def max_delay(self) -> Array:
+        """f32[], seconds: no delay is longer."""
+        return self.network.max_delay + self.hold.max(axis=-1)
+
+    @property
+    def equidistant(self) -> bool:
+        """See `Network.equidistant`."""
+        return False
 
 
 @record
@@ -160,9 +177,9 @@ class NotBefore:
         """Number of nodes N."""
         return self.network.count
 
-    def hear(self, publish: Array) -> tuple[Array, Array]:
-        """Arrival f32[N] (seconds) and source i32[N]; see `Network.hear`."""
-        return self.network.hear(jnp.maximum(publish, self.start))
+    def arrivals(self, publish: Array) -> tuple[Array, Array]:
+        """Arrival f32[N] (seconds) and source i32[N]; see `Network.arrivals`."""
+        return self.network.arrivals(jnp.maximum(publish, self.start))
 
 
 @record

@@ -20,11 +20,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from polejax import header, sha256
 from polejax._core.record import record
 from polejax._core.types import Array
+from polejax.crypto import header, sha256
 from polejax.mechanism import Claims, Learning, Views
-from polejax.network import of_round
 from polejax.scenario import Scenario
 from polejax.schedule import at_height
 
@@ -81,7 +80,7 @@ def play_round(key: Array, scenario: Scenario, views: Views) -> tuple[Views, Rou
     """
     nodes = at_height(scenario.nodes, views.height)
     # Heights count from 1, so that 0 sets the network's random numbers apart from the race's.
-    network = of_round(scenario.network, jax.random.fold_in(jax.random.fold_in(key, 0), views.height))
+    network = scenario.network.sample(jax.random.fold_in(jax.random.fold_in(key, 0), views.height))
     listening = scenario.election.listening(network, views)
     claims = scenario.mechanism.race(jax.random.fold_in(key, views.height), views, nodes, listening)
     publish = jnp.where(claims.valid, views.start + nodes.seconds(claims.work), jnp.inf)

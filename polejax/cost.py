@@ -167,7 +167,7 @@ def _replayed(source: Array, interval: Array, published: Array, nodes: Any, netw
         height, stamp, start = clock
         source, interval, published = record
         publish = jnp.where(published, stamp + interval, jnp.inf)
-        first = network.hear(publish)[0]
+        first = network.arrivals(publish)[0]
         close = first if isinstance(election, FirstSeen) else election.closing(first, start)
         work = (jnp.where(published, publish, close) - start) * at_height(nodes, height).power
         origin = publish.min()
@@ -190,7 +190,7 @@ class _Spent(NamedTuple):
 
 def _spent(history: History, scenario: Scenario, top: int) -> _Spent:
     first_seen = isinstance(scenario.election, FirstSeen)
-    told = scenario.adversary is None and not hasattr(scenario.network, "at")
+    told = scenario.adversary is None and scenario.network.fixed
     kept = told and history.rounds is not None
     winner = winner_work(history, scenario) if told and (first_seen or kept) else None
     best = _best_work(history, scenario, top) if kept else None
@@ -217,7 +217,7 @@ def _check_told(scenario: Scenario) -> None:
     if scenario.adversary is not None:
         name = type(scenario.adversary).__name__
         raise ValueError(f"scenario must have no adversary for each node's work, got {name}: leave it out")
-    if hasattr(scenario.network, "at"):
+    if not scenario.network.fixed:
         name = type(scenario.network).__name__
         raise ValueError(f"network must have fixed delays for each node's work, got {name}: use one that never changes")
 
@@ -240,7 +240,7 @@ def _delays(scenario: Scenario, sources: Array) -> Array:
     """Seconds from each of K sources to all nodes, float64 [K, N]: what nodes hear when it alone publishes at 0."""
     network = jax.tree.map(jnp.asarray, scenario.network)
     publish = np.where(np.arange(scenario.nodes.count) == np.asarray(sources)[:, None], 0.0, np.inf)
-    return np.asarray(jax.vmap(lambda times: network.hear(times)[0])(jnp.asarray(publish, jnp.float32)), np.float64)
+    return np.asarray(jax.vmap(lambda times: network.arrivals(times)[0])(jnp.asarray(publish, jnp.float32)), np.float64)
 
 
 def _checked(confidence: float, joules: float | None, flops: float | None) -> float:

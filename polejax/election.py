@@ -64,7 +64,7 @@ class FirstSeen:
 
     def elect(self, publish: Array, claims: Claims, network: Any, views: Views) -> Elected:
         """The first block heard, at once; see `Election.elect`."""
-        arrival, source = network.hear(publish)
+        arrival, source = network.arrivals(publish)
         return Elected(arrival, source, None)
 
     def listening(self, network: Any, views: Views) -> Any:
@@ -158,21 +158,21 @@ class Listening:
     election: Any
     start: Array
 
-    def hear(self, publish: Array) -> tuple[Array, Array]:
+    def arrivals(self, publish: Array) -> tuple[Array, Array]:
         """Close f32[N] (seconds) and the source i32[N] of the first claim."""
-        first, source = self.network.hear(publish)
+        first, source = self.network.arrivals(publish)
         return self.election.closing(first, self.start), source
 
 
 def _best(election: Any, publish: Array, claims: Claims, network: Any, views: Views) -> Elected:
     """The best claim that each node hears before it closes."""
-    first, finder = network.hear(publish)
+    first, finder = network.arrivals(publish)
     close = election.closing(first, views.start)
     # Whoever publishes late has heard a claim before, so the first heard of all is the first heard of those published.
     published = (publish < close) | (finder == jnp.arange(publish.shape[0], dtype=finder.dtype))
     heard = _Heard(publish, claims.score, first, finder, close, published)
     # Only where delays obey the triangle inequality is what a node hears first surely what arrives there first.
-    few = publish.shape[0] <= SMALL or hasattr(network, "at")
+    few = publish.shape[0] <= SMALL or not network.fixed
     return Elected(close, all_pairs(heard, network) if few else best_first(heard, network), published)
 
 
@@ -191,7 +191,7 @@ def all_pairs(heard: _Heard, network: Any) -> Array:
     """Source i32[N] of the best claim that each node hears in time, over all pairs of nodes."""
     publish, score, first, finder, close, published = heard
     nodes = jnp.arange(publish.shape[0], dtype=finder.dtype)
-    arrival = publish[:, None] + jax.vmap(network.row)(nodes)
+    arrival = publish[:, None] + jax.vmap(network.delays_from)(nodes)
     # `hear` may add up a delay in another order than `row`: nothing is heard before the first, nor from the stopped,
     # whose claims come too late for everybody anyway, but for rounding and where random delays break the triangle.
     in_time = jnp.maximum(arrival, first[None]) < close[None]
@@ -231,7 +231,7 @@ def best_first(heard: _Heard, network: Any) -> Array:
         (value, since, source), left = state
         top, earliest = best_left(left)
         claimant = jnp.where(left & (score == top) & (publish == earliest), nodes, nodes.size - 1).min()
-        arrival = earliest + network.row(claimant)
+        arrival = earliest + network.delays_from(claimant)
         sooner = (arrival < since) | ((arrival == since) & (claimant < source))
         better = (jnp.maximum(arrival, first) < close) & ((top > value) | ((top == value) & sooner))
         changed = (

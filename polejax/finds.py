@@ -138,7 +138,7 @@ def choose(finds: Finds, network: Any, room: Room) -> Chosen:
     If no block older than those looked at is as high as the parent, none could have been the parent.
     """
     lanes, recent = finds.gap.shape[1], room.recent
-    longest = jnp.asarray(network.longest, jnp.float32)
+    longest = jnp.asarray(network.max_delay, jnp.float32)
     over_recent = functools.partial(jax.lax.fori_loop, 1, recent + 1, unroll=recent <= _UNROLLED)
 
     def earlier(of: Array, back: Array) -> Array:
@@ -247,7 +247,7 @@ def end(finds: Finds, chosen: Chosen, network: Any, room: Room) -> Ending:
     # Every block of height H must be among the finds: nobody finds one once all have heard the first.
     oldest = last - 31 + jax.lax.clz(pending).astype(jnp.int32)
     since = jnp.where(order > oldest[None], finds.gap[room.num_blocks - 1 :], 0.0).sum(axis=0)
-    complete = (last >= 0) & (since >= network.longest)
+    complete = (last >= 0) & (since >= network.max_delay)
     height = jnp.where(met >= 0, at(chosen.height, met).astype(jnp.int32), 0)
     return Ending(tip, jnp.where(complete, height, 0))
 

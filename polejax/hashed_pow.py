@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from polejax import header, nonces, sha256, target
 from polejax._core import checks, draw
 from polejax._core.record import convert, record, static
 from polejax._core.types import Array
+from polejax.crypto import header, nonces, sha256, target
 from polejax.mechanism import Claims, Views
 from polejax.nodes import Nodes
 
@@ -77,7 +77,7 @@ class HashedPoW:
         def undecided(search: tuple[Array, ...]) -> Array:
             chunks, found, tries, _ = search
             publish = jnp.where(found, views.start + nodes.seconds(tries), jnp.inf)
-            close = publish if network is None else network.hear(publish)[0]
+            close = publish if network is None else network.arrivals(publish)[0]
             now = views.start + nodes.seconds(chunks.astype(jnp.float32) * chunk)
             return (~found & (now < close)).any()
 

@@ -93,7 +93,7 @@ def keep_chains(keys: Array, race: Race, num_blocks: int, in_flight: float) -> f
 
 def as_promised(race: Race, room: finds.Room) -> Array:
     """bool[]: no more blocks are in flight than there is room for."""
-    return race.network.longest <= race.mean * (room.in_flight * (1.0 + 1e-5))
+    return race.network.max_delay <= race.mean * (room.in_flight * (1.0 + 1e-5))
 
 
 def as_history(kept: finds.Kept, work: Array, xp: Any) -> History:
@@ -145,7 +145,7 @@ def check_memoryless(scenario: Scenario) -> None:
         raise wrong("mechanism", "PoW", scenario.mechanism)
     if not isinstance(scenario.nodes, Nodes):
         raise wrong("nodes", "Nodes of constant power", scenario.nodes)
-    if not hasattr(scenario.network, "between"):
+    if not scenario.network.fixed:
         raise wrong("network", "a clique, regions or a matrix with fixed delays", scenario.network)
     if not isinstance(scenario.election, FirstSeen):
         raise wrong("election", "FirstSeen", scenario.election)
@@ -171,4 +171,4 @@ def blocks_in_flight(scenario: Scenario) -> float:
             "pass polejax.memoryless.blocks_in_flight of the scenario with the most"
         )
     rate = np.asarray(scenario.nodes.power, np.float64).sum(axis=-1).max() / np.min(scenario.mechanism.work)
-    return float(rate * np.max(scenario.network.longest))
+    return float(rate * np.max(scenario.network.max_delay))

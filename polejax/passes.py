@@ -124,7 +124,7 @@ def _known(make: Maker, gap: Array, finder: Array, network: Any, plan: Plan) -> 
         age, on_their_way = jnp.float32(0.0), jnp.uint8(0)
         for back in range(recent):
             age = age + earlier(gap, back)
-            on_their_way = on_their_way + (age < network.longest).astype(jnp.uint8)
+            on_their_way = on_their_way + (age < network.max_delay).astype(jnp.uint8)
         return jnp.minimum(on_their_way, jnp.clip(number, 0, recent).astype(jnp.uint8))
 
     def known(unheard: Array, finder: Array) -> Array:

@@ -9,11 +9,12 @@ import optax
 from flax import errors
 from flax import linen as nn
 
-from polejax import header, holdout, learners, learning
+from polejax import holdout, learners, learning
 from polejax._core import checks, draw
 from polejax._core.numerics import rounded
 from polejax._core.record import convert, record, replace, static
 from polejax._core.types import Array
+from polejax.crypto import header
 from polejax.holdout import Samples
 from polejax.mechanism import Claims, Learning, Views
 from polejax.nodes import Nodes
@@ -177,7 +178,7 @@ class PoLe:
         def undecided(race: _Race) -> Array:
             now = views.start + nodes.seconds(race.work)
             publish = jnp.where(race.finished, now, jnp.inf)
-            close = publish if network is None else network.hear(publish)[0]
+            close = publish if network is None else network.arrivals(publish)[0]
             return (~race.out & (now < close)).any()
 
         def play(race: _Race) -> _Race:

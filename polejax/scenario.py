@@ -10,12 +10,11 @@ from polejax._core.checks import is_traced
 from polejax._core.record import record, replace
 from polejax.difficulty import Accuracy, Asert, Ethereum, Fixed, MovingAverage, Window
 from polejax.election import FirstSeen
-from polejax.network import check_same_count
 from polejax.nodes import Nodes
 
 _PLACES = (
     ("nodes", "power", "nodes.equal(9)"),
-    ("network", "hear", "network.clique(9, seconds=1.0)"),
+    ("network", "arrivals", "network.clique(9, seconds=1.0)"),
     ("mechanism", "race", "PoW(work=600.0)"),
     ("election", "elect", "FirstSeen()"),
     ("difficulty", "extend", "difficulty.window()"),
@@ -55,7 +54,11 @@ class Scenario:
             if isinstance(value, type) or not hasattr(value, method):
                 shown = value.__name__ if isinstance(value, type) else type(value).__name__
                 raise ValueError(f"{name} must be made by the likes of polejax.{example}, got {shown}")
-        check_same_count(self.network, self.nodes.count)
+        if self.network.count != self.nodes.count:
+            raise ValueError(
+                f"network connects {self.network.count} nodes, but there are {self.nodes.count}: "
+                "build both with one count"
+            )
         _check_difficulty(self.mechanism, self.difficulty)
         if self.adversary is not None and not hasattr(self.adversary, "enter"):
             raise ValueError(f"adversary must be None or of polejax.adversary, got {self.adversary!r}")

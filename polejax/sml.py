@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from polejax import sha256
 from polejax._core import checks
 from polejax._core.numerics import added_up, kept, rounded
 from polejax._core.types import Array
+from polejax.crypto import sha256
 
 LAWS = ("gaussian", "rademacher", "uniform", "positive", "orthogonal")
 _MIXINGS = 16  # of quadruples of rows; after six of them every entry of 3,072 rows depends on every other

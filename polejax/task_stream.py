@@ -228,9 +228,9 @@ class Among:
     network: Any
     on: Array  # bool[N]
 
-    def hear(self, publish: Array) -> tuple[Array, Array]:
-        """Arrival f32[N] (seconds) and source i32[N]; see `Network.hear`."""
-        return self.network.hear(jnp.where(self.on, publish, jnp.inf))
+    def arrivals(self, publish: Array) -> tuple[Array, Array]:
+        """Arrival f32[N] (seconds) and source i32[N]; see `Network.arrivals`."""
+        return self.network.arrivals(jnp.where(self.on, publish, jnp.inf))
 
 
 def _stacked(tasks: Any) -> Any:

@@ -15,22 +15,18 @@ import numpy as np
 from polejax import (
     adversary,
     difficulty,
-    difficulty_theory,
     double_spend,
-    fork_theory,
-    header,
     measures,
     network,
     nodes,
     parametric,
-    queue_theory,
     selfish,
-    sha256,
     theory,
     validation_published,
     validation_users,
 )
 from polejax._core.types import Array
+from polejax.crypto import header, sha256
 from polejax.election import BestAtDeadline, BestInWindow
 from polejax.measures import Case, Measured
 from polejax.mechanism import Views
@@ -48,9 +44,9 @@ def intervals(scale: int) -> list[Case]:
     ethereum = measures.undelayed(PoW(10 / math.log(2)), difficulty=difficulty.homestead())
     asert = measures.undelayed(PoW(600.0), difficulty=difficulty.asert(600.0, 7_200.0))
     ema = measures.chains(measures.undelayed(PoW(600.0), difficulty=difficulty.ema(600.0, 10.0)), 512 * scale, 600, 100)
-    average = difficulty_theory.ema_interval(600.0, 10.0)
+    average = theory.ema_interval(600.0, 10.0)
     crowd, delay = nodes.equal(1_024), 3.0
-    forked = difficulty_theory.byzantium_interval(delay)  # the rule takes thousands of blocks from elsewhere to there
+    forked = theory.byzantium_interval(delay)  # the rule takes thousands of blocks from elsewhere to there
     byzantium = Scenario(crowd, network.clique(1_024, delay), PoW(forked - delay), difficulty=difficulty.byzantium())
     rule = theory.ethereum_interval() * (1 - 0.75 / 2048)  # of the fluctuating difficulty, see `ethereum_interval`
     return [
@@ -125,7 +121,7 @@ def races(scale: int) -> list[Case]:
         measures.undelayed(TaskStream(tasks, [0.1, 0.05, 0.05], [1.0] * 3, PoW(600.0))), *sizes, skip=20
     )
     task_cv = math.sqrt(np.dot([0.5, 0.25, 0.25], [0.25, 1.0, 9.0]) / (0.5 * 0.5 + 0.25 + 0.75) ** 2 - 1)
-    tie = fork_theory.tie_probability(20.0, mean, 4.0, win)
+    tie = theory.tie_probability(20.0, mean, 4.0, win)
     return [
         Case("Weibull(4) race, mean (s)", weibull, mean, steady(measures.interval_mean)),
         Case("Weibull(4) race, CV", weibull, cv, steady(measures.interval_cv)),
@@ -170,7 +166,7 @@ def rules(scale: int) -> list[Case]:
             "best at 400 s, mean (s)", ours, 400.0 + 600.0 * math.exp(-400.0 / 600.0), deadline(measures.interval_mean)
         ),
         Case("best at 400 s, stale blocks", ours, 1 - 1 / in_time, deadline(measures.stale_per_block)),
-        Case("tasks waiting at load 0.7", "M/M/1 queue", queue_theory.tasks_waiting(0.7), line(measures.tasks_waiting)),
+        Case("tasks waiting at load 0.7", "M/M/1 queue", theory.tasks_waiting(0.7), line(measures.tasks_waiting)),
     ]
 
 
@@ -187,7 +183,7 @@ def forks(scale: int) -> list[Case]:
         Case(
             f"stale blocks, two nodes, {d:g} s",
             sompolinsky,
-            fork_theory.two_node_stale_per_block(d, 600.0, 0.7),
+            theory.two_node_stale_per_block(d, 600.0, 0.7),
             measures.chains(clique(pair, d), seeds=512 * scale, blocks=1_000)(measures.stale_per_block),
         )
         for d in (30.0, 600.0)
@@ -195,13 +191,13 @@ def forks(scale: int) -> list[Case]:
         Case(
             "stale blocks, 512 equal miners, 60 s",
             pass_,
-            fork_theory.clique_stale_per_block(60.0, 600.0, alike),
+            theory.clique_stale_per_block(60.0, 600.0, alike),
             many(measures.stale_per_block),
         ),
         Case(
             "forked heights, 512 equal miners, 60 s",
             pass_,
-            fork_theory.clique_fork_probability(60.0, 600.0, alike),
+            theory.clique_fork_probability(60.0, 600.0, alike),
             many(measures.forked_share),
         ),
     ]

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import fork_theory, measures, network, nodes, selfish
+from polejax import measures, network, nodes, selfish, theory
 from polejax._core.types import Array
 from polejax.measures import Case, Measured
 from polejax.pow import PoW
@@ -132,7 +132,7 @@ def _bitcoin_2012(scale: int) -> list[Case]:
     source, uninformed, interval = "Decker, Wattenhofer 2013, s. 4", 11.37, 633.68
     spreading = network.random_delays(network.instant(128), network.exponential_delay(uninformed))
     run = measures.chains(_scenario(np.ones(128), spreading, interval), seeds=128 * scale, blocks=1_000)
-    law = fork_theory.propagation_fork_probability(uninformed, interval)
+    law = theory.propagation_fork_probability(uninformed, interval)
     forked = run(measures.forked_share)
     return [
         Case("Bitcoin 2012: forks, from blocks' spreading", source, law, forked, tolerance=0.0006),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from polejax import measures, mempool, parametric, queue_theory, service, theory, transactions
+from polejax import measures, mempool, parametric, service, theory, transactions
 from polejax._core.types import Array
 from polejax.estimate import Estimate
 from polejax.measures import Case, Measured
@@ -68,8 +68,8 @@ def users(scale: int) -> list[Case]:
         return functools.partial(_served, scenario=work, load=offered, quantity=quantity, **sizes)
 
     by_fee = {"fees": [5.0, 2.0, 1.0], "shares": classes}
-    quantiles = queue_theory.bulk_wait_quantile([0.5, 0.9], rate, blocks, places)
-    waits = queue_theory.priority_waits(classes, blocks, places)
+    quantiles = theory.bulk_wait_quantile([0.5, 0.9], rate, blocks, places)
+    waits = theory.priority_waits(classes, blocks, places)
     return [
         Case(
             "first confirmation, PoW (s)",
@@ -91,7 +91,7 @@ def users(scale: int) -> list[Case]:
         ),
         Case("wait at load 0.9, median (s)", queue, quantiles[0], busy(functools.partial(_quantile, 0))),
         Case("wait at load 0.9, 90% quantile (s)", queue, quantiles[1], busy(functools.partial(_quantile, 1))),
-        Case("full blocks at load 0.9", queue, queue_theory.full_block_share(rate, blocks, places), busy(_full_share)),
+        Case("full blocks at load 0.9", queue, theory.full_block_share(rate, blocks, places), busy(_full_share)),
     ] + [
         Case(
             f"wait of fee class {kind + 1} of 3, load 0.9 (s)",

@@ -6,9 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from polejax import header, learners, learning
+from polejax import learners, learning
 from polejax._core.record import record, static
 from polejax._core.types import Array
+from polejax.crypto import header
 from polejax.pole import PoLe
 from polejax.sml import SecureMappingLayer
 

@@ -246,7 +246,7 @@ class Stopping(Scripted):
     def race(self, key, views, nodes, network=None):
         claims = super().race(key, views, nodes)
         publish = views.start + nodes.seconds(claims.work)
-        return Claims(claims.work, claims.score, publish <= network.hear(publish)[0])
+        return Claims(claims.work, claims.score, publish <= network.arrivals(publish)[0])
 
 
 def test_nobody_stops_for_a_block_that_its_maker_cannot_publish_yet():
@@ -305,7 +305,7 @@ def test_an_honest_adversary_changes_no_bit(name):
         (lambda: selfish.mine(jax.random.key(0), 0.3, 1.5, 10), "tie_share must be at least 0 and at most 1, got 1.5"),
         (lambda: selfish.mine(jax.random.key(0), 1.0, 0.5, 10), "share must be above 0 and below 1, got 1"),
         (lambda: selfish.mine_many(jax.random.key(0)[None], 0.3, -0.1, 10), "tie_share must be .*got -0.1"),
-        (lambda: selfish.relative_revenue(jax.random.key(0), 0.3, 0.5), "key must be one axis of keys"),
+        (lambda: selfish.relative_revenue(jax.random.key(0), 0.3, 0.5), "keys must be one axis of keys"),
         (lambda: double_spend.walk(jax.random.key(0), 0.0, 1), "share must be above 0 and below 1, got 0"),
         (lambda: double_spend.walk(jax.random.key(0), 0.1, 0), "confirmations must be at least 1, got 0"),
         (lambda: double_spend.overtakes(np.ones((2, 5)), np.ones((2, 5)), 5), "confirmations must be .*most 4, got 5"),

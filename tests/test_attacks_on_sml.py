@@ -9,8 +9,9 @@ from scipy import stats
 from test_mechanisms import small_pole
 
 import polejax as pj
-from polejax import cheating, collusion, detection, forging, head_start, header, learning, rebasing, theft
+from polejax import cheating, collusion, detection, forging, head_start, learning, rebasing, theft
 from polejax._core.record import replace
+from polejax.crypto import header
 from polejax.learners import ConvolutionalNetwork, MultilayerPerceptron
 from polejax.sml import SecureMappingLayer
 from polejax.verification import Claim, Reason, posted, verify

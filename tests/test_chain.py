@@ -77,7 +77,7 @@ def test_a_clique_is_its_matrix_to_the_last_bit():
     for seconds in (0.0, 3.0):
         clique = pj.network.clique(7, seconds)
         matrix = jax.tree.map(jnp.asarray, pj.network.from_matrix(seconds * (1 - np.eye(7))))
-        for one, other in zip(jax.vmap(clique.hear)(publish), jax.vmap(matrix.hear)(publish), strict=True):
+        for one, other in zip(jax.vmap(clique.arrivals)(publish), jax.vmap(matrix.arrivals)(publish), strict=True):
             np.testing.assert_array_equal(one, other)
 
 
@@ -223,7 +223,7 @@ def alone(mechanism, **rules):
         (lambda: alone(pj.PoW), "mechanism must be made by the likes of .* got PoW"),
         (lambda: alone(pj.PoW(9.0), difficulty=600.0), "difficulty must be .* got float"),
         (lambda: alone(pj.PoW(9.0), difficulty=pj.difficulty.accuracy(9.0)), "Accuracy moves an accuracy, but PoW"),
-        (lambda: pj.simulate(0, None, 5), "key must be made by jax.random.key"),
+        (lambda: pj.simulate(0, None, 5), "key must be a typed JAX key"),
         (lambda: pj.difficulty.window(blocks=2), "blocks must be at least 3, got 2"),
         (lambda: pj.difficulty.window(clamp=0.5), "clamp must be at least 1"),
     ],

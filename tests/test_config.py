@@ -179,7 +179,7 @@ def test_whatever_there_is_can_be_named_in_a_file():
         assert re.search(rf"\b{name}\b", config.__doc__), name
     # What the modules export and is not in the table is no constructor of a scenario's part.
     made = {name for module in (pj.network, pj.difficulty) for name in module.__all__ if name[0].islower()}
-    assert made - {"check_same_count", "hop_delay", "model_block", "of_round"} <= named
+    assert made - {"hop_delay"} <= named
     kinds = [name for name in pj.__all__ if isinstance(getattr(pj, name), type)]
     records = {name for name in kinds if hasattr(getattr(pj, name), "race") or hasattr(getattr(pj, name), "elect")}
     assert records - {"Mechanism", "Parametric"} <= named  # Parametric: by its three laws

@@ -98,7 +98,7 @@ def test_claims_that_nobody_can_prefer_need_not_be_looked_at(kind):
 
     @jax.jit
     def choose(publish, score, start, seconds):
-        first, finder = network.hear(publish)
+        first, finder = network.arrivals(publish)
         chosen = []
         for close in (pj.BestInWindow(1.0), pj.BestAtDeadline(1.0)):
             close = replace(close, seconds=seconds).closing(first, start)

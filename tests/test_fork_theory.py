@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from polejax import fork_theory, theory
+from polejax import theory
 
 POOLS = np.array([30, 29, 12, 11, 8, 5, 3, 1, 1]) / 100
 
@@ -25,24 +25,24 @@ def test_ties_of_weibull_races(shape, delay):
     times = np.sort(rng.weibull(shape, size=(200_000, 3)) / math.gamma(1 + 1 / shape) / power, axis=1)
     mean, share = theory.weibull_interval_mean(power, shape, 1.0), theory.weibull_win_share(power, shape)
     tied = times[:, 1] - times[:, 0] < delay * mean
-    agree(tied, fork_theory.tie_probability(delay * mean, mean, shape, share))
+    agree(tied, theory.tie_probability(delay * mean, mean, shape, share))
 
 
 @pytest.mark.parametrize("shape", [0.8, 1.0, 2.0, 10.0])
 def test_near_ties_are_the_slope_of_ties(shape):
     share = theory.weibull_win_share([5.0, 4.0, 3.0, 3.0], shape)
-    exact = fork_theory.tie_probability(1e-6, 1.0, shape, share)
+    exact = theory.tie_probability(1e-6, 1.0, shape, share)
     rounding = 0.02 if shape < 1 else 1e-4  # below 1 the next term is of order d^(2k), not d^2
-    assert fork_theory.near_tie_probability(1e-6, 1.0, shape, share) == pytest.approx(exact, rel=rounding)
+    assert theory.near_tie_probability(1e-6, 1.0, shape, share) == pytest.approx(exact, rel=rounding)
     table = shape * math.gamma(2 - 1 / shape) * math.gamma(1 + 1 / shape)  # the design's form
-    assert fork_theory.near_tie_probability(0.01, 1.0, shape) == pytest.approx(0.01 * table)
-    many = fork_theory.near_tie_probability(0.01, 1.0, shape, np.ones(50))
+    assert theory.near_tie_probability(0.01, 1.0, shape) == pytest.approx(0.01 * table)
+    many = theory.near_tie_probability(0.01, 1.0, shape, np.ones(50))
     assert many == pytest.approx(0.01 * table * (1 - 1 / 50))
 
 
 def test_memoryless_work_forks_least_and_steadiness_times_forks_is_nearly_constant():
     shapes = np.concatenate([np.linspace(0.6, 0.99, 40), [1.0], np.geomspace(1.01, 1e3, 200)])
-    forks = np.array([fork_theory.near_tie_probability(1e-3, 1.0, k) for k in shapes])
+    forks = np.array([theory.near_tie_probability(1e-3, 1.0, k) for k in shapes])
     assert shapes[forks.argmin()] == 1.0
     product = 1e3 * forks * [theory.weibull_interval_cv(k) for k in shapes]
     assert product[shapes == 1.0] == pytest.approx(1.0)
@@ -76,7 +76,7 @@ def clique(delay, power, chains, heights, seed, shape=1.0):
 @pytest.mark.parametrize(("delay", "share"), [(0.1, 0.5), (1.0, 0.7), (3.0, 0.2)])
 def test_two_nodes_fork_exactly(delay, share):
     blocks, forked, _ = clique(delay, np.array([share, 1 - share]), 1_000, 400, seed=9)
-    exact = fork_theory.two_node_stale_per_block(delay, 1.0, share)
+    exact = theory.two_node_stale_per_block(delay, 1.0, share)
     agree(blocks, 1 / (1 - exact))
     agree(forked, exact / (1 - exact))
     p, q = share, 1 - share
@@ -88,26 +88,26 @@ def test_two_nodes_fork_exactly(delay, share):
 @pytest.mark.parametrize("share", [0.5, 0.7, 0.9])
 def test_clique_forks_are_those_of_two_nodes_to_second_order(share):
     delay, power = 0.02, [share, 1 - share]
-    exact = fork_theory.two_node_stale_per_block(delay, 1.0, share)
-    assert abs(fork_theory.clique_stale_per_block(delay, 1.0, power) - exact) < 0.1 * delay**3
-    assert abs(fork_theory.clique_fork_probability(delay, 1.0, power) - exact / (1 - exact)) < 0.1 * delay**3
-    assert fork_theory.clique_fork_probability(3.0, 1.0, [1.0, 0.0]) == pytest.approx(0.0, abs=1e-12)
+    exact = theory.two_node_stale_per_block(delay, 1.0, share)
+    assert abs(theory.clique_stale_per_block(delay, 1.0, power) - exact) < 0.1 * delay**3
+    assert abs(theory.clique_fork_probability(delay, 1.0, power) - exact / (1 - exact)) < 0.1 * delay**3
+    assert theory.clique_fork_probability(3.0, 1.0, [1.0, 0.0]) == pytest.approx(0.0, abs=1e-12)
 
 
 @pytest.mark.parametrize(("delay", "stale_error", "fork_error"), [(0.2, 3e-3, 4e-3), (1.0, 0.03, 0.06)])
 @pytest.mark.parametrize("power", [POOLS, np.array([0.6, 0.3, 0.1])])
 def test_pools_on_a_clique_fork_about_so(delay, stale_error, fork_error, power):
     blocks, forked, _ = clique(delay, power, 2_000, 300, seed=10)
-    stale = fork_theory.clique_stale_per_block(delay, 1.0, power)
+    stale = theory.clique_stale_per_block(delay, 1.0, power)
     agree(blocks, 1 / (1 - stale), stale_error * stale / (1 - stale) ** 2)
-    chance = fork_theory.clique_fork_probability(delay, 1.0, power)
+    chance = theory.clique_fork_probability(delay, 1.0, power)
     agree(forked, chance, fork_error * chance)
 
 
 def test_many_small_nodes_fork_exactly():
-    limit, power = fork_theory.many_small_stale_per_block(0.5, 1.0), np.full(10_000, 1e-4)
-    assert fork_theory.clique_stale_per_block(0.5, 1.0, power) == pytest.approx(limit, rel=1e-3)
-    assert fork_theory.clique_fork_probability(0.5, 1.0, power) == pytest.approx(-math.expm1(-0.5), rel=1e-3)
+    limit, power = theory.many_small_stale_per_block(0.5, 1.0), np.full(10_000, 1e-4)
+    assert theory.clique_stale_per_block(0.5, 1.0, power) == pytest.approx(limit, rel=1e-3)
+    assert theory.clique_fork_probability(0.5, 1.0, power) == pytest.approx(-math.expm1(-0.5), rel=1e-3)
     blocks, forked, _ = clique(0.5, np.full(300, 1 / 300), 200, 150, seed=11)
     agree(blocks, 1 / (1 - limit), allowed=1 / 300)
     agree(forked, -math.expm1(-0.5), allowed=1 / 300)
@@ -116,7 +116,7 @@ def test_many_small_nodes_fork_exactly():
 def test_large_nodes_win_more_than_their_share():
     power = np.array([0.6, 0.3, 0.1])
     _, _, wins = clique(0.05, power, 2_000, 500, seed=12)
-    expected = fork_theory.clique_win_share(0.05, 1.0, power)
+    expected = theory.clique_win_share(0.05, 1.0, power)
     assert expected.sum() == pytest.approx(1.0)
     for node in range(3):
         agree(wins[:, node], expected[node])
@@ -127,19 +127,19 @@ def test_near_ties_are_forks_on_a_clique_of_steady_work():
     power, shape, delay = np.ones(4), 4.0, 0.01
     mean = theory.weibull_interval_mean(power, shape, 1.0)
     _, forked, _ = clique(delay, power, 1_000, 300, seed=13, shape=shape)
-    near = fork_theory.near_tie_probability(delay, mean, shape, theory.weibull_win_share(power, shape))
+    near = theory.near_tie_probability(delay, mean, shape, theory.weibull_win_share(power, shape))
     agree(forked, near, allowed=near * delay / mean)  # the next order
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: fork_theory.near_tie_probability(0.1, 1.0, 0.5), "shape must be above 0.5, got 0.5"),
-        (lambda: fork_theory.tie_probability(0.1, 1.0, 1.0, [-1.0]), "win_share must be at least 0, got -1"),
-        (lambda: fork_theory.many_small_stale_per_block(-1.0, 1.0), "delay must be at least 0, got -1"),
-        (lambda: fork_theory.clique_win_share(1.0, 0.0, [1.0]), "interval must be above 0, got 0"),
-        (lambda: fork_theory.two_node_stale_per_block(1.0, 1.0, 2.0), "share must be .* got 2"),
-        (lambda: fork_theory.clique_fork_probability(1.0, 1.0, [0.0]), "power must have a positive sum, got 0"),
+        (lambda: theory.near_tie_probability(0.1, 1.0, 0.5), "shape must be above 0.5, got 0.5"),
+        (lambda: theory.tie_probability(0.1, 1.0, 1.0, [-1.0]), "win_share must be at least 0, got -1"),
+        (lambda: theory.many_small_stale_per_block(-1.0, 1.0), "delay must be at least 0, got -1"),
+        (lambda: theory.clique_win_share(1.0, 0.0, [1.0]), "interval must be above 0, got 0"),
+        (lambda: theory.two_node_stale_per_block(1.0, 1.0, 2.0), "share must be .* got 2"),
+        (lambda: theory.clique_fork_probability(1.0, 1.0, [0.0]), "power must have a positive sum, got 0"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import polejax as pj
-from polejax import functional_encryption as fe
+from polejax.crypto import functional_encryption as fe
 
 SMALL = fe.Group(2_879, 4)  # a safe prime, so that a test can try many vectors
 TIP = jnp.arange(8, dtype=jnp.uint32)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from polejax import header, nonces, sha256, target
+from polejax.crypto import header, nonces, sha256, target
 
 GENESIS_NONCE = 2083236893
 GENESIS_BITS = 0x1D00FFFF

@@ -65,7 +65,7 @@ def networks():
 @pytest.mark.parametrize(("index", "interval"), [(0, 40.0), (1, 8.0), (2, 6.0)])
 def test_parents_and_histories_equal_the_event_simulators(index, interval):
     network, heights, lanes = networks()[index], 90, 4
-    room = finds.room_for(float(np.max(network.longest)) / interval, heights)
+    room = finds.room_for(float(np.max(network.max_delay)) / interval, heights)
     random = np.random.default_rng(index)
     # Times on the coarse grid, each moved by a number of fine steps of its own: nothing ever happens at the same time.
     coarse = np.maximum(np.round(random.exponential(interval, (room.finds, lanes)) / (GRID * COARSE)), 0)

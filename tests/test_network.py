@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import polejax as pj
-from polejax import network
+from polejax import block_weight, network
 
 SIZES = (1, 5, 40)  # few, as every size compiles; small and large matrices hear differently
 
 
 @jax.jit
-def hear(net, publish):
-    return net.hear(publish)
+def arrivals(net, publish):
+    return net.arrivals(publish)
 
 
 def delays(net):
     """All delays f32[N, N] of a network, from its rows."""
-    return np.asarray(jax.vmap(net.row)(jnp.arange(net.count)))
+    return np.asarray(jax.vmap(net.delays_from)(jnp.arange(net.count)))
 
 
 def brute(net, publish):
@@ -47,7 +47,7 @@ def test_every_network_hears_what_the_min_plus_product_says(seed, count, latest)
     publish[rng.random(count) < 0.2] = np.inf
     areas = as_jax(draw_regions(rng, count))
     for net in (areas, network.from_matrix(delays(areas)), network.clique(count, float(rng.integers(0, 9)))):
-        arrival, source = hear(as_jax(net), publish)
+        arrival, source = arrivals(as_jax(net), publish)
         expected, publisher = brute(as_jax(net), publish)
         np.testing.assert_array_equal(arrival, expected)
         np.testing.assert_array_equal(source, publisher)
@@ -60,7 +60,7 @@ def test_whom_a_node_follows_has_published(count):
     places = rng.random((count, 2))
     net = as_jax(network.from_matrix(np.linalg.norm(places[:, None] - places[None], axis=-1)))
     publish = jnp.asarray(5.0 + rng.random((500, count)), jnp.float32)
-    _, source = jax.jit(jax.vmap(net.hear))(publish)
+    _, source = jax.jit(jax.vmap(net.arrivals))(publish)
     np.testing.assert_array_equal(np.take_along_axis(np.asarray(source), np.asarray(source), axis=1), source)
     assert (np.asarray(source) == np.arange(count)).sum(axis=1).max() > 3  # forks were there to get wrong
 
@@ -120,7 +120,7 @@ def test_ten_thousand_nodes_are_usable():
 def test_a_pole_block_weighs_its_parameters_and_costs_its_arithmetic():
     pole = pj.PoLe(task=pj.tasks.digits(), learner=pj.learners.MultilayerPerceptron(hidden=(32,), num_classes=10))
     samples, features = pole.task.test_inputs.shape
-    block = network.model_block(pole, 1e9, bytes_per_parameter=2.0, other_bytes=80.0)
+    block = block_weight.model_block(pole, 1e9, bytes_per_parameter=2.0, other_bytes=80.0)
     parameters = features * 32 + 32 + 32 * 10 + 10
     products = features * features + features * 32 + 32 * 10
     assert block.num_bytes == 2 * parameters + 80
@@ -142,7 +142,7 @@ LAWS = [
 @pytest.mark.parametrize(("law", "reference"), LAWS, ids=lambda value: type(value).__name__)
 def test_drawn_delays_follow_their_law(law, reference):
     net = network.random_delays(network.clique(2_000, 10.0), law)
-    row = np.asarray(as_jax(net).at(jax.random.key(5)).row(jnp.int32(3)))
+    row = np.asarray(as_jax(net).sample(jax.random.key(5)).delays_from(jnp.int32(3)))
     assert row[3] == 0.0
     extra = np.delete(row, 3) - 10.0
     if reference is None:
@@ -155,29 +155,29 @@ def test_drawn_delays_follow_their_law(law, reference):
 
 def test_constant_drawn_delays_are_a_clique_and_others_stop_whoever_hears_in_time():
     publish = jnp.asarray(np.random.default_rng(2).random((20, 40)) * 9, jnp.float32)
-    constant = as_jax(network.random_delays(network.instant(40), network.constant_delay(2.0))).at(jax.random.key(0))
+    constant = as_jax(network.random_delays(network.instant(40), network.constant_delay(2.0))).sample(jax.random.key(0))
     clique = as_jax(network.clique(40, 2.0))
     for row in publish:
-        for got, expected in zip(hear(constant, row), hear(clique, row), strict=True):
+        for got, expected in zip(arrivals(constant, row), arrivals(clique, row), strict=True):
             np.testing.assert_array_equal(got, expected)
-    drawn = as_jax(network.random_delays(network.instant(40), network.exponential_delay(2.0))).at(jax.random.key(0))
+    drawn = as_jax(network.random_delays(network.instant(40), network.exponential_delay(2.0))).sample(jax.random.key(0))
     delay = delays(drawn)
     for row in np.asarray(publish):
         published = []  # an event at a time
         for node in np.argsort(row):
             if all(row[j] + delay[j, node] > row[node] for j in published):
                 published.append(node)
-        arrival, source = hear(drawn, row)
+        arrival, source = arrivals(drawn, row)
         np.testing.assert_array_equal(np.flatnonzero(np.asarray(source) == np.arange(40)), np.sort(published))
         np.testing.assert_array_equal(arrival, (row[published, None] + delay[published]).min(axis=0))
 
 
 def test_a_round_of_random_delays_needs_its_key():
     net = network.random_delays(network.instant(3), network.exponential_delay(1.0))
-    assert network.of_round(net, jax.random.key(1)).key is not None
-    assert network.of_round(net.base, jax.random.key(1)) is net.base
-    with pytest.raises(ValueError, match=r"network\.at\(key\)"):
-        net.hear(jnp.zeros(3))
+    assert net.sample(jax.random.key(1)).key is not None
+    assert net.base.sample(jax.random.key(1)) is net.base
+    with pytest.raises(ValueError, match=r"network\.sample\(key\)"):
+        net.arrivals(jnp.zeros(3))
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_round_of_random_delays_needs_its_key():
         (lambda: network.uniform_delay(2.0, 1.0), "high must be at least 2, got 1"),
         (lambda: network.lognormal_delay(0.0, 1.0), "median must be above 0, got 0"),
         (lambda: network.empirical_delay([2.0, 1.0]), "quantiles must .* not decrease"),
-        (lambda: network.random_delays(network.instant(2), 1.0), "law must have a method `quantile`, got 1.0"),
+        (lambda: network.random_delays(network.instant(2), 1.0), "law must be a DelayLaw, got 1.0"),
         (lambda: pj.Scenario(pj.nodes.equal(3), network.instant(2), pj.PoW(600.0)), "2 nodes, but there are 3"),
     ],
 )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from jax import export
 
-from polejax import header, nonces
+from polejax.crypto import header, nonces
 
 COUNT = 300  # no whole number of tiles
 FIRST = np.uint32(2**32 - 100)  # so that nonces wrap

@@ -10,7 +10,7 @@ from laws import assert_within, mean_and_error
 from scipy import stats
 
 import polejax as pj
-from polejax import fork_theory, parametric, theory
+from polejax import parametric, theory
 
 ADDRESSES = np.arange(8, dtype=np.uint32)
 SHARES = [30, 20, 20, 15, 10, 5]
@@ -121,7 +121,7 @@ def test_steadier_work_ties_as_often_as_fork_theory_says():
     finish = np.sort(np.asarray(claims.work) / nodes.power, axis=1)
     near = finish[:, 1] - finish[:, 0] < delay
     mean = theory.weibull_interval_mean(nodes.power, k, 600.0)
-    expected = fork_theory.tie_probability(delay, mean, k, theory.weibull_win_share(nodes.power, k))
+    expected = theory.tie_probability(delay, mean, k, theory.weibull_win_share(nodes.power, k))
     assert_within(near.mean(), expected, math.sqrt(expected / near.size))
 
 

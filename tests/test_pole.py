@@ -160,7 +160,7 @@ def test_stopping_early_changes_no_block(exact):
     outcomes = []
     for claims in (stopped, full):
         publish = jnp.where(claims.valid, views.start + scenario.nodes.seconds(claims.work), jnp.inf)
-        outcomes.append(scenario.network.hear(publish))
+        outcomes.append(scenario.network.arrivals(publish))
     np.testing.assert_array_equal(outcomes[0], outcomes[1])
     published = np.asarray(outcomes[0][1]) == np.arange(COUNT)
     np.testing.assert_array_equal(stopped.work[published], full.work[published])

@@ -9,8 +9,9 @@ from laws import assert_within, mean_and_error
 from scipy import stats
 
 import polejax as pj
-from polejax import chain, fork_theory, target
+from polejax import chain, theory
 from polejax._core import draw
+from polejax.crypto import target
 from polejax.scenario import ready
 
 SHARES = [50, 30, 20]
@@ -53,7 +54,7 @@ def test_two_distant_miners_fork_as_often_as_theory_says():
     history = pj.simulate_many(jax.random.split(jax.random.key(2), 64), scenario, 1_000)
     stale = 1 - history.settled.sum(axis=1) / (history.published * history.settled).sum(axis=1)
     mean, error = mean_and_error(stale)
-    assert_within(mean, fork_theory.two_node_stale_per_block(30.0, 100.0, 0.6), error)
+    assert_within(mean, theory.two_node_stale_per_block(30.0, 100.0, 0.6), error)
 
 
 def test_hashing_agrees_in_law_with_the_exponential(hashed, exponential):

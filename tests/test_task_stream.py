@@ -100,7 +100,7 @@ class Probe:
     cached_lanes: ClassVar[int] = 64
 
     def race(self, key, views, nodes, network=None):
-        heard = jnp.zeros(2) if network is None else network.hear(jnp.float32([jnp.inf, 0.0]))[0]
+        heard = jnp.zeros(2) if network is None else network.arrivals(jnp.float32([jnp.inf, 0.0]))[0]
         return Claims(heard, self.number + jnp.zeros(2), self.valid)
 
 

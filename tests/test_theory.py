@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from polejax import difficulty_theory, fork_theory, queue_theory, theory
+from polejax import theory
 
 
 def agree(samples, value, allowed=0.0):
@@ -285,16 +285,16 @@ def test_a_moving_average_of_difficulties_is_its_recursion():
         difficulty = difficulty / (1 + (interval / target - 1) / blocks)
         if height >= 60:
             intervals.append(interval)
-    law, means = difficulty_theory.ema_interval(target, blocks), np.mean(intervals, axis=0)
+    law, means = theory.ema_interval(target, blocks), np.mean(intervals, axis=0)
     assert abs(means.mean() - law.mean) < 5 * means.std() / np.sqrt(means.size)
     squares = np.square(intervals).mean(axis=0)
     assert abs(squares.mean() - law.mean**2 * (1 + law.cv**2)) < 5 * squares.std() / np.sqrt(means.size)
-    assert difficulty_theory.ema_interval(target, 200.0).mean == pytest.approx(target * (1 + 1 / 400), rel=1e-4)
+    assert theory.ema_interval(target, 200.0).mean == pytest.approx(target * (1 + 1 / 400), rel=1e-4)
 
 
 @pytest.mark.parametrize("delay", [0.0, 3.0, 11.0])
 def test_byzantium_rests_where_its_rule_does(delay):
-    mean, random = difficulty_theory.byzantium_interval(delay), np.random.default_rng(8)
+    mean, random = theory.byzantium_interval(delay), np.random.default_rng(8)
     interval = delay + random.exponential(mean - delay, 10**6)
     credit = 1.0 + (random.poisson(delay / (mean - delay), 10**6) > 0)
     step = credit - np.floor(interval / 9.0)
@@ -306,27 +306,27 @@ def test_byzantium_rests_where_its_rule_does(delay):
 def test_a_bulk_queue_s_laws_agree_with_each_other():
     rates, block_rate, places = np.array([0.045, 0.06, 0.045]), 1 / 600.0, 100
     law = theory.bulk_queue(0.15, block_rate, places)
-    assert queue_theory.full_block_share(0.15, block_rate, places) == pytest.approx(1 - 1 / (block_rate * law.wait))
-    assert queue_theory.bulk_wait_quantile(1 - np.exp(-1), 0.15, block_rate, places) == pytest.approx(law.wait)
-    waits = queue_theory.priority_waits(rates, block_rate, places)
+    assert theory.full_block_share(0.15, block_rate, places) == pytest.approx(1 - 1 / (block_rate * law.wait))
+    assert theory.bulk_wait_quantile(1 - np.exp(-1), 0.15, block_rate, places) == pytest.approx(law.wait)
+    waits = theory.priority_waits(rates, block_rate, places)
     assert rates @ waits == pytest.approx(law.length)  # Little's law: fees change who waits, not how many
     assert waits[0] == pytest.approx(theory.bulk_queue(0.045, block_rate, places).wait)
-    assert queue_theory.tasks_waiting(0.5) == 0.5
+    assert theory.tasks_waiting(0.5) == 0.5
 
 
 def test_measured_spreading_gives_decker_and_wattenhofer_s_forks():
-    assert fork_theory.propagation_fork_probability(11.37, 633.68) == pytest.approx(0.0178, abs=5e-5)
+    assert theory.propagation_fork_probability(11.37, 633.68) == pytest.approx(0.0178, abs=5e-5)
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: difficulty_theory.ema_interval(60.0, 1.5), "blocks must be at least 2, got 1.5"),
-        (lambda: difficulty_theory.byzantium_interval(18.0), "delay must be below 2 steps"),
-        (lambda: queue_theory.bulk_wait_quantile(1.0, 0.1, 1.0, 1), "share must be at least 0 and below 1, got 1.0"),
-        (lambda: queue_theory.priority_waits([0.5, 0.6], 1.0, 1), "load 1.1: lower it"),
-        (lambda: queue_theory.tasks_waiting(1.0), "load must be at least 0 and below 1"),
-        (lambda: fork_theory.propagation_fork_probability(1.0, 0.5), "interval must be above 1"),
+        (lambda: theory.ema_interval(60.0, 1.5), "blocks must be at least 2, got 1.5"),
+        (lambda: theory.byzantium_interval(18.0), "delay must be below 2 steps"),
+        (lambda: theory.bulk_wait_quantile(1.0, 0.1, 1.0, 1), "share must be at least 0 and below 1, got 1.0"),
+        (lambda: theory.priority_waits([0.5, 0.6], 1.0, 1), "load 1.1: lower it"),
+        (lambda: theory.tasks_waiting(1.0), "load must be at least 0 and below 1"),
+        (lambda: theory.propagation_fork_probability(1.0, 0.5), "interval must be above 1"),
     ],
 )
 def test_laws_of_queues_and_rules_refuse_what_has_no_answer(build, message):

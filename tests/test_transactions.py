@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polejax as pj
-from polejax import estimate, mempool, queue_theory, service, theory, transactions
+from polejax import estimate, mempool, service, theory, transactions
 from polejax._core.record import replace
 from polejax.transactions import Load, MarkovModulated, Poisson
 
@@ -64,10 +64,10 @@ def test_first_come_first_served_waits_as_bulk_queue():
     assert sigmas(found.throughput, 90.0 / MEAN) < 5
     assert sigmas(found.fullness, 0.9) < 5
     # A geometric number of transactions ahead, served by the hundred at exponential intervals: the wait is exponential.
-    waits = queue_theory.bulk_wait_quantile(found.quantiles, 90.0 / MEAN, 1.0 / MEAN, 100)
+    waits = theory.bulk_wait_quantile(found.quantiles, 90.0 / MEAN, 1.0 / MEAN, 100)
     assert sigmas(first_confirmation(found.latency_quantile), waits) < 5
     # A block is full unless fewer than b waited before it: P(n < b) at a block is that of what a transaction sees.
-    assert sigmas(found.full_share, queue_theory.full_block_share(90.0 / MEAN, 1.0 / MEAN, 100)) < 5
+    assert sigmas(found.full_share, theory.full_block_share(90.0 / MEAN, 1.0 / MEAN, 100)) < 5
     assert found.unconfirmed_share.value.max() < 1e-3
 
 
@@ -95,7 +95,7 @@ def test_steady_blocks_halve_the_wait():
 def test_dearer_classes_wait_as_if_alone_and_little_shares_out_the_rest():
     found = summary_of(PRIORITY, cool_down=250)
     rates = 90.0 / MEAN * np.array([0.3, 0.4, 0.3])
-    assert sigmas(found.latency_mean_by_class, queue_theory.priority_waits(rates, 1.0 / MEAN, 100)) < 5
+    assert sigmas(found.latency_mean_by_class, theory.priority_waits(rates, 1.0 / MEAN, 100)) < 5
     assert sigmas(found.backlog_mean, theory.bulk_queue(rates.sum(), 1.0 / MEAN, 100).length) < 5
     assert sigmas(found.fees_per_second, rates @ [5.0, 2.0, 1.0]) < 5
 

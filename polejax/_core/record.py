@@ -44,6 +44,20 @@ def record(kind: _Class) -> _Class:
     return cls
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
+class Record:
+    """A base whose subclasses are records, as `record` makes them, without a decorator.
+
+    A subclass that is itself a base, with methods but no fields, says so: `class Mechanism(Record, abstract=True)`.
+    """
+
+    def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
+        """Make the subclass a record, unless it is abstract."""
+        super().__init_subclass__(**options)
+        if not abstract:
+            record(cls)
+
+
 def replace(value: Any, **changes: Any) -> Any:
     """Copy a record with some fields changed, as they are: unlike `dataclasses.replace`, nothing is checked again."""
     copy = object.__new__(type(value))

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import sha256
 from polejax._core.types import Array
+from polejax.crypto import sha256
 
 VERSION = 0x506F4C01
 """First word of a PoLe header, telling it from other messages: "PoL" and the layout's version, 1."""

@@ -1,4 +1,4 @@
-"""What one hop costs: latency, bytes over bandwidth, verification; and what a block that carries a model weighs."""
+"""Block weight: the bytes of a block that carries a model, and how long its verification takes."""
 
 from typing import Any, NamedTuple
 
@@ -8,39 +8,6 @@ from flax import linen as nn
 
 from polejax import learners
 from polejax._core import checks
-from polejax._core.types import Array
-
-BITCOIN_BLOCK = 535_000  # bytes; SimBlock, SimulationConfiguration.BLOCK_SIZE
-COMPACT_BLOCK = 18_000  # bytes; Bitcoin's compact block relay (BIP 152), SimBlock, COMPACT_BLOCK_SIZE
-
-
-def hop_delay(
-    latency: Array,
-    num_bytes: float = 0.0,
-    bandwidth: Array = float("inf"),
-    verification: float = 0.0,
-    messages: int = 1,
-) -> np.ndarray:
-    """Seconds from a node's having a block to its neighbour's having received and verified it.
-
-    Args:
-      latency: seconds one way, any shape.
-      num_bytes: of the block as it is sent; a compact block is a smaller block (`COMPACT_BLOCK`).
-      bandwidth: bytes per second, of a shape that broadcasts with `latency`; inf for none to wait for.
-      verification: seconds that the receiver takes before it passes the block on.
-      messages: latencies per hop: 1 for a block that is sent unasked, 3 for announcement, request and block.
-
-    Returns:
-      messages x latency + num_bytes / bandwidth + verification, f64, seconds.
-
-    Raises:
-      ValueError: something negative, no bandwidth, or less than one message.
-    """
-    latency = np.asarray(checks.real("latency", latency, low=0.0), np.float64)
-    bandwidth = np.asarray(checks.real("bandwidth", bandwidth, above=0.0, infinite=True), np.float64)
-    num_bytes = float(checks.real("num_bytes", num_bytes, low=0.0, ndim=0))
-    verification = float(checks.real("verification", verification, low=0.0, ndim=0))
-    return checks.whole("messages", messages, low=1) * latency + num_bytes / bandwidth + verification
 
 
 class ModelBlock(NamedTuple):

@@ -6,8 +6,8 @@ import numpy as np
 
 from polejax._core import checks
 from polejax._core.types import Array
-from polejax.propagation import BITCOIN_BLOCK, hop_delay
-from polejax.regions import Regions, regions
+from polejax.network.propagation import BITCOIN_BLOCK, hop_delay
+from polejax.network.regions import Regions, regions
 
 REGIONS = ("North America", "Europe", "South America", "Asia-Pacific", "Japan", "Australia")
 
@@ -74,7 +74,7 @@ def internet(
       count: number of nodes N.
       year: 2015 or 2019 (`INTERNET`).
       num_bytes: of a block; by default a Bitcoin block of 535 kB, `COMPACT_BLOCK` for BIP 152.
-      verification: seconds to verify a block; see `model_block` for PoLe's.
+      verification: seconds to verify a block; of a block that carries a model, see `polejax.models.model_block`.
       messages: latencies per hop; 3 for announcement, request and block.
       region: i32[N], each node's region in the order of `REGIONS`; None: numbers in proportion to the published shares
         of Bitcoin's nodes (largest remainders), in an order drawn from `seed`.

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from polejax.theory import Array, _scalar, _shares, power_share
+from polejax._core.types import Array
+from polejax.theory import arguments
+from polejax.theory.intervals import power_share
 
 
 def _delay_ratio(delay: float, interval: float) -> float:
-    return _scalar("delay", delay, low=0.0) / _scalar("interval", interval, above=0.0)
+    return arguments.scalar("delay", delay, low=0.0) / arguments.scalar("interval", interval, above=0.0)
 
 
 # Ours: the density of (second - first) at 0 is the integral of sum_{i != j} h_i h_j S = (1 - sum w^2) h^2 S,
@@ -37,8 +39,8 @@ def near_tie_probability(delay: float, interval: float, shape: float, win_share:
     in delay); win_share: w [N], sums to 1 (None: many small nodes). Returns a probability when small. Source:
     ours.
     """
-    k = _scalar("shape", shape, above=0.5)
-    distinct = 1.0 if win_share is None else 1.0 - float((_shares("win_share", win_share) ** 2).sum())
+    k = arguments.scalar("shape", shape, above=0.5)
+    distinct = 1.0 if win_share is None else 1.0 - float((arguments.shares("win_share", win_share) ** 2).sum())
     return _delay_ratio(delay, interval) * k * math.gamma(2 - 1 / k) * math.gamma(1 + 1 / k) * distinct
 
 
@@ -50,7 +52,7 @@ def tie_probability(delay: float, interval: float, shape: float, win_share: Any)
     """
     from scipy import integrate
 
-    k, shares = _scalar("shape", shape, above=0.0), _shares("win_share", win_share)
+    k, shares = arguments.scalar("shape", shape, above=0.0), arguments.shares("win_share", win_share)
     gap = _delay_ratio(delay, interval) * math.gamma(1 + 1 / k)
 
     def alone(u: float, w: float) -> float:
@@ -71,8 +73,8 @@ def propagation_fork_probability(uninformed: float, interval: float) -> float:
     Source: Decker and Wattenhofer 2013 (IEEE P2P), "Information propagation in the Bitcoin network", s. 4, who find
     1.78% from measured spreading where 1.69% of 10,000 blocks forked.
     """
-    interval = _scalar("interval", interval, above=1.0)
-    return -math.expm1(_scalar("uninformed", uninformed, low=0.0) * math.log1p(-1.0 / interval))
+    interval = arguments.scalar("interval", interval, above=1.0)
+    return -math.expm1(arguments.scalar("uninformed", uninformed, low=0.0) * math.log1p(-1.0 / interval))
 
 
 def many_small_stale_per_block(delay: float, interval: float) -> float:
@@ -97,7 +99,7 @@ def two_node_stale_per_block(delay: float, interval: float, share: float) -> flo
     Args: delay: d, seconds; interval: T, seconds; share: power share of either. Returns a fraction. Source:
     Sompolinsky and Zohar 2015 (eprint 2013/881), the growth rate of two nodes; derivation ours.
     """
-    x, share = _delay_ratio(delay, interval), _scalar("share", share, low=0.0, high=1.0)
+    x, share = _delay_ratio(delay, interval), arguments.scalar("share", share, low=0.0, high=1.0)
     p, q = max(share, 1 - share), min(share, 1 - share)
     congestion = 2 * x * q * float(special.exprel(-2 * x * (p - q)))
     return p * congestion / (1 + congestion)

@@ -4,9 +4,9 @@ import numpy as np
 from scipy import sparse
 
 from polejax._core.types import Array
-from polejax.graphs import Graph
-from polejax.matrix import Matrix
-from polejax.propagation import hop_delay
+from polejax.network.graphs import Graph
+from polejax.network.matrix import Matrix
+from polejax.network.propagation import hop_delay
 
 NAMED = 10  # of the nodes that an error names
 

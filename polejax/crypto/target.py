@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from polejax import sha256
 from polejax._core import checks
 from polejax._core.types import Array
+from polejax.crypto import sha256
 
 EASIEST_BITS = 0x2100FFFF
 """The compact encoding of 2^256 - 1, the largest target: 65,535 hashes in 65,536 meet it."""

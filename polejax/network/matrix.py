@@ -1,23 +1,19 @@
 """Networks given by all their delays."""
 
-from typing import ClassVar
-
 import numpy as np
 
 from polejax._core import checks
-from polejax._core.record import record
 from polejax._core.types import Array
-from polejax.flood import Heard, all_pairs, flood
+from polejax.network.base import Network
+from polejax.network.min_plus import Arrivals, all_pairs, flood
 
 SMALL = 32  # nodes; up to here all pairs at once cost no more than block by block, and many forks cost nothing extra
 
 
-@record
-class Matrix:
+class Matrix(Network):
     """Any delays that obey the triangle inequality, as one matrix f32[N, N] of seconds from row j to column i."""
 
     delay: Array
-    equidistant: ClassVar[bool] = False
 
     @property
     def count(self) -> int:
@@ -25,7 +21,7 @@ class Matrix:
         return self.delay.shape[-1]
 
     @property
-    def longest(self) -> Array:
+    def max_delay(self) -> Array:
         """f32[], seconds: no delay is longer."""
         return self.delay.max(axis=(-2, -1))
 
@@ -33,15 +29,15 @@ class Matrix:
         """Delays f32[...] in seconds from publishers to nodes, indices of one shape."""
         return self.delay.at[publisher, node].get(mode="promise_in_bounds")
 
-    def row(self, publisher: Array) -> Array:
+    def delays_from(self, publisher: Array) -> Array:
         """Delays f32[N] in seconds of a block that node i32[] publishes."""
         return self.delay[publisher]
 
-    def hear(self, publish: Array) -> Heard:
-        """First arrival f32[N] (seconds) and its source i32[N]; O(N) per published block, see `Network.hear`."""
+    def arrivals(self, publish: Array) -> Arrivals:
+        """First arrival f32[N] (seconds) and its source i32[N]; O(N) per published block, see `Network.arrivals`."""
         if self.count > SMALL:
-            return flood(publish, self.row)
-        return flood(publish, self.row, lambda publish: all_pairs(publish, self.delay))
+            return flood(publish, self.delays_from)
+        return flood(publish, self.delays_from, lambda publish: all_pairs(publish, self.delay))
 
 
 def from_matrix(delay: Array, tolerance: float = 1e-5) -> Matrix:

@@ -1,25 +1,32 @@
 """Networks whose nodes are all equally far apart."""
 
-from typing import ClassVar
-
 import jax.numpy as jnp
 
 from polejax._core import checks
-from polejax._core.record import record, static
+from polejax._core.record import static
 from polejax._core.types import Array
-from polejax.flood import Heard
+from polejax.network.base import Network
+from polejax.network.min_plus import Arrivals
 
 
-@record
-class Clique:
+class Clique(Network):
     """All pairs equally far apart: `seconds` f32[] from anyone to anyone else."""
 
     seconds: Array
-    count: int = static()
-    equidistant: ClassVar[bool] = True
+    num_nodes: int = static()
 
     @property
-    def longest(self) -> Array:
+    def count(self) -> int:
+        """Number of nodes N."""
+        return self.num_nodes
+
+    @property
+    def equidistant(self) -> bool:
+        """See `Network.equidistant`."""
+        return True
+
+    @property
+    def max_delay(self) -> Array:
         """f32[], seconds: no delay is longer."""
         return self.seconds
 
@@ -27,12 +34,12 @@ class Clique:
         """Delays f32[...] in seconds from publishers to nodes, indices of one shape."""
         return jnp.where(publisher == node, jnp.float32(0.0), self.seconds)
 
-    def row(self, publisher: Array) -> Array:
+    def delays_from(self, publisher: Array) -> Array:
         """Delays f32[N] in seconds of a block that node i32[] publishes."""
         return jnp.where(jnp.arange(self.count, dtype=jnp.int32) == publisher, 0.0, self.seconds)
 
-    def hear(self, publish: Array) -> Heard:
-        """First arrival f32[N] (seconds) and its source i32[N]; O(N), see `Network.hear`."""
+    def arrivals(self, publish: Array) -> Arrivals:
+        """First arrival f32[N] (seconds) and its source i32[N]; O(N), see `Network.arrivals`."""
         nodes = jnp.arange(self.count, dtype=jnp.int32)
         first = publish.min()
         # All ties go to the lowest index, so that a clique agrees with its matrix to the last bit.

@@ -7,10 +7,13 @@ import jax.numpy as jnp
 
 from polejax._core.types import Array
 
-Heard = tuple[Array, Array]  # arrival f32[N], seconds; source i32[N]
+Arrivals = tuple[Array, Array]
+"""Arrival f32[N], seconds, and source i32[N], whose block it is."""
 
 
-def flood(publish: Array, row: Callable[[Array], Array], rest: Callable[[Array], Heard] | None = None) -> Heard:
+def flood(
+    publish: Array, delays_from: Callable[[Array], Array], rest: Callable[[Array], Arrivals] | None = None
+) -> Arrivals:
     """Spread the blocks that are really published, earliest first; most heights have a single one.
 
     A node that has heard a block before it would publish is first nowhere (triangle inequality), so nothing is lost by
@@ -20,32 +23,32 @@ def flood(publish: Array, row: Callable[[Array], Array], rest: Callable[[Array],
 
     Args:
       publish: f32[N], seconds at which each node would publish; inf for a node that does not.
-      row: from a node j i32[] to its delays D[j] f32[N], seconds, 0 at j itself.
-      rest: hears all blocks at once, as `Network.hear`, whatever their number; None: spread the others one by one. It
-        runs only when there is a second block (under `vmap`: in any lane, where a `cond` would run always).
+      delays_from: from a node j i32[] to its delays D[j] f32[N], seconds, 0 at j itself.
+      rest: the arrivals of all blocks at once, whatever their number; None: spread the others one by one. It runs only
+        when there is a second block (under `vmap`: in any lane, where a `cond` would run always).
 
     Returns:
-      As `Network.hear`: arrival f32[N] and source i32[N].
+      As `Network.arrivals`: arrival f32[N] and source i32[N].
     """
     nodes = jnp.arange(publish.shape[0], dtype=jnp.int32)
 
-    def earliest(pending: Array) -> Heard:
+    def earliest(pending: Array) -> Arrivals:
         first = pending.min()
         publisher = jnp.where(pending == first, nodes, nodes.size - 1).min()
-        return first + row(publisher), jnp.broadcast_to(publisher, nodes.shape)
+        return first + delays_from(publisher), jnp.broadcast_to(publisher, nodes.shape)
 
-    def ahead(heard: Heard) -> Array:
+    def ahead(heard: Arrivals) -> Array:
         """Who publishes before hearing anyone, ties going to the lower index, and has not been spread yet."""
         arrival, source = heard
         return (publish < arrival) | ((publish == arrival) & (nodes < source))
 
-    def spread(heard: Heard) -> Heard:
+    def spread(heard: Arrivals) -> Arrivals:
         arrival, source = heard
         times, publisher = earliest(jnp.where(ahead(heard), publish, jnp.inf))
         better = (times < arrival) | ((times == arrival) & (publisher < source))
         return jnp.where(better, times, arrival), jnp.where(better, publisher, source)
 
-    def spread_rest(heard: Heard) -> Heard:
+    def spread_rest(heard: Arrivals) -> Arrivals:
         # Stopped nodes are masked out so that this depends on the loop's state: XLA would otherwise compute it ahead of
         # the loop, needed or not.
         return rest(jnp.where(publish <= heard[0], publish, jnp.inf)) if rest else spread(heard)
@@ -53,7 +56,7 @@ def flood(publish: Array, row: Callable[[Array], Array], rest: Callable[[Array],
     return jax.lax.while_loop(lambda heard: ahead(heard).any(), spread_rest, earliest(publish))
 
 
-def all_pairs(publish: Array, delay: Array) -> Heard:
+def all_pairs(publish: Array, delay: Array) -> Arrivals:
     """The min-plus product as it stands.
 
     Args:

@@ -1,26 +1,22 @@
 """Networks of regions: nodes behind their own links, regions at given distances."""
 
-from typing import ClassVar
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
-from polejax._core.record import record
 from polejax._core.types import Array
-from polejax.flood import Heard, flood
-from polejax.matrix import known
+from polejax.network.base import Network
+from polejax.network.matrix import known
+from polejax.network.min_plus import Arrivals, flood
 
 
-@record
-class Regions:
+class Regions(Network):
     """Delays D[j, i] = up[j] + reach[region[j], i] for i != j, with N nodes in R regions."""
 
     region: Array  # i32[N], below R
     up: Array  # f32[N], seconds that a block takes over its publisher's own link
     reach: Array  # f32[R, N], seconds from a region to a node: between the regions, over the node's link, verified
-    equidistant: ClassVar[bool] = False
 
     @property
     def count(self) -> int:
@@ -28,7 +24,7 @@ class Regions:
         return self.region.shape[-1]
 
     @property
-    def longest(self) -> Array:
+    def max_delay(self) -> Array:
         """f32[], seconds: no delay is longer."""
         return self.up.max(axis=-1) + self.reach.max(axis=(-2, -1))
 
@@ -38,16 +34,16 @@ class Regions:
         reach = self.reach.at[region, node].get(mode="promise_in_bounds")
         return jnp.where(publisher == node, jnp.float32(0.0), up + reach)
 
-    def row(self, publisher: Array) -> Array:
+    def delays_from(self, publisher: Array) -> Array:
         """Delays f32[N] in seconds of a block that node i32[] publishes."""
         delay = self.up[publisher] + self.reach[self.region[publisher]]
         return jnp.where(jnp.arange(self.count, dtype=jnp.int32) == publisher, 0.0, delay)
 
-    def hear(self, publish: Array) -> Heard:
-        """First arrival f32[N] (seconds) and its source i32[N]; O(R N) at most, see `Network.hear`."""
-        return flood(publish, self.row, self._hear_all)
+    def arrivals(self, publish: Array) -> Arrivals:
+        """First arrival f32[N] (seconds) and its source i32[N]; O(R N) at most, see `Network.arrivals`."""
+        return flood(publish, self.delays_from, self._arrivals_of_all)
 
-    def _hear_all(self, publish: Array) -> Heard:
+    def _arrivals_of_all(self, publish: Array) -> Arrivals:
         """Of each region only the block that leaves it first can matter elsewhere; a node's own has no delay."""
         nodes = jnp.arange(self.count, dtype=jnp.int32)
         leave = publish + self.up

@@ -1,27 +1,27 @@
 """Delays that every block draws anew."""
 
-from typing import Any, Protocol
+import abc
+from typing import Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks, draw
-from polejax._core.record import record, replace
-from polejax._core.types import Array
-from polejax.flood import Heard, flood
+from polejax._core.record import Record, replace
+from polejax._core.types import Array, Key
+from polejax.network.base import Network
 
 
-class DelayLaw(Protocol):
+class DelayLaw(Record, abc.ABC, abstract=True):
     """A law of non-negative seconds, by its inverse distribution function."""
 
+    @abc.abstractmethod
     def quantile(self, probability: Array) -> Array:
         """Seconds f32[...] that are not exceeded with a probability f32[...] in (0, 1)."""
-        ...
 
 
-@record
-class ConstantDelay:
+class ConstantDelay(DelayLaw):
     """Always `seconds` f32[]."""
 
     seconds: Array
@@ -31,8 +31,7 @@ class ConstantDelay:
         return jnp.broadcast_to(self.seconds, probability.shape)
 
 
-@record
-class UniformDelay:
+class UniformDelay(DelayLaw):
     """Uniform between `low` and `high`, f32[] seconds."""
 
     low: Array
@@ -43,8 +42,7 @@ class UniformDelay:
         return self.low + (self.high - self.low) * probability
 
 
-@record
-class ExponentialDelay:
+class ExponentialDelay(DelayLaw):
     """Exponential with the given mean, f32[] seconds."""
 
     mean: Array
@@ -54,8 +52,7 @@ class ExponentialDelay:
         return -self.mean * jnp.log1p(-probability)
 
 
-@record
-class LogNormalDelay:
+class LogNormalDelay(DelayLaw):
     """Log-normal with the given median f32[] in seconds, and standard deviation `sigma` f32[] of its logarithm."""
 
     median: Array
@@ -66,8 +63,7 @@ class LogNormalDelay:
         return self.median * jnp.exp(self.sigma * jax.scipy.special.ndtri(probability))
 
 
-@record
-class EmpiricalDelay:
+class EmpiricalDelay(DelayLaw):
     """A measured law: `quantiles` f32[Q] in seconds at probabilities 0, 1/(Q-1), ..., 1, linear between."""
 
     quantiles: Array
@@ -77,8 +73,7 @@ class EmpiricalDelay:
         return jnp.interp(probability, jnp.linspace(0.0, 1.0, self.quantiles.shape[-1]), self.quantiles)
 
 
-@record
-class RandomDelays:
+class RandomDelays(Network):
     """Approximate: a network whose every block takes, to every node, an extra time drawn anew.
 
     Within one height it is exact for blocks that are sent directly: a node publishes unless it heard of a rival before.
@@ -87,46 +82,52 @@ class RandomDelays:
     racing for the parent's height until the parent comes (ours).
     """
 
-    base: Any  # any `Network`
-    law: Any  # any `DelayLaw`
-    key: Array | None = None  # of one round
+    base: Network
+    law: DelayLaw
+    key: Key | None = None  # of one round
 
     @property
     def count(self) -> int:
         """Number of nodes N."""
         return self.base.count
 
-    def at(self, key: Array) -> "RandomDelays":
+    def sample(self, key: Key) -> Self:
         """The network of one round, whose delays are drawn from `key`."""
         return replace(self, key=key)
 
-    def row(self, publisher: Array) -> Array:
+    def delays_from(self, publisher: Array) -> Array:
         """Delays f32[N] in seconds of the block that node i32[] publishes in this round."""
         if self.key is None:
-            raise ValueError("key must be given before delays are drawn, got None: use network.at(key)")
+            raise ValueError("key must be given before delays are drawn, got None: use network.sample(key)")
         nodes = jnp.arange(self.count, dtype=jnp.uint32)
         extra = self.law.quantile(draw.uniform(jax.random.fold_in(self.key, publisher), nodes))
-        return self.base.row(publisher) + jnp.where(nodes == publisher.astype(jnp.uint32), 0.0, extra)
+        return self.base.delays_from(publisher) + jnp.where(nodes == publisher.astype(jnp.uint32), 0.0, extra)
 
-    def hear(self, publish: Array) -> Heard:
-        """First arrival f32[N] (seconds) and its source i32[N]; O(N) per published block, see `Network.hear`."""
-        return flood(publish, self.row)
+    @property
+    def max_delay(self) -> Array:
+        """f32[], seconds: infinite, as no drawn delay is known to be the longest."""
+        return jnp.float32(jnp.inf)
+
+    @property
+    def fixed(self) -> bool:
+        """See `Network.fixed`: every block has delays of its own."""
+        return False
 
 
-def random_delays(base: Any, law: Any) -> RandomDelays:
+def random_delays(base: Network, law: DelayLaw) -> RandomDelays:
     """A network whose every block takes, to every node, a time drawn anew beside that of the base network. Approximate.
 
     Args:
       base: any `Network`; `instant(N)` for nothing but the drawn times.
-      law: `constant_delay`, `uniform_delay`, `exponential_delay`, `lognormal_delay`, `empirical_delay`, or any record
-        with `quantile`.
+      law: `constant_delay`, `uniform_delay`, `exponential_delay`, `lognormal_delay`, `empirical_delay`, or a
+        subclass of `DelayLaw`.
 
     Raises:
-      ValueError: a law without `quantile` or a base without `row`.
+      ValueError: a law that is no `DelayLaw` or a base that is no `Network`.
     """
-    if not hasattr(law, "quantile"):
-        raise ValueError(f"law must have a method `quantile`, got {law!r}: use polejax.network.exponential_delay(...)")
-    if not hasattr(base, "row"):
+    if not isinstance(law, DelayLaw):
+        raise ValueError(f"law must be a DelayLaw, got {law!r}: use polejax.network.exponential_delay(...)")
+    if not isinstance(base, Network):
         raise ValueError(f"base must be a network, got {base!r}: use polejax.network.instant(count)")
     return RandomDelays(base, law)
 

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import sha256
 from polejax._core.types import Array
+from polejax.crypto import sha256
 
 _LANES = 128  # along a kernel's last axis, as wide as a TPU's registers
 _ROWS = {"tpu": 8, "gpu": 2}  # one register a word on a TPU; two nonces a thread of four warps

@@ -1,0 +1,1 @@
+"""Cryptography: bytes in, bytes out."""

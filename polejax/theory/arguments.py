@@ -1,0 +1,36 @@
+"""Arguments of closed forms: each is checked, and a ValueError names it, its value and its bounds."""
+
+from typing import Any
+
+import numpy as np
+
+from polejax._core import checks
+from polejax._core.types import Array
+
+
+def scalar(name: str, value: Any, **bounds: Any) -> float:
+    """One number, float64, within `bounds` of `checks.real`."""
+    checks.real(name, value, ndim=0, **bounds)  # compares in float32; the law itself stays in float64
+    return float(value)
+
+
+def vector(name: str, value: Any, **bounds: Any) -> Array:
+    """Numbers along one axis, float64, within `bounds` of `checks.real`."""
+    checks.real(name, value, ndim=1, **bounds)
+    return np.asarray(value, dtype=np.float64)
+
+
+def times(name: str, value: Any) -> Array:
+    """Seconds or works of any shape, float64, not negative; beyond float32, too."""
+    values = np.asarray(value, dtype=np.float64)  # not `checks.real`: quadrature goes beyond float32
+    if not (values >= 0.0).all():
+        raise ValueError(f"{name} must be at least 0, got {values.min():g}: count it from the start")
+    return values
+
+
+def shares(name: str, value: Any) -> Array:
+    """Shares along one axis, float64, not negative, scaled to sum to 1."""
+    values = vector(name, value, low=0.0)
+    if not values.sum() > 0.0:
+        raise ValueError(f"{name} must have a positive sum, got {values.sum():g}: give some node power")
+    return values / values.sum()
