@@ -138,7 +138,7 @@ def jobs() -> dict[str, Callable[[Any], Any]]:
     crowd = pj.Scenario(pj.nodes.equal(10_000), far, pj.PoW(work=600.0))
     pole = pj.Scenario(nodes, near, pj.PoLe(pj.tasks.digits(), threshold=0.9))
     images = pj.tasks.synthetic(0, num_features=784, num_train=8_000)
-    wide = pj.learners.MultilayerPerceptron(num_classes=images.num_classes, hidden=(128,))
+    wide = pj.models.MultilayerPerceptron(num_classes=images.num_classes, hidden=(128,))
     curves = np.linspace(0.1, 1.0, 80, dtype=np.float32) + np.zeros((4_096, 1), np.float32)
     bank = pj.Bank(curves, curves, np.zeros(4_096, bool), 5, "{}")
 

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import polejax as pj
-from polejax import chain
 from polejax._core import draw
+from polejax.consensus import chain
 
 WORK = 600.0
 

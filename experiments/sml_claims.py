@@ -9,7 +9,7 @@ import polejax as pj
 from polejax import detection, forging, theft
 from polejax._core import devices
 from polejax.crypto import functional_encryption as fe
-from polejax.learners import ConvolutionalNetwork
+from polejax.learning.models import ConvolutionalNetwork
 
 
 def fine_tuning(law: str, seeds: int = 512) -> None:

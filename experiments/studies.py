@@ -23,8 +23,8 @@ import numpy as np
 from rounds import keep_to_one_core, seconds_of
 
 import polejax as pj
-from polejax import learners
 from polejax._core import devices
+from polejax.learning import models
 
 STEPS, LANES, REPEATS = 400, 16, 5
 
@@ -61,8 +61,8 @@ def banks(bank_rounds):
 def _unverified(pole):
     """Arithmetic of training and validating as a share of that and testing; biases are counted as products."""
     features = pole.sml.width(pole.task.num_features)
-    stretch = pole.evaluate_every * learners.step_flops(pole.learner, features, pole.batch_size)
-    sample = 2 * learners.num_parameters(pole.learner, features)
+    stretch = pole.evaluate_every * models.step_flops(pole.learner, features, pole.batch_size)
+    sample = 2 * models.num_parameters(pole.learner, features)
     live = stretch + sample * len(pole.task.validation_labels)
     return live / (live + sample * len(pole.task.test_labels))
 

@@ -35,9 +35,9 @@ import optax
 from flax import linen as nn
 
 import polejax as pj
-from polejax import learners, learning
 from polejax._core import devices, lanes
-from polejax.scenario import ready
+from polejax.consensus.scenario import ready
+from polejax.learning import models, training
 
 BATCH, RATE = 32, 0.1
 
@@ -72,10 +72,10 @@ class Network(NamedTuple):
         return 2 * first + 3 * sum(others)
 
 
-IMAGES = learners.ConvolutionalNetwork((28, 28))
+IMAGES = models.ConvolutionalNetwork((28, 28))
 NETWORKS = (
-    Network("64-32-10", learners.MultilayerPerceptron((32,)), ((1, 64, 32), (1, 32, 10)), True, 1_024, 100),
-    Network("784-128-10", learners.MultilayerPerceptron((128,)), ((1, 784, 128), (1, 128, 10)), False, 64, 50),
+    Network("64-32-10", models.MultilayerPerceptron((32,)), ((1, 64, 32), (1, 32, 10)), True, 1_024, 100),
+    Network("784-128-10", models.MultilayerPerceptron((128,)), ((1, 784, 128), (1, 128, 10)), False, 64, 50),
     Network("convolutional", IMAGES, ((784, 9, 8), (196, 72, 16), (1, 784, 10)), False, 32, 20),
 )
 
@@ -166,8 +166,8 @@ def blocked(network: Network, steps: int) -> Callable[[], Any]:
     tips = jax.random.bits(jax.random.key(1), (network.lanes, 8), jnp.uint32)
 
     def block(keys: Any, tips: Any, mechanism: Any) -> Any:
-        material = learning.prepare(mechanism, keys, tips, jnp.arange(keys.shape[0], dtype=jnp.uint32))
-        return learning.train(mechanism, material, learning.begin(mechanism, keys, material), steps).params
+        material = training.prepare(mechanism, keys, tips, jnp.arange(keys.shape[0], dtype=jnp.uint32))
+        return training.train(mechanism, material, training.begin(mechanism, keys, material), steps).params
 
     share = network.lanes // len(jax.devices())
     width = lanes.in_lockstep(share, mechanism.cached_lanes, mechanism.node_bytes, jax.devices())

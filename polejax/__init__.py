@@ -9,19 +9,13 @@ from polejax import (
     cheating,
     collusion,
     detection,
-    difficulty,
     double_spend,
     forging,
     head_start,
-    learners,
     network,
-    nodes,
     parametric,
-    readers,
     rebasing,
-    schedule,
     selfish,
-    tasks,
     theft,
     theory,
 )
@@ -30,15 +24,20 @@ from polejax._core.folder import StudyError
 from polejax._core.version import __version__
 from polejax.bank import Bank, load_bank
 from polejax.bank_error import bank_estimate
+from polejax.consensus import difficulty, nodes, power_schedule
+from polejax.consensus.election import BestAtDeadline, BestInWindow, FirstSeen
+from polejax.consensus.history import History
+from polejax.consensus.mechanism import Claims, Learning, Mechanism, Views
+from polejax.consensus.scenario import Scenario
+from polejax.consensus.simulate import simulate
 from polejax.cost import summarise_cost
 from polejax.crypto import functional_encryption
 from polejax.curves import learning_curves
-from polejax.election import BestAtDeadline, BestInWindow, FirstSeen
 from polejax.estimate import Estimate
 from polejax.fairness import summarise_fairness, summarise_rewards
 from polejax.hashed_pow import HashedPoW
-from polejax.history import History
-from polejax.mechanism import Claims, Learning, Mechanism, Views
+from polejax.learning import datasets, models, tasks
+from polejax.learning.sml import SecureMappingLayer
 from polejax.memoryless import simulate_memoryless
 from polejax.mempool import serve, serve_many
 from polejax.parametric import Parametric
@@ -46,11 +45,8 @@ from polejax.pole import PoLe
 from polejax.pow import PoW
 from polejax.replay import Replay
 from polejax.results import Results, open_study
-from polejax.scenario import Scenario
 from polejax.segments import simulate_many
 from polejax.service import summarise_service
-from polejax.simulate import simulate
-from polejax.sml import SecureMappingLayer
 from polejax.statistics import Summary, compare, summarise
 from polejax.study import Progress, study
 from polejax.task_stream import TaskStream
@@ -95,6 +91,7 @@ __all__ = [
     "cheating",
     "collusion",
     "compare",
+    "datasets",
     "detection",
     "devices",
     "difficulty",
@@ -102,17 +99,16 @@ __all__ = [
     "forging",
     "functional_encryption",
     "head_start",
-    "learners",
     "learning_curves",
     "load_bank",
+    "models",
     "network",
     "nodes",
     "open_study",
     "parametric",
     "posted",
-    "readers",
+    "power_schedule",
     "rebasing",
-    "schedule",
     "selfish",
     "serve",
     "serve_many",

@@ -14,11 +14,11 @@ import numpy as np
 from polejax._core import checks
 from polejax._core.record import convert, record, replace, static
 from polejax._core.types import Array
-from polejax.election import FirstSeen
-from polejax.mechanism import Claims, Views
+from polejax.consensus.election import FirstSeen
+from polejax.consensus.mechanism import Claims, Views
+from polejax.consensus.nodes import Nodes
 from polejax.network.base import Network, NetworkWrapper
 from polejax.network.min_plus import Arrivals
-from polejax.nodes import Nodes
 
 
 class Adversary(Protocol):

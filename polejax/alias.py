@@ -7,7 +7,7 @@ import numpy as np
 from polejax._core import checks
 from polejax._core.record import record
 from polejax._core.types import Array
-from polejax.nodes import Nodes
+from polejax.consensus.nodes import Nodes
 
 FEW = 16  # nodes that are found faster by comparing a word with all of their bounds than by looking it up
 

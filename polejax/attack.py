@@ -18,10 +18,10 @@ from polejax._core.record import replace
 from polejax.detection import Honesty, Measures, Roc
 from polejax.estimate import Estimate
 from polejax.head_start import Run
-from polejax.learners import ConvolutionalNetwork, MultilayerPerceptron
+from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
+from polejax.learning.sml import SecureMappingLayer
+from polejax.learning.tasks import Task
 from polejax.pole import PoLe
-from polejax.sml import SecureMappingLayer
-from polejax.tasks import Task
 from polejax.theft import Attempt, Encounter
 
 Report = Callable[[str, int, int], None]  # what is under way, attacks done, attacks in all

@@ -9,8 +9,8 @@ from polejax import estimate
 from polejax._core import checks
 from polejax._core.record import replace
 from polejax._core.types import Array
+from polejax.consensus.scenario import Scenario
 from polejax.estimate import Estimate
-from polejax.scenario import Scenario
 from polejax.segments import simulate_many
 from polejax.statistics import Summary, summarise
 

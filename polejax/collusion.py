@@ -7,16 +7,17 @@ order of events can help. `polejax.adversary.EarlyKey` plays it in any scenario;
 import jax
 import numpy as np
 
-from polejax import detection, estimate, network, nodes
+from polejax import detection, estimate, network
 from polejax._core.record import replace
 from polejax._core.types import Array
 from polejax.adversary import EarlyKey
 from polejax.cheating import honest_bank
+from polejax.consensus import nodes
+from polejax.consensus.scenario import Scenario
 from polejax.estimate import Estimate
 from polejax.head_start import Run
 from polejax.pole import PoLe
 from polejax.replay import Replay
-from polejax.scenario import Scenario
 from polejax.segments import simulate_many
 from polejax.theft import Attempt
 

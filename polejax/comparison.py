@@ -10,17 +10,19 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from polejax import difficulty, learning, network, nodes, readers, shards, tasks
+from polejax import network, shards
 from polejax._core import checks, timing
 from polejax._core.describe import as_text, describe
-from polejax.history import History
-from polejax.learners import ConvolutionalNetwork, MultilayerPerceptron
-from polejax.nodes import Nodes
+from polejax.consensus import difficulty, nodes
+from polejax.consensus.history import History
+from polejax.consensus.nodes import Nodes
+from polejax.consensus.scenario import Scenario
+from polejax.learning import datasets, tasks, training
+from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
+from polejax.learning.sml import SecureMappingLayer
 from polejax.pole import PoLe
 from polejax.pow import PoW
-from polejax.scenario import Scenario
 from polejax.segments import simulate_many
-from polejax.sml import SecureMappingLayer
 from polejax.statistics import Summary, as_dict, compare, summarise
 
 CURVE_POINTS = 80  # evaluations of a winner's learning curve to keep for its figure
@@ -154,7 +156,7 @@ def pole_scenario(settings: Settings) -> Scenario:
         learning_rate=chosen.learning_rate,
         learner=learner,
         sml=None if chosen.sml == "none" else SecureMappingLayer(law=chosen.sml),
-        make_optimiser=learning.momentum,
+        make_optimiser=training.momentum,
         batch_size=chosen.batch_size,
         evaluate_every=chosen.evaluate_every,
         max_steps=chosen.max_steps,
@@ -290,7 +292,7 @@ def load_task(name: str) -> tasks.Task:
         return tasks.synthetic(0)
     path = Path(name)
     if path.is_dir():
-        return readers.cifar10(path) if list(path.glob("*.bin")) else readers.mnist(path)
+        return datasets.cifar10(path) if list(path.glob("*.bin")) else datasets.mnist(path)
     if path.suffix == ".npz" or path.exists():
-        return readers.npz(path)
+        return datasets.npz(path)
     raise ValueError(f"task must be digits, synthetic, or an existing file or folder, got {name!r}")

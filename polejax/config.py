@@ -67,20 +67,22 @@ from typing import Any
 
 import jax
 
-from polejax import adversary, difficulty, learners, network, nodes, parametric, readers, schedule, tasks
+from polejax import adversary, network, parametric
 from polejax._core import checks
 from polejax._core.describe import as_text, describe
 from polejax.bank import learning_of, load_bank
 from polejax.cheating import Cheating
+from polejax.consensus import difficulty, nodes, power_schedule
+from polejax.consensus.election import BestAtDeadline, BestInWindow, FirstSeen
+from polejax.consensus.scenario import Scenario
 from polejax.curves import learning_curves
-from polejax.election import BestAtDeadline, BestInWindow, FirstSeen
 from polejax.hashed_pow import HashedPoW
+from polejax.learning import datasets, models, tasks
+from polejax.learning.sml import SecureMappingLayer
 from polejax.pole import PoLe
 from polejax.pow import PoW
 from polejax.replay import Replay
 from polejax.results import Results
-from polejax.scenario import Scenario
-from polejax.sml import SecureMappingLayer
 from polejax.study import Progress, study
 from polejax.task_stream import TaskStream
 
@@ -101,9 +103,9 @@ _CONSTRUCTORS: dict[str, tuple[Callable[..., Any], ...]] = {
         nodes.equal,
         nodes.zipf,
         nodes.lognormal,
-        schedule.growth,
-        schedule.lose,
-        schedule.schedule,
+        power_schedule.growth,
+        power_schedule.lose,
+        power_schedule.schedule,
     ),
     "network": _NETWORKS,
     "base": _NETWORKS,
@@ -135,8 +137,8 @@ _CONSTRUCTORS: dict[str, tuple[Callable[..., Any], ...]] = {
         difficulty.accuracy,
     ),
     "adversary": (adversary.withholding, adversary.leak, Cheating),
-    "task": (tasks.digits, tasks.synthetic, readers.mnist, readers.cifar10, readers.npz),
-    "learner": (learners.MultilayerPerceptron, learners.ConvolutionalNetwork),
+    "task": (tasks.digits, tasks.synthetic, datasets.mnist, datasets.cifar10, datasets.npz),
+    "learner": (models.MultilayerPerceptron, models.ConvolutionalNetwork),
     "sml": (SecureMappingLayer,),
     "bank": (learning_curves, load_bank),
 }

@@ -6,16 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import estimate, learners
+from polejax import estimate
 from polejax._core import checks
 from polejax._core.record import record, static
 from polejax._core.types import Array
-from polejax.election import FirstSeen
+from polejax.consensus.election import FirstSeen
+from polejax.consensus.history import History
+from polejax.consensus.power_schedule import at_height
+from polejax.consensus.scenario import Scenario
 from polejax.estimate import Estimate
 from polejax.fairness import powers
-from polejax.history import History
-from polejax.scenario import Scenario
-from polejax.schedule import at_height
+from polejax.learning import models
 from polejax.service import stack
 
 
@@ -100,12 +101,12 @@ def summarise_cost(
 def flops_per_step(mechanism: Any) -> int | None:
     """Floating-point operations of one training step of a mechanism that trains, else None.
 
-    Forward and backward pass of the learner over one batch, as `learners.step_flops` counts them; mapping the data
+    Forward and backward pass of the learner over one batch, as `models.step_flops` counts them; mapping the data
     (once a round) and evaluations are left out.
     """
     if not hasattr(mechanism, "learner") or not hasattr(mechanism, "task"):
         return None
-    return learners.step_flops(mechanism.learner, mechanism.mapped_features, mechanism.batch_size)
+    return models.step_flops(mechanism.learner, mechanism.mapped_features, mechanism.batch_size)
 
 
 def winner_work(history: History, scenario: Scenario) -> Array:

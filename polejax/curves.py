@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import bank, holdout, learning
+from polejax import bank
 from polejax._core import checks, lanes
 from polejax._core.describe import as_text, describe
 from polejax._core.folder import Folder
 from polejax._core.types import Array
 from polejax.bank import Bank
+from polejax.learning import holdout, training
 from polejax.pole import PoLe
 
 DEFAULT_STEPS = 400
@@ -137,16 +138,16 @@ def _curves(keys: Array, mechanism: PoLe, num_evaluations: int) -> tuple[Array, 
     """Validation and test accuracy f32[lanes, K] of a block of curves, whether they diverged, held-out accuracy."""
     identity, order, start = jax.vmap(lambda key: tuple(jax.random.split(key, 3)))(keys)
     words = jax.vmap(lambda key: jax.random.bits(key, (9,), jnp.uint32))(identity)
-    material = learning.prepare(mechanism, order, words[:, :8], words[:, 8])
+    material = training.prepare(mechanism, order, words[:, :8], words[:, 8])
     judges = [mechanism] if mechanism.holdout is None else [mechanism, holdout.judging(mechanism)]
-    inputs = [learning.map_test_inputs(judge, material.layer) for judge in judges]
+    inputs = [training.map_test_inputs(judge, material.layer) for judge in judges]
 
-    def stretch(training: learning.Training, _: None) -> tuple[learning.Training, tuple[Array, list[Array]]]:
-        training = learning.train(mechanism, material, training, mechanism.evaluate_every)
-        judged = [learning.judge(*judge, training.params) for judge in zip(judges, inputs, strict=True)]
-        return training, (learning.validate(mechanism, material, training.params), judged)
+    def stretch(networks: training.Training, _: None) -> tuple[training.Training, tuple[Array, list[Array]]]:
+        networks = training.train(mechanism, material, networks, mechanism.evaluate_every)
+        judged = [training.judge(*judge, networks.params) for judge in zip(judges, inputs, strict=True)]
+        return networks, (training.validate(mechanism, material, networks.params), judged)
 
-    training = learning.begin(mechanism, start, material)
-    training, (validation, judged) = jax.lax.scan(stretch, training, length=num_evaluations)
+    networks = training.begin(mechanism, start, material)
+    networks, (validation, judged) = jax.lax.scan(stretch, networks, length=num_evaluations)
     test, held_out = (*judged, None)[:2]
-    return validation.T, test.T, learning.diverged(training.params), None if held_out is None else held_out.T
+    return validation.T, test.T, training.diverged(networks.params), None if held_out is None else held_out.T

@@ -10,8 +10,8 @@ from polejax._core.record import record
 from polejax._core.types import Array
 from polejax.estimate import Estimate
 from polejax.head_start import Run
+from polejax.learning.tasks import majority_accuracy
 from polejax.pole import PoLe
-from polejax.tasks import majority_accuracy
 from polejax.theft import Attempt
 
 CONFIDENCE = 0.95

@@ -11,9 +11,9 @@ from polejax import estimate, network
 from polejax._core import checks, draw
 from polejax._core.record import replace
 from polejax._core.types import Array
+from polejax.consensus.nodes import Nodes
+from polejax.consensus.scenario import Scenario
 from polejax.estimate import Estimate
-from polejax.nodes import Nodes
-from polejax.scenario import Scenario
 from polejax.segments import simulate_many
 
 

@@ -10,10 +10,10 @@ from polejax import estimate
 from polejax._core import checks
 from polejax._core.record import record, static
 from polejax._core.types import Array
+from polejax.consensus.history import History
+from polejax.consensus.nodes import Nodes
+from polejax.consensus.power_schedule import Scheduled, at_height
 from polejax.estimate import Estimate
-from polejax.history import History
-from polejax.nodes import Nodes
-from polejax.schedule import Scheduled, at_height
 
 
 @record

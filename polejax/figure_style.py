@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from polejax.history import History
+from polejax.consensus.history import History
 
 _Arguments = ParamSpec("_Arguments")
 

@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
-from polejax import head_start, learning
+from polejax import head_start
 from polejax._core import checks
 from polejax._core.record import replace
 from polejax._core.types import Array
 from polejax.head_start import Identity
+from polejax.learning import training
 from polejax.pole import PoLe
 from polejax.theft import Attempt, Encounter, answering_flops, attempt
 
@@ -137,13 +138,13 @@ def _accuracy(met: Encounter, params: Any, mapped: Array) -> np.ndarray:
 
 @jax.jit
 def _answer(mechanism: PoLe, params: Any, mapped: Array) -> Array:
-    return learning.accuracies(mechanism, params, mapped, mechanism.task.validation_labels)
+    return training.accuracies(mechanism, params, mapped, mechanism.task.validation_labels)
 
 
 @jax.jit
 def _images(mechanism: PoLe, layers: Any) -> Array:
-    """The validation data behind layers [S], as `learning.columns`."""
-    return learning.columns(mechanism, layers, mechanism.task.validation_inputs)
+    """The validation data behind layers [S], as `training.columns`."""
+    return training.columns(mechanism, layers, mechanism.task.validation_inputs)
 
 
 def _choose(mask: np.ndarray, new: Array, old: Array) -> np.ndarray:

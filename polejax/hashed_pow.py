@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from polejax._core import checks, draw
 from polejax._core.record import convert, record, static
 from polejax._core.types import Array
+from polejax.consensus.mechanism import Claims, Views
+from polejax.consensus.nodes import Nodes
 from polejax.crypto import header, nonces, sha256, target
-from polejax.mechanism import Claims, Views
-from polejax.nodes import Nodes
 
 _LONGEST = 2.0**28  # expected hashes: a demonstration that would take hours is a mistake
 

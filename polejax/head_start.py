@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import learning
 from polejax._core import checks, lanes
 from polejax._core.record import record, replace
 from polejax._core.types import Array
+from polejax.learning import training
 from polejax.pole import PoLe
 
 
@@ -128,9 +128,9 @@ def _lesson(mechanism: PoLe, keys: Array, layer: Any, targets: Array) -> Lesson:
     samples = jnp.arange(mechanism.task.train_inputs.shape[0], dtype=jnp.int32)
     numbered = replace(mechanism, task=replace(mechanism.task, train_labels=samples))
     order = jax.vmap(lambda key: jax.random.split(key)[0])(keys)
-    material = learning.behind(numbered, order, layer)
+    material = training.behind(numbered, order, layer)
     taught = jax.vmap(lambda targets, samples: targets[samples], in_axes=(0, 1))(targets, material.labels)
-    judged = [material.validation, learning.map_test_inputs(mechanism, layer)]
+    judged = [material.validation, training.map_test_inputs(mechanism, layer)]
     everyones = (one if one.ndim == 3 else jnp.broadcast_to(one, (keys.shape[0], *one.shape)) for one in judged)
     return Lesson(jnp.moveaxis(material.inputs, 1, 0), taught, *everyones)
 
@@ -144,10 +144,10 @@ def _train(num_evaluations: int, lanes_: int, devices: tuple[Any, ...]) -> Any:
 def _run(mechanism: PoLe, start: Any, lesson: Lesson, num_evaluations: int) -> Run:
     """Train a block of nodes; see `train_from`."""
     inputs, targets = (jnp.moveaxis(leaf, 0, 1) for leaf in (lesson.inputs, lesson.targets))
-    material = learning.Material({}, inputs, targets, lesson.validation)
+    material = training.Material({}, inputs, targets, lesson.validation)
 
     def evaluate(params: Any) -> tuple[Array, Array]:
-        return learning.validate(mechanism, material, params), learning.judge(mechanism, lesson.test, params)
+        return training.validate(mechanism, material, params), training.judge(mechanism, lesson.test, params)
 
     def claim(params: Any, claimed: Any, made: Array, accuracies: tuple[Array, Array]) -> tuple[Any, Array]:
         """Keep the params of the first valid claim, until then the latest."""
@@ -155,19 +155,19 @@ def _run(mechanism: PoLe, start: Any, lesson: Lesson, num_evaluations: int) -> R
         return keep, made | passes(mechanism, *accuracies)
 
     def stretch(state: Any, _: None) -> tuple[Any, tuple[Array, Array]]:
-        training, claimed, made = state
-        training = learning.train(mechanism, material, training, mechanism.evaluate_every)
-        accuracies = evaluate(training.params)
-        return (training, *claim(training.params, claimed, made, accuracies)), accuracies
+        networks, claimed, made = state
+        networks = training.train(mechanism, material, networks, mechanism.evaluate_every)
+        accuracies = evaluate(networks.params)
+        return (networks, *claim(networks.params, claimed, made, accuracies)), accuracies
 
     optimiser = mechanism.make_optimiser(mechanism.learning_rate)
-    training = learning.Training(start, jax.vmap(optimiser.init)(start), jnp.int32(0))
+    networks = training.Training(start, jax.vmap(optimiser.init)(start), jnp.int32(0))
     first = evaluate(start)
     claimed, made = claim(start, start, jnp.zeros(first[0].shape, bool), first)
-    state = (training, claimed, made)
-    (training, claimed, _), rest = jax.lax.scan(stretch, state, length=num_evaluations)
+    state = (networks, claimed, made)
+    (networks, claimed, _), rest = jax.lax.scan(stretch, state, length=num_evaluations)
     curves = [jnp.concatenate([now[None], later]).T for now, later in zip(first, rest, strict=True)]
-    return Run(curves[0], curves[1], claimed, training.params)
+    return Run(curves[0], curves[1], claimed, networks.params)
 
 
 def passes(mechanism: PoLe, validation: Array, test: Array) -> Array:

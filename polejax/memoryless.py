@@ -19,12 +19,12 @@ from polejax._core import checks
 from polejax._core.record import record
 from polejax._core.types import Array
 from polejax.alias import Alias, Bounds, finders
-from polejax.difficulty import Fixed
-from polejax.election import FirstSeen
-from polejax.history import History
-from polejax.nodes import Nodes
+from polejax.consensus.difficulty import Fixed
+from polejax.consensus.election import FirstSeen
+from polejax.consensus.history import History
+from polejax.consensus.nodes import Nodes
+from polejax.consensus.scenario import Scenario
 from polejax.pow import PoW
-from polejax.scenario import Scenario
 
 CACHED_CHAINS = 256  # that a CPU core advances in lockstep: fewer keep its vectors idle, more leave its cache
 

@@ -27,7 +27,7 @@ import numpy as np
 from polejax._core import checks, lanes
 from polejax._core.record import record
 from polejax._core.types import Array
-from polejax.history import History
+from polejax.consensus.history import History
 from polejax.transactions import Load
 
 

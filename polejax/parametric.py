@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from polejax._core import checks, draw
 from polejax._core.record import convert, record, static
 from polejax._core.types import Array
-from polejax.mechanism import Claims, Views
-from polejax.nodes import Nodes
+from polejax.consensus.mechanism import Claims, Views
+from polejax.consensus.nodes import Nodes
 
 Law = Callable[[Array, Array, Array], Array]
 """From a key, addresses u32[N] and a shape f32[] to independent positive works f32[N] of mean 1."""

@@ -9,17 +9,17 @@ import optax
 from flax import errors
 from flax import linen as nn
 
-from polejax import holdout, learners, learning
 from polejax._core import checks, draw
 from polejax._core.numerics import rounded
 from polejax._core.record import convert, record, replace, static
 from polejax._core.types import Array
+from polejax.consensus.mechanism import Claims, Learning, Views
+from polejax.consensus.nodes import Nodes
 from polejax.crypto import header
-from polejax.holdout import Samples
-from polejax.mechanism import Claims, Learning, Views
-from polejax.nodes import Nodes
-from polejax.sml import SecureMappingLayer
-from polejax.tasks import Task
+from polejax.learning import holdout, models, training
+from polejax.learning.holdout import Samples
+from polejax.learning.sml import SecureMappingLayer
+from polejax.learning.tasks import Task
 
 FALLBACKS = ("best", "empty")
 
@@ -76,7 +76,7 @@ class PoLe:
     holdout: Samples | None = None
     learner: nn.Module = static(default=None)
     sml: SecureMappingLayer | None = static(default=SecureMappingLayer())
-    make_optimiser: Callable[[Array], optax.GradientTransformation] = static(default=learning.momentum)
+    make_optimiser: Callable[[Array], optax.GradientTransformation] = static(default=training.momentum)
     batch_size: int = static(default=32)
     evaluate_every: int = static(default=5)
     max_steps: int = static(default=2_000)
@@ -104,7 +104,7 @@ class PoLe:
         convert(
             self,
             learning_rate=lambda value: checks.real("learning_rate", value, above=0.0),
-            learner=lambda value: value or learners.MultilayerPerceptron(num_classes=self.task.num_classes),
+            learner=lambda value: value or models.MultilayerPerceptron(num_classes=self.task.num_classes),
             batch_size=lambda value: checks.whole("batch_size", value, low=1, high=self.task.train_inputs.shape[-2]),
             evaluate_every=lambda value: checks.whole("evaluate_every", value, low=1),
             max_steps=lambda value: checks.whole("max_steps", value, low=self.evaluate_every),
@@ -125,7 +125,7 @@ class PoLe:
     @property
     def cached_lanes(self) -> int:
         """See `Mechanism.cached_lanes`: up to 16 small networks, a large one alone."""
-        return min(16, learning.cached_networks(self, self.mapped_features))
+        return min(16, training.cached_networks(self, self.mapped_features))
 
     @property
     def node_bytes(self) -> int:
@@ -134,7 +134,7 @@ class PoLe:
         parts = [task.train_inputs, task.validation_inputs, task.test_inputs]
         parts += [self.holdout.inputs] if self.holdout else []
         samples = sum(part.shape[-2] for part in parts)
-        step = learners.step_bytes(self.learner, self.mapped_features, self.batch_size)
+        step = models.step_bytes(self.learner, self.mapped_features, self.batch_size)
         return 8 * self.mapped_features * samples + step
 
     def layer_variables(self, tip: Array, address: Array) -> Any:
@@ -166,14 +166,14 @@ class PoLe:
         key, jitter_key = jax.random.split(key)
         keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, nodes.address)
         order_keys, begin_keys = jax.vmap(lambda key: tuple(jax.random.split(key)))(keys)
-        material = learning.prepare(self, order_keys, views.tip, nodes.address)
+        material = training.prepare(self, order_keys, views.tip, nodes.address)
         slowness = draw.lognormal_of(draw.bits(jitter_key, nodes.address), self.jitter)
         chunk = rounded(self.evaluate_every * slowness)  # work between a node's evaluations, in steps of usual length
-        training = learning.begin(self, begin_keys, material)
+        networks = training.begin(self, begin_keys, material)
         if begin is not None:
-            training = replace(training, params=begin(training.params, material.layer))
-        race = _Race.begin(self, training, nodes.count)
-        test = learning.map_test_inputs(self, material.layer)  # once: most rounds see several claims
+            networks = replace(networks, params=begin(networks.params, material.layer))
+        race = _Race.begin(self, networks, nodes.count)
+        test = training.map_test_inputs(self, material.layer)  # once: most rounds see several claims
 
         def undecided(race: _Race) -> Array:
             now = views.start + nodes.seconds(race.work)
@@ -182,18 +182,18 @@ class PoLe:
             return (~race.out & (now < close)).any()
 
         def play(race: _Race) -> _Race:
-            trained = learning.train(self, material, race.training, self.evaluate_every)
+            trained = training.train(self, material, race.networks, self.evaluate_every)
             return race.evaluated(self, material, test, views, nodes, trained, chunk)
 
         race = jax.lax.while_loop(undecided, play, race)
-        return race.claims(self, material, test, views, nodes), race.training.params
+        return race.claims(self, material, test, views, nodes), race.networks.params
 
 
 @record
 class _Race:
     """A round under way, leading axis N; a node that is out keeps its network and its clock."""
 
-    training: learning.Training
+    networks: training.Training
     finished: Array  # bool[N]: holds a valid claim
     out: Array  # bool[N]: holds a valid claim or has given up
     work: Array  # f32[N], steps of usual length since the node's start, and what verifying cost
@@ -204,33 +204,33 @@ class _Race:
     curve: Array  # f32[N, K]
 
     @staticmethod
-    def begin(mechanism: PoLe, training: learning.Training, count: int) -> "_Race":
+    def begin(mechanism: PoLe, networks: training.Training, count: int) -> "_Race":
         no, zero = jnp.zeros(count, bool), jnp.zeros(count)
         curve = jnp.zeros((count, mechanism.curve_points))
         rejected = jnp.zeros(count, jnp.int32)
-        return _Race(training, no, no, zero, zero, zero, rejected, jnp.int32(0), curve)
+        return _Race(networks, no, no, zero, zero, zero, rejected, jnp.int32(0), curve)
 
     def evaluated(
         self,
         mechanism: PoLe,
-        material: learning.Material,
+        material: training.Material,
         test: Array,
         views: Views,
         nodes: Nodes,
-        trained: learning.Training,
+        trained: training.Training,
         chunk: Array,
     ) -> "_Race":
         """The race after one more stretch of training, worth `chunk` f32[N] steps, and its evaluation."""
         racing = ~self.out
         params = jax.tree.map(
-            lambda new, old: jnp.where(_expand(racing, new), new, old), trained.params, self.training.params
+            lambda new, old: jnp.where(_expand(racing, new), new, old), trained.params, self.networks.params
         )
-        accuracy = jnp.where(racing, learning.validate(mechanism, material, params), self.accuracy)
+        accuracy = jnp.where(racing, training.validate(mechanism, material, params), self.accuracy)
         claims = racing & (accuracy >= views.difficulty)
         # Under vmap `cond` computes both sides; a single chain verifies only when somebody claims.
         score = jax.lax.cond(
             claims.any(),
-            lambda: jnp.where(claims, learning.judge(mechanism, test, params), self.score),
+            lambda: jnp.where(claims, training.judge(mechanism, test, params), self.score),
             lambda: self.score,
         )
         valid = claims & mechanism.accepts(score, views.difficulty)
@@ -254,21 +254,21 @@ class _Race:
             curve,
         )
 
-    def claims(self, mechanism: PoLe, material: learning.Material, test: Array, views: Views, nodes: Nodes) -> Claims:
+    def claims(self, mechanism: PoLe, material: training.Material, test: Array, views: Views, nodes: Nodes) -> Claims:
         """What the nodes claim when the race has ended."""
-        params = self.training.params
+        params = self.networks.params
         fallback = ~self.finished.any()
         chosen, ends = fall_back(mechanism, views.start, nodes.seconds(self.work), self.accuracy, nodes.address)
         commitment = header.commit(params)
         score = self.score
         if mechanism.fallback == "best":
-            score = jax.lax.cond(fallback, lambda: learning.judge(mechanism, test, params), lambda: score)
+            score = jax.lax.cond(fallback, lambda: training.judge(mechanism, test, params), lambda: score)
         else:
             commitment = jnp.where(fallback, jnp.uint32(0), commitment)
             score = jnp.where(fallback, 0.0, score)
         untouched = None
         if mechanism.holdout is not None:
-            untouched = learning.verify(holdout.judging(mechanism), material.layer, params)
+            untouched = training.verify(holdout.judging(mechanism), material.layer, params)
         return Claims(
             work=jnp.where(fallback, ends * nodes.power, self.work),
             score=score,
@@ -276,7 +276,7 @@ class _Race:
             commitment=commitment,
             computed=jnp.full(nodes.count, self.evaluations * mechanism.evaluate_every).astype(jnp.float32),
             fallback=fallback,
-            learning=Learning(self.accuracy, self.rejected, learning.diverged(params), self.curve, untouched),
+            learning=Learning(self.accuracy, self.rejected, training.diverged(params), self.curve, untouched),
         )
 
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from polejax._core import checks, draw
 from polejax._core.record import convert, record
 from polejax._core.types import Array
-from polejax.mechanism import Claims, Views
-from polejax.nodes import Nodes
+from polejax.consensus.mechanism import Claims, Views
+from polejax.consensus.nodes import Nodes
 
 
 @record

@@ -14,8 +14,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from polejax import images, learners
 from polejax._core.types import Array
+from polejax.learning import image_layers, models
 from polejax.pole import PoLe
 
 # Relative to the mean square of a column:
@@ -158,17 +158,17 @@ def regress(mechanism: PoLe, params: Any, new: Any, inputs: Array, labels: Array
 
 
 def _is_dense(learner: Any) -> bool:
-    return isinstance(learner, learners.MultilayerPerceptron)
+    return isinstance(learner, models.MultilayerPerceptron)
 
 
 def first_inputs(learner: Any, mapped: Array) -> Array:
     """What the learner's first weights are multiplied with, f32[samples or patches, features]."""
     if _is_dense(learner):
         return mapped
-    if not isinstance(learner, learners.ConvolutionalNetwork):
+    if not isinstance(learner, models.ConvolutionalNetwork):
         raise ValueError(f"learner must be one of polejax.learners to be re-based, got {type(learner).__name__}")
     image = jnp.moveaxis(mapped.reshape(mapped.shape[0], *learner.shape[:2], -1), (3, 0), (0, 3))
-    patches = images.neighbourhoods(image)
+    patches = image_layers.neighbourhoods(image)
     return patches.reshape(patches.shape[0], -1).T
 
 

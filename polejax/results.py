@@ -10,9 +10,9 @@ import jax
 import numpy as np
 
 from polejax._core.folder import Folder
-from polejax.history import History
-from polejax.mechanism import Learning
-from polejax.nodes import Nodes
+from polejax.consensus.history import History
+from polejax.consensus.mechanism import Learning
+from polejax.consensus.nodes import Nodes
 from polejax.shards import IDENTITY, SUMS, Arrays, Shard, dimensions
 from polejax.statistics import Comparison, Summary, compare, summarise
 from polejax.tally import Tally, join, tally

@@ -9,8 +9,8 @@ from polejax import estimate
 from polejax._core import checks
 from polejax._core.record import record, static
 from polejax._core.types import Array
+from polejax.consensus.history import History
 from polejax.estimate import Estimate
-from polejax.history import History
 from polejax.mempool import Service
 from polejax.transactions import Load
 

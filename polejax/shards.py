@@ -13,7 +13,7 @@ import numpy as np
 from polejax import segments, totals
 from polejax._core import timing
 from polejax._core.record import record, static
-from polejax.history import History
+from polejax.consensus.history import History
 from polejax.segments import start_many
 from polejax.tally import Tally, tally
 from polejax.totals import start_totals

@@ -10,11 +10,11 @@ from polejax import estimate
 from polejax._core import checks
 from polejax._core.record import record, static
 from polejax._core.types import Array
+from polejax.consensus.history import History
+from polejax.consensus.nodes import Nodes
+from polejax.consensus.power_schedule import Scheduled
 from polejax.estimate import Estimate
 from polejax.fairness import power_share
-from polejax.history import History
-from polejax.nodes import Nodes
-from polejax.schedule import Scheduled
 from polejax.tally import Tally, tally
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from polejax._core.record import record, replace, static
 from polejax._core.types import Array
-from polejax.history import History
+from polejax.consensus.history import History
 
 
 @record

@@ -10,8 +10,8 @@ import numpy as np
 from polejax._core import checks, draw
 from polejax._core.record import convert, record, replace, static
 from polejax._core.types import Array
-from polejax.mechanism import Claims, Views
-from polejax.nodes import Nodes
+from polejax.consensus.mechanism import Claims, Views
+from polejax.consensus.nodes import Nodes
 
 ORDERS = ("fifo", "reward")
 

@@ -13,10 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import head_start, learners, rebasing
+from polejax import head_start, rebasing
 from polejax._core.record import record, static
 from polejax._core.types import Array
 from polejax.head_start import Identity, Run
+from polejax.learning import models
 from polejax.pole import PoLe
 
 
@@ -145,7 +146,7 @@ def attempt(
 
 def step_flops(mechanism: PoLe) -> int:
     """Floating-point operations of one training step, layer not included, as samples are mapped once."""
-    return learners.step_flops(mechanism.learner, mechanism.mapped_features, mechanism.batch_size)
+    return models.step_flops(mechanism.learner, mechanism.mapped_features, mechanism.batch_size)
 
 
 def answering_flops(mechanism: PoLe, samples: int, layers: int = 1, models: int = 1) -> float:
@@ -181,7 +182,7 @@ def _regress(mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
 def _answers(mechanism: PoLe, params: Any, old: Any, new: Any) -> Array:
     """Probabilities f32[M, C] that a model gives the training samples behind its own layer."""
     mapped = mechanism.map_inputs(old, mechanism.task.train_inputs)
-    return jax.nn.softmax(learners.logits(mechanism.learner, {"params": params}, mapped))
+    return jax.nn.softmax(models.logits(mechanism.learner, {"params": params}, mapped))
 
 
 def _regression_flops(met: Encounter, keyed: bool) -> float:

@@ -13,11 +13,11 @@ from polejax import passes
 from polejax._core import checks, lanes
 from polejax._core.numerics import added_up, rounded
 from polejax._core.types import Array
+from polejax.consensus.scenario import Scenario, check_one
 from polejax.finds import Kept, room_for
 from polejax.memoryless import CACHED_CHAINS, Race, as_promised, blocks_in_flight, keep_chains, race_of
 from polejax.pass_plan import Plan, plan_for
 from polejax.passes import Sums
-from polejax.scenario import Scenario, check_one
 from polejax.segments import found_bytes, laid_out, rounded_up, simulate_many
 from polejax.tally import Tally, pool, tally
 

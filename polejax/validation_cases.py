@@ -14,11 +14,9 @@ import numpy as np
 
 from polejax import (
     adversary,
-    difficulty,
     double_spend,
     measures,
     network,
-    nodes,
     parametric,
     selfish,
     theory,
@@ -26,12 +24,13 @@ from polejax import (
     validation_users,
 )
 from polejax._core.types import Array
+from polejax.consensus import difficulty, nodes
+from polejax.consensus.election import BestAtDeadline, BestInWindow
+from polejax.consensus.mechanism import Views
+from polejax.consensus.scenario import Scenario
 from polejax.crypto import header, sha256
-from polejax.election import BestAtDeadline, BestInWindow
 from polejax.measures import Case, Measured
-from polejax.mechanism import Views
 from polejax.pow import PoW
-from polejax.scenario import Scenario
 from polejax.task_stream import TaskStream
 
 

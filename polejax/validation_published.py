@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import measures, network, nodes, selfish, theory
+from polejax import measures, network, selfish, theory
 from polejax._core.types import Array
+from polejax.consensus import nodes
+from polejax.consensus.scenario import Scenario
 from polejax.measures import Case, Measured
 from polejax.pow import PoW
-from polejax.scenario import Scenario
 
 
 def _count_error(share: float, blocks: int) -> float:

@@ -9,10 +9,10 @@ import numpy as np
 
 from polejax import measures, mempool, parametric, service, theory, transactions
 from polejax._core.types import Array
+from polejax.consensus.scenario import Scenario
 from polejax.estimate import Estimate
 from polejax.measures import Case, Measured
 from polejax.pow import PoW
-from polejax.scenario import Scenario
 from polejax.segments import simulate_many
 from polejax.service import ServiceSummary
 

@@ -6,12 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from polejax import learners, learning
 from polejax._core.record import record, static
 from polejax._core.types import Array
 from polejax.crypto import header
+from polejax.learning import models, training
+from polejax.learning.sml import SecureMappingLayer
 from polejax.pole import PoLe
-from polejax.sml import SecureMappingLayer
 
 
 class Reason(enum.IntEnum):
@@ -95,8 +95,8 @@ def verify(claim: Claim, task: PostedTask) -> Verdict:
     """
     columns = _test_columns(task, claim.tip, claim.address)
     with jax.default_matmul_precision("highest"):
-        logits = learners.logits_of_columns(task.learner, {"params": claim.params}, columns)
-        accuracy = learners.accuracy(logits, task.labels)
+        logits = models.logits_of_columns(task.learner, {"params": claim.params}, columns)
+        accuracy = models.accuracy(logits, task.labels)
     one = jax.tree.map(lambda leaf: leaf[None], claim.params)
     altered = jnp.bool_(False)
     if claim.commitment is not None:
@@ -105,7 +105,7 @@ def verify(claim: Claim, task: PostedTask) -> Verdict:
     broken = (
         (Reason.ALTERED, altered),
         (Reason.BELOW_THRESHOLD, ~(claim.accuracy >= task.threshold)),
-        (Reason.DIVERGED, inaccurate & learning.diverged(one)[0]),
+        (Reason.DIVERGED, inaccurate & training.diverged(one)[0]),
         (Reason.INACCURATE, inaccurate),
     )
     reason = jnp.int32(Reason.ACCEPTED)

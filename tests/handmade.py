@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from polejax.history import History
+from polejax.consensus.history import History
 
 
 def history(interval, *, producer=None, stale=None, settled=None, learning=None, num_nodes=3, **fields):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core.record import record
-from polejax.mechanism import Claims
+from polejax.consensus.mechanism import Claims
 
 
 @record

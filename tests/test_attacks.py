@@ -15,7 +15,7 @@ from scripted import Scripted
 import polejax as pj
 from polejax import adversary, double_spend, parametric, selfish, theory
 from polejax._core.record import record
-from polejax.mechanism import Claims
+from polejax.consensus.mechanism import Claims
 
 # --- selfish mining -----------------------------------------------------------------------------------------
 

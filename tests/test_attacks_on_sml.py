@@ -9,11 +9,12 @@ from scipy import stats
 from test_mechanisms import small_pole
 
 import polejax as pj
-from polejax import cheating, collusion, detection, forging, head_start, learning, rebasing, theft
+from polejax import cheating, collusion, detection, forging, head_start, rebasing, theft
 from polejax._core.record import replace
 from polejax.crypto import header
-from polejax.learners import ConvolutionalNetwork, MultilayerPerceptron
-from polejax.sml import SecureMappingLayer
+from polejax.learning import training
+from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
+from polejax.learning.sml import SecureMappingLayer
 from polejax.verification import Claim, Reason, posted, verify
 
 SEEDS, EVALUATIONS = 64, 30
@@ -118,12 +119,12 @@ def test_head_starts_train_as_proof_of_learning_does(met):
 
     @jax.jit
     def plain(mechanism, who):
-        material = learning.prepare(mechanism, order, who.tip, who.address)
-        training = learning.begin(mechanism, begin, material)
-        accuracies = [learning.validate(mechanism, material, training.params)]
+        material = training.prepare(mechanism, order, who.tip, who.address)
+        networks = training.begin(mechanism, begin, material)
+        accuracies = [training.validate(mechanism, material, networks.params)]
         for _ in range(2):
-            training = learning.train(mechanism, material, training, mechanism.evaluate_every)
-            accuracies.append(learning.validate(mechanism, material, training.params))
+            networks = training.train(mechanism, material, networks, mechanism.evaluate_every)
+            accuracies.append(training.validate(mechanism, material, networks.params))
         return jnp.stack(accuracies, axis=1)
 
     expected = plain(jax.tree.map(jnp.asarray, mechanism), who)

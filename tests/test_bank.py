@@ -6,8 +6,8 @@ import pytest
 from banks import geometric_bank, small_pole
 
 import polejax as pj
-from polejax import learning
 from polejax.bank_error import bank_estimate
+from polejax.learning import training
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +38,13 @@ def test_a_curve_is_what_live_training_gives(pole, bank):
     identity, order, start = jax.random.split(key, 3)
     words = jax.random.bits(identity, (9,), np.uint32)
     pole = jax.tree.map(jax.numpy.asarray, pole)
-    material = learning.prepare(pole, order[None], words[None, :8], words[8:])
-    training = learning.begin(pole, start[None], material)
-    stretch = jax.jit(lambda training: learning.train(pole, material, training, pole.evaluate_every))
+    material = training.prepare(pole, order[None], words[None, :8], words[8:])
+    networks = training.begin(pole, start[None], material)
+    stretch = jax.jit(lambda networks: training.train(pole, material, networks, pole.evaluate_every))
     for index in range(5):
-        training = stretch(training)
-        validation = learning.validate(pole, material, training.params)
-        test = learning.verify(pole, material.layer, training.params)
+        networks = stretch(networks)
+        validation = training.validate(pole, material, networks.params)
+        test = training.verify(pole, material.layer, networks.params)
         # Another batch of lanes may round otherwise, and move one sample in a hundred over the edge.
         assert abs(validation[0] - bank.validation[0, index]) < 0.011
         assert abs(test[0] - bank.test[0, index]) < 0.011

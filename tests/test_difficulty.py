@@ -9,9 +9,10 @@ import pytest
 from scipy import stats
 
 import polejax as pj
-from polejax import difficulty, schedule, theory
+from polejax import theory
 from polejax._core import draw
 from polejax._core.record import record
+from polejax.consensus import difficulty, power_schedule
 
 
 @record
@@ -167,7 +168,7 @@ def test_a_target_out_of_reach_leaves_the_threshold_at_a_bound(target, bound):
 
 
 def test_losing_half_the_power_doubles_intervals_until_the_difficulty_answers():
-    nodes = schedule.lose(pj.nodes.equal(2), np.array([False, True]), height=101)
+    nodes = power_schedule.lose(pj.nodes.equal(2), np.array([False, True]), height=101)
     fixed = simulate(difficulty.fixed(), 512, 200, nodes=nodes, seed=8)
     assert abs(z_score(fixed.interval[:, :100].mean(axis=1), 600.0)) < 5
     assert abs(z_score(fixed.interval[:, 100:].mean(axis=1), 1_200.0)) < 5
@@ -178,7 +179,7 @@ def test_losing_half_the_power_doubles_intervals_until_the_difficulty_answers():
 
 
 def test_growth_shortens_intervals_block_by_block():
-    history = simulate(difficulty.fixed(), 512, 200, nodes=schedule.growth(pj.nodes.equal(2), 0.01), seed=10)
+    history = simulate(difficulty.fixed(), 512, 200, nodes=power_schedule.growth(pj.nodes.equal(2), 0.01), seed=10)
     unit = history.interval * 1.01 ** np.arange(1, 201) / 600.0
     assert stats.kstest(unit.ravel()[::7], "expon").pvalue > 1e-5
 
@@ -196,11 +197,11 @@ def test_growth_shortens_intervals_block_by_block():
         (lambda: difficulty.accuracy(60.0, high=1.0), "high must be below 1, got 1"),
         (lambda: difficulty.accuracy(60.0, low=0.0), "low must be above 0, got 0"),
         (lambda: difficulty.accuracy(60.0, low=0.9, high=0.5), "high must be above low, got high 0.5 and low 0.9"),
-        (lambda: schedule.schedule(pj.nodes.equal(2), [1], [1.0]), r"since must rise from 0, got \[1\]"),
-        (lambda: schedule.schedule(pj.nodes.equal(2), [0], [-1.0]), "factor must be at least 0, got -1"),
-        (lambda: schedule.schedule(pj.nodes.equal(2), [0, 5], [1.0]), r"factor must be \[2\] or \[2, 2\]"),
-        (lambda: schedule.lose(pj.nodes.equal(2), np.array([True, True]), 5), "got 0 for all from height 5 on"),
-        (lambda: schedule.growth(pj.nodes.equal(2), -1.0), "per_block must be above -1, got -1"),
+        (lambda: power_schedule.schedule(pj.nodes.equal(2), [1], [1.0]), r"since must rise from 0, got \[1\]"),
+        (lambda: power_schedule.schedule(pj.nodes.equal(2), [0], [-1.0]), "factor must be at least 0, got -1"),
+        (lambda: power_schedule.schedule(pj.nodes.equal(2), [0, 5], [1.0]), r"factor must be \[2\] or \[2, 2\]"),
+        (lambda: power_schedule.lose(pj.nodes.equal(2), np.array([True, True]), 5), "got 0 for all from height 5 on"),
+        (lambda: power_schedule.growth(pj.nodes.equal(2), -1.0), "per_block must be above -1, got -1"),
     ],
 )
 def test_bad_rules_are_refused_by_name(build, message):

@@ -14,9 +14,11 @@ from laws import assert_within, mean_and_error
 from scripted import Scripted, shortest_paths
 
 import polejax as pj
-from polejax import chain, election, holdout, selection
+from polejax import selection
 from polejax._core.record import replace
-from polejax.scenario import ready
+from polejax.consensus import chain, election
+from polejax.consensus.scenario import ready
+from polejax.learning import holdout
 
 GRID = 2.0**-6  # seconds: all sums below are exact in float32, so that the two simulators must agree to the bit
 HEIGHTS = 60

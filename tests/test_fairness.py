@@ -148,7 +148,7 @@ class Students:
 
 
 def test_power_that_changes_is_counted_as_it_changes():
-    nodes = pj.schedule.schedule(pj.nodes.equal(4, total=1.0), [0, 101], [[1, 1, 1, 1], [2, 1, 0, 0]])
+    nodes = pj.power_schedule.schedule(pj.nodes.equal(4, total=1.0), [0, 101], [[1, 1, 1, 1], [2, 1, 0, 0]])
     setting = pj.Scenario(nodes, pj.network.instant(4), pj.PoW(10.0))
     batch = jax.jit(jax.vmap(lambda key: pj.simulate(key, setting, 400)))
     chains = jax.tree.map(np.asarray, batch(jax.random.split(jax.random.key(2), SEEDS)))

@@ -9,9 +9,10 @@ import pytest
 from handmade import history
 from matplotlib import pyplot
 
-from polejax import Scenario, figures, network, nodes, statistics
+from polejax import Scenario, figures, network, statistics
 from polejax._core.record import replace
-from polejax.mechanism import Learning
+from polejax.consensus import nodes
+from polejax.consensus.mechanism import Learning
 from polejax.pow import PoW
 
 SEEDS, HEIGHTS, POINTS = 4, 30, 6

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from polejax import dense, images
 from polejax._core import numerics
+from polejax.learning import image_layers, layers
 
 SHAPES = [(2, 4, 6, 3), (1, 5, 3, 2), (3, 1, 1, 1), (1, 2, 7, 4)]
 
@@ -19,8 +19,8 @@ def made(shape, key=0):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_neighbourhoods_are_those_of_padded_images_and_so_are_their_gradients(shape):
     image = made(shape)
-    expected, back = jax.vjp(images._padded, image)
-    found, ours = jax.vjp(images.neighbourhoods, image)
+    expected, back = jax.vjp(image_layers._padded, image)
+    found, ours = jax.vjp(image_layers.neighbourhoods, image)
     np.testing.assert_array_equal(found, expected)
     given = jax.random.normal(jax.random.key(1), expected.shape)
     np.testing.assert_allclose(ours(given)[0], back(given)[0], atol=1e-5)
@@ -33,7 +33,7 @@ def test_pooling_is_the_maximum_and_equals_share_its_gradient(shape):
         return jax.lax.reduce_window(image, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "SAME")
 
     image = made(shape)
-    most, back = jax.vjp(images.pooled, image)
+    most, back = jax.vjp(image_layers.pooled, image)
     np.testing.assert_array_equal(most, plain(image))
     given = jax.random.normal(jax.random.key(1), most.shape)
     got, given, image_seen = (np.asarray(of) for of in (back(given)[0], given, image))
@@ -42,16 +42,16 @@ def test_pooling_is_the_maximum_and_equals_share_its_gradient(shape):
         part = (channel, slice(2 * row, 2 * row + 2), slice(2 * column, 2 * column + 2), sample)
         among = image_seen[part] == np.asarray(most)[block]
         np.testing.assert_allclose(got[part], among * given[block] / among.sum(), rtol=1e-6)
-    assert np.isnan(images.pooled(image.at[0, 0, 0, 0].set(jnp.nan))[0, 0, 0, 0])  # a diverged network stays one
+    assert np.isnan(image_layers.pooled(image.at[0, 0, 0, 0].set(jnp.nan))[0, 0, 0, 0])  # a diverged network stays one
 
 
 def test_a_bias_after_pooling_is_one_before():
-    layer, columns = dense.Dense(2), made((3, 24))
+    layer, columns = layers.Dense(2), made((3, 24))
     params = layer.init(jax.random.key(1), columns)["params"]
     params = {**params, "bias": jnp.array([0.5, -3.0])}
 
     def pooled(products):
-        return images.pooled(products.reshape(2, 2, 4, 3)).reshape(2, -1)
+        return image_layers.pooled(products.reshape(2, 2, 4, 3)).reshape(2, -1)
 
     np.testing.assert_array_equal(
         layer.apply({"params": params}, columns, shrink=pooled), pooled(layer.apply({"params": params}, columns))
@@ -66,6 +66,6 @@ def test_values_in_vectors_are_the_same_values():
 
 def test_other_numbers_than_float32_stay_what_they_are():
     image = made((1, 3, 5, 2)).astype(jnp.bfloat16)
-    for way in (images.neighbourhoods, images.pooled):
+    for way in (image_layers.neighbourhoods, image_layers.pooled):
         answer, back = jax.vjp(way, image)
         assert answer.dtype == back(answer)[0].dtype == jnp.bfloat16

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import polejax as pj
-from polejax import chain
-from polejax.scenario import ready
+from polejax.consensus import chain
+from polejax.consensus.scenario import ready
 
 COUNT = 5
 

@@ -13,10 +13,12 @@ from scipy.special import ndtri
 from test_mechanisms import small_pole, small_task
 
 import polejax as pj
-from polejax import chain, learners, learning, verification
+from polejax import verification
 from polejax._core import timing
 from polejax._core.record import replace
-from polejax.scenario import ready
+from polejax.consensus import chain
+from polejax.consensus.scenario import ready
+from polejax.learning import models, training
 
 COUNT = 4
 NODES = pj.nodes.Nodes(np.array([1.0, 1.0, 0.5, 2.0], np.float32), np.array([11, 7, 300, 2**31]))
@@ -57,7 +59,7 @@ def test_a_claim_is_what_plain_sequential_training_gives(exact):
 
     @jax.jit
     def step(params, state, inputs, labels):
-        loss = lambda p: learners.cross_entropy(mechanism.learner.apply({"params": p}, inputs), labels)  # noqa: E731
+        loss = lambda p: models.cross_entropy(mechanism.learner.apply({"params": p}, inputs), labels)  # noqa: E731
         updates, state = optax.sgd(0.05, momentum=0.9).update(jax.grad(loss)(params), state, params)
         return optax.apply_updates(params, updates), state
 
@@ -107,7 +109,7 @@ def test_the_layer_s_kernel_is_bit_for_bit_what_hashlib_says():
 def test_who_verifies_one_claim_sees_the_chain_s_own_bits():
     pole = jax.tree.map(jnp.asarray, pj.PoLe(pj.tasks.digits()))
     tips, addresses = jnp.arange(24, dtype=jnp.uint32).reshape(3, 8), jnp.arange(3, dtype=jnp.uint32)
-    chain = jax.jit(lambda: learning.map_test_inputs(pole, jax.vmap(pole.layer_variables)(tips, addresses)))()
+    chain = jax.jit(lambda: training.map_test_inputs(pole, jax.vmap(pole.layer_variables)(tips, addresses)))()
     task = verification.posted(pole)
     for alone in (verification._test_columns, jax.jit(verification._test_columns)):
         np.testing.assert_array_equal(alone(task, tips[1], addresses[1]), chain[1])
@@ -141,10 +143,10 @@ def test_a_model_behind_another_key_scores_near_chance():
 
     @jax.jit
     def trained(addresses):
-        material = learning.prepare(mechanism, keys, tips, addresses)
-        training = learning.train(mechanism, material, learning.begin(mechanism, keys, material), 150)
-        stolen = jax.tree.map(lambda leaf: jnp.roll(leaf, 1, axis=0), training.params)
-        return [learning.verify(mechanism, material.layer, params) for params in (training.params, stolen)]
+        material = training.prepare(mechanism, keys, tips, addresses)
+        networks = training.train(mechanism, material, training.begin(mechanism, keys, material), 150)
+        stolen = jax.tree.map(lambda leaf: jnp.roll(leaf, 1, axis=0), networks.params)
+        return [training.verify(mechanism, material.layer, params) for params in (networks.params, stolen)]
 
     own, stolen = (np.asarray(scores) for scores in trained(jnp.arange(8, dtype=jnp.uint32)))
     assert own.min() > 0.85
@@ -240,7 +242,7 @@ class WithState(nn.Module):
             "learner must draw no random",
         ),
         ({"fallback": "coin"}, "fallback must be one of best, empty"),
-        ({"learner": pj.learners.MultilayerPerceptron((4,), 7)}, "learner must answer 3 logits"),
+        ({"learner": pj.models.MultilayerPerceptron((4,), 7)}, "learner must answer 3 logits"),
         ({"learner": WithState()}, "learner must have params only, got batch_stats"),
     ],
 )
@@ -252,7 +254,7 @@ def test_bad_input_names_value_and_remedy(options, message):
 
 
 def test_any_linen_learner_and_optax_optimiser_will_do():
-    learner = pj.learners.ConvolutionalNetwork((3, 4), channels=(4,), num_classes=3)
+    learner = pj.models.ConvolutionalNetwork((3, 4), channels=(4,), num_classes=3)
     mechanism = small_pole(learner=learner, make_optimiser=optax.adam, learning_rate=0.01, sml=None, max_steps=100)
     claims = jax.device_get(endless_race(jax.random.key(2), scenario_of(mechanism)))
     assert claims.valid.any()
@@ -275,17 +277,17 @@ def test_networks_that_train_in_groups_are_those_that_train_together(monkeypatch
 
     @jax.jit
     def begun(mechanism, keys, tips):
-        material = learning.prepare(mechanism, keys, tips, jnp.arange(5, dtype=jnp.uint32))
-        return material, learning.begin(mechanism, keys, material)
+        material = training.prepare(mechanism, keys, tips, jnp.arange(5, dtype=jnp.uint32))
+        return material, training.begin(mechanism, keys, material)
 
     beginning = begun(mechanism, keys, tips)
 
     def trained():
-        return jax.jit(lambda mechanism, *begun: learning.train(mechanism, *begun, 7))(mechanism, *beginning)
+        return jax.jit(lambda mechanism, *begun: training.train(mechanism, *begun, 7))(mechanism, *beginning)
 
     together = trained()
-    monkeypatch.setattr(learning, "CACHE", 2 * learning.CACHE // learning.cached_networks(mechanism, 12))
-    assert learning._groups(5, learning.cached_networks(mechanism, 12)) == ([0, 2, 3], 2)
+    monkeypatch.setattr(training, "CACHE", 2 * training.CACHE // training.cached_networks(mechanism, 12))
+    assert training._groups(5, training.cached_networks(mechanism, 12)) == ([0, 2, 3], 2)
     jax.tree.map(np.testing.assert_array_equal, trained(), together)
 
 

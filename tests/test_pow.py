@@ -9,10 +9,11 @@ from laws import assert_within, mean_and_error
 from scipy import stats
 
 import polejax as pj
-from polejax import chain, theory
+from polejax import theory
 from polejax._core import draw
+from polejax.consensus import chain
+from polejax.consensus.scenario import ready
 from polejax.crypto import target
-from polejax.scenario import ready
 
 SHARES = [50, 30, 20]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from polejax import sml
-from polejax.sml import LAWS, SecureMappingLayer
+from polejax.learning import sml
+from polejax.learning.sml import LAWS, SecureMappingLayer
 
 TIP = np.arange(8, dtype=np.uint32) * np.uint32(0x01234567)
 

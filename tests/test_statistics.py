@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from handmade import history
 
-from polejax import nodes, statistics
+from polejax import statistics
+from polejax.consensus import nodes
+from polejax.consensus.mechanism import Learning
 from polejax.estimate import Estimate, clopper_pearson
-from polejax.mechanism import Learning
 
 SEEDS, HEIGHTS, NODES = 5, 40, 3
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from laws import assert_within, mean_and_error
 
 import polejax as pj
-from polejax import chain, parametric, theory
+from polejax import parametric, theory
 from polejax._core.record import record, replace
-from polejax.mechanism import Claims
-from polejax.scenario import ready
+from polejax.consensus import chain
+from polejax.consensus.mechanism import Claims
+from polejax.consensus.scenario import ready
 from polejax.task_stream import Queue, Taken
 
 POWER = np.array([30, 29, 12, 11, 8, 5, 3, 1, 1]) / 100

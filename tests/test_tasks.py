@@ -10,8 +10,8 @@ from flax import linen as nn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polejax import dense, learners, tasks
 from polejax._core import numerics
+from polejax.learning import layers, models, tasks
 
 X = np.arange(60.0).reshape(30, 2)
 Y = np.arange(30) % 3
@@ -163,8 +163,8 @@ def test_missing_scikit_learn_names_the_remedy(monkeypatch):
 def test_a_diverged_network_scores_zero_and_never_nan():
     answers = jnp.array([[2.0, 1.0], [jnp.nan, 0.0], [jnp.inf, 0.0], [0.0, 1.0]])
     labels = jnp.array([0, 0, 0, 0])
-    assert float(learners.accuracy(answers, labels)) == 0.25
-    assert float(learners.accuracy(jnp.full((3, 2), jnp.nan), jnp.array([0, 0, 1]))) == 0.0
+    assert float(models.accuracy(answers, labels)) == 0.25
+    assert float(models.accuracy(jnp.full((3, 2), jnp.nan), jnp.array([0, 0, 1]))) == 0.0
 
 
 @pytest.mark.parametrize("samples", [397, 400])
@@ -173,17 +173,17 @@ def test_accuracies_are_fractions_to_the_last_bit(samples):
     count = jnp.arange(samples + 1, dtype=jnp.int32)
     right = jnp.arange(samples, dtype=jnp.int32)[None] < count[:, None]
     answers = jnp.stack([right, ~right], axis=-1).astype(jnp.float32)
-    found = jax.jit(jax.vmap(learners.accuracy, (0, None)))(answers, jnp.zeros(samples, jnp.int32))
+    found = jax.jit(jax.vmap(models.accuracy, (0, None)))(answers, jnp.zeros(samples, jnp.int32))
     np.testing.assert_array_equal(found, np.arange(samples + 1, dtype=np.float32) / np.float32(samples))
 
 
 def test_cross_entropy_of_a_known_answer():
     answers = jnp.log(jnp.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]))
     expected = -(np.log(0.25) + np.log(0.8)) / 2
-    assert float(learners.cross_entropy(answers, jnp.array([1, 2]))) == pytest.approx(expected, rel=1e-6)
+    assert float(models.cross_entropy(answers, jnp.array([1, 2]))) == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize("measure", [learners.accuracy, learners.cross_entropy])
+@pytest.mark.parametrize("measure", [models.accuracy, models.cross_entropy])
 @pytest.mark.parametrize("shapes", [((3, 2), (2,)), ((0, 2), (0,)), ((3,), (3,))])
 def test_answers_must_match_labels(measure, shapes):
     with pytest.raises(ValueError, match="logits must be"):
@@ -191,15 +191,15 @@ def test_answers_must_match_labels(measure, shapes):
 
 
 def test_sizes_and_arithmetic_follow_the_closed_forms():
-    perceptron = learners.MultilayerPerceptron(hidden=(32, 16), num_classes=10)
+    perceptron = models.MultilayerPerceptron(hidden=(32, 16), num_classes=10)
     weights = (64 * 32, 32 * 16, 16 * 10)
-    assert learners.num_parameters(perceptron, 64) == sum(weights) + 32 + 16 + 10
+    assert models.num_parameters(perceptron, 64) == sum(weights) + 32 + 16 + 10
     # Each product comes again for the weights' gradient and, behind the first layer, the inputs' gradient.
-    assert learners.step_flops(perceptron, 64, 8) == 2 * 8 * (2 * weights[0] + 3 * weights[1] + 3 * weights[2])
-    network = learners.ConvolutionalNetwork((8, 8), channels=(8, 16))
-    assert learners.num_parameters(network, 64) == 9 * 8 + 8 + 9 * 8 * 16 + 16 + 64 * 10 + 10
+    assert models.step_flops(perceptron, 64, 8) == 2 * 8 * (2 * weights[0] + 3 * weights[1] + 3 * weights[2])
+    network = models.ConvolutionalNetwork((8, 8), channels=(8, 16))
+    assert models.num_parameters(network, 64) == 9 * 8 + 8 + 9 * 8 * 16 + 16 + 64 * 10 + 10
     products = (64 * 9 * 8, 16 * 9 * 8 * 16, 64 * 10)
-    assert learners.step_flops(network, 64, 8) == 2 * 8 * (2 * products[0] + 3 * products[1] + 3 * products[2])
+    assert models.step_flops(network, 64, 8) == 2 * 8 * (2 * products[0] + 3 * products[1] + 3 * products[2])
 
 
 def test_frozen_layers_cost_arithmetic_but_are_no_parameters():
@@ -207,19 +207,19 @@ def test_frozen_layers_cost_arithmetic_but_are_no_parameters():
         @nn.compact
         def __call__(self, inputs):
             kernel = self.variable("sml", "kernel", jnp.zeros, (64, 64))
-            return learners.MultilayerPerceptron(hidden=(), num_classes=10)(inputs @ kernel.value)
+            return models.MultilayerPerceptron(hidden=(), num_classes=10)(inputs @ kernel.value)
 
-    assert learners.num_parameters(Frozen(), 64) == 650
-    assert learners.step_flops(Frozen(), 64, 8) == 2 * 8 * (64 * 64 + 2 * 640)
+    assert models.num_parameters(Frozen(), 64) == 650
+    assert models.step_flops(Frozen(), 64, 8) == 2 * 8 * (64 * 64 + 2 * 640)
 
 
-@pytest.mark.parametrize("samples", [8, dense._MANY + 8])
+@pytest.mark.parametrize("samples", [8, layers._MANY + 8])
 def test_a_products_gradients_are_those_of_a_product(samples):
     shapes = ((5, 7), (7, samples), (5, samples))
     weight, columns, towards = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate(shapes))
     gradients = [
         jax.grad(lambda *factors, product=product: (product(*factors) * towards).sum(), argnums=(0, 1))(weight, columns)
-        for product in (lambda *of: dense._product_of_rows(of[0], of[1].T), dense._product, jnp.matmul)
+        for product in (lambda *of: layers._product_of_rows(of[0], of[1].T), layers._product, jnp.matmul)
     ]
     for ours in gradients[:2]:
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), ours, gradients[2])
@@ -231,13 +231,13 @@ def test_relu_is_relu_and_so_is_its_gradient():
         lambda f: f(values),
         lambda f: jax.grad(lambda values: (f(values) * jnp.arange(7.0)).sum())(values),
     ):
-        np.testing.assert_array_equal(function(dense.relu), function(nn.relu))
-    assert np.isnan(dense.relu(jnp.float32(np.nan)))  # a diverged network stays one
+        np.testing.assert_array_equal(function(layers.relu), function(nn.relu))
+    assert np.isnan(layers.relu(jnp.float32(np.nan)))  # a diverged network stays one
 
 
-@pytest.mark.parametrize("samples", [7, 32, dense._MANY + 9])
+@pytest.mark.parametrize("samples", [7, 32, layers._MANY + 9])
 def test_a_dense_layers_gradients_are_those_of_plain_arithmetic(samples):
-    layer = dense.Dense(5)
+    layer = layers.Dense(5)
     columns, towards = (jax.random.normal(jax.random.key(i), (rows, samples)) for i, rows in enumerate((3, 5)))
     params = layer.init(jax.random.key(2), columns)["params"]
 
@@ -246,17 +246,17 @@ def test_a_dense_layers_gradients_are_those_of_plain_arithmetic(samples):
 
     ours = jax.grad(lambda params: (layer.apply({"params": params}, columns) * towards).sum())(params)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), ours, jax.grad(plain)(params))
-    for summed in (dense._summed, dense._summed_in_registers):  # on CPUs and elsewhere
+    for summed in (layers._summed, layers._summed_in_registers):  # on CPUs and elsewhere
         np.testing.assert_allclose(summed(towards), towards.sum(axis=1), rtol=1e-4, atol=1e-4)
 
 
 def test_samples_in_columns_are_answered_as_those_in_rows():
-    module, rows = learners.MultilayerPerceptron((5, 4), num_classes=3), jax.random.normal(jax.random.key(0), (9, 6))
+    module, rows = models.MultilayerPerceptron((5, 4), num_classes=3), jax.random.normal(jax.random.key(0), (9, 6))
     variables = module.init(jax.random.key(1), rows)
-    expected = learners.logits(module, variables, rows)
-    np.testing.assert_allclose(learners.logits_of_columns(module, variables, rows.T), expected, atol=1e-5)
+    expected = models.logits(module, variables, rows)
+    np.testing.assert_allclose(models.logits_of_columns(module, variables, rows.T), expected, atol=1e-5)
     np.testing.assert_allclose(module.apply(variables, rows.reshape(3, 3, 6)), expected.reshape(3, 3, 3), atol=1e-5)
-    assert (learners.logits_of_columns(nn.Dense(3), nn.Dense(3).init(jax.random.key(1), rows), rows.T)).shape == (9, 3)
+    assert (models.logits_of_columns(nn.Dense(3), nn.Dense(3).init(jax.random.key(1), rows), rows.T)).shape == (9, 3)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3, 10, 33])
@@ -273,7 +273,7 @@ def test_the_losss_sums_are_sums(classes):
 
 
 def test_convolutions_are_convolutions_and_pooling_completes_odd_edges():
-    module = learners.ConvolutionalNetwork((5, 3, 2), channels=(4,), num_classes=3)
+    module = models.ConvolutionalNetwork((5, 3, 2), channels=(4,), num_classes=3)
     inputs = jax.random.normal(jax.random.key(0), (6, 30))
     variables = jax.jit(module.init)(jax.random.key(1), inputs)
     dense, readout = variables["params"]["Dense_0"], variables["params"]["Dense_1"]
@@ -282,25 +282,25 @@ def test_convolutions_are_convolutions_and_pooling_completes_odd_edges():
     pooled = nn.max_pool(image, (2, 2), strides=(2, 2), padding="SAME")
     pooled = jnp.moveaxis(pooled, 3, 1).reshape(6, -1)  # channels first
     expected = pooled @ readout["weight"].T + readout["bias"][None]
-    np.testing.assert_allclose(learners.logits(module, variables, inputs), expected, atol=1e-5)
+    np.testing.assert_allclose(models.logits(module, variables, inputs), expected, atol=1e-5)
 
 
 def test_a_convolutional_network_needs_its_image():
     for shape, features in (((8, 8), 60), ((64,), 64)):
         with pytest.raises(ValueError, match=r"shape must be \(height, width"):
-            learners.num_parameters(learners.ConvolutionalNetwork(shape), features)
+            models.num_parameters(models.ConvolutionalNetwork(shape), features)
     for sizes, message in (
         ((0,), "hidden must be at least 1, got 0"),
         (32, r"hidden must be a tuple of sizes, got 32"),
     ):
         with pytest.raises(ValueError, match=message):
-            learners.MultilayerPerceptron(sizes)
+            models.MultilayerPerceptron(sizes)
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
-        learners.step_flops(learners.MultilayerPerceptron(), 64, 0)
+        models.step_flops(models.MultilayerPerceptron(), 64, 0)
 
 
 @pytest.mark.parametrize(
-    "module", [learners.MultilayerPerceptron(), learners.ConvolutionalNetwork((8, 8))], ids=["dense", "conv"]
+    "module", [models.MultilayerPerceptron(), models.ConvolutionalNetwork((8, 8))], ids=["dense", "conv"]
 )
 def test_learners_learn_the_digits(digits, module):
     inputs, labels = jnp.asarray(digits.train_inputs[:500]), jnp.asarray(digits.train_labels[:500])
@@ -308,14 +308,14 @@ def test_learners_learn_the_digits(digits, module):
     @jax.jit
     def train(key):
         def loss(variables):
-            return learners.cross_entropy(learners.logits(module, variables, inputs), labels)
+            return models.cross_entropy(models.logits(module, variables, inputs), labels)
 
         def step(variables, _):
             gradient = jax.grad(loss)(variables)
             return jax.tree.map(lambda weight, slope: weight - 0.3 * slope, variables, gradient), None
 
         variables = jax.lax.scan(step, module.init(key, inputs[:1]), length=40)[0]
-        answers = learners.logits(module, variables, jnp.asarray(digits.test_inputs))
-        return learners.accuracy(answers, jnp.asarray(digits.test_labels))
+        answers = models.logits(module, variables, jnp.asarray(digits.test_inputs))
+        return models.accuracy(answers, jnp.asarray(digits.test_labels))
 
     assert float(train(jax.random.key(0))) > 0.8 > tasks.majority_accuracy(digits) + 0.6

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from polejax._core import checks
 from polejax._core.record import convert, record
 from polejax._core.types import Array
-from polejax.mechanism import Claims, Views
+from polejax.consensus.mechanism import Claims, Views
 
 SMALL = 16  # nodes; up to here all pairs at once cost about as much, and take no loop
 

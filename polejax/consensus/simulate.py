@@ -2,11 +2,11 @@
 
 import jax.numpy as jnp
 
-from polejax import chain
 from polejax._core import checks
 from polejax._core.types import Array
-from polejax.history import History, from_chain
-from polejax.scenario import Scenario, check_one, ready
+from polejax.consensus import chain
+from polejax.consensus.history import History, from_chain
+from polejax.consensus.scenario import Scenario, check_one, ready
 
 
 def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool = False) -> History:

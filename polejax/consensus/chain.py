@@ -22,10 +22,10 @@ import jax.numpy as jnp
 
 from polejax._core.record import record
 from polejax._core.types import Array
+from polejax.consensus.mechanism import Claims, Learning, Views
+from polejax.consensus.power_schedule import at_height
+from polejax.consensus.scenario import Scenario
 from polejax.crypto import header, sha256
-from polejax.mechanism import Claims, Learning, Views
-from polejax.scenario import Scenario
-from polejax.schedule import at_height
 
 
 @record

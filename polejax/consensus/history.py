@@ -6,8 +6,8 @@ import jax.numpy as jnp
 
 from polejax._core.record import record, replace
 from polejax._core.types import Array
-from polejax.chain import Canonical, Round
-from polejax.mechanism import Learning
+from polejax.consensus.chain import Canonical, Round
+from polejax.consensus.mechanism import Learning
 
 
 @record

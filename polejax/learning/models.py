@@ -11,10 +11,10 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from polejax import images
 from polejax._core.checks import whole
 from polejax._core.numerics import log_sum_exp
-from polejax.dense import Dense, relu
+from polejax.learning import image_layers
+from polejax.learning.layers import Dense, relu
 
 
 class MultilayerPerceptron(nn.Module):
@@ -92,7 +92,7 @@ class ConvolutionalNetwork(nn.Module):
         columns = inputs.reshape(-1, inputs.shape[-1]).T
         image = jnp.moveaxis(columns.reshape(*self.shape[:2], -1, columns.shape[-1]), 2, 0)
         for features in self.channels:
-            image = _stage(features, images.neighbourhoods(image))
+            image = _stage(features, image_layers.neighbourhoods(image))
         return Dense(self.num_classes)(image.reshape(-1, image.shape[-1])).T.reshape(*leading, self.num_classes)
 
 
@@ -101,7 +101,7 @@ def _stage(features: int, patches: jax.Array) -> jax.Array:
     _, height, width, samples = patches.shape
 
     def pooled(product: jax.Array) -> jax.Array:
-        return images.pooled(product.reshape(features, height, width, samples)).reshape(features, -1)
+        return image_layers.pooled(product.reshape(features, height, width, samples)).reshape(features, -1)
 
     answers = relu(Dense(features)(patches.reshape(patches.shape[0], -1), shrink=pooled))
     return answers.reshape(features, -(-height // 2), -(-width // 2), samples)

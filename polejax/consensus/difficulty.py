@@ -4,9 +4,9 @@ from typing import Any, ClassVar, Protocol
 
 from polejax._core.record import record
 from polejax._core.types import Array
-from polejax.every_block import Asert, Ethereum, Level, MovingAverage, asert, byzantium, ema, homestead
-from polejax.retarget import Window, bitcoin, window
-from polejax.threshold import Accuracy, accuracy
+from polejax.consensus.accuracy_difficulty import Accuracy, accuracy
+from polejax.consensus.block_difficulty import Asert, Ethereum, Level, MovingAverage, asert, byzantium, ema, homestead
+from polejax.consensus.window_difficulty import Window, bitcoin, window
 
 __all__ = [
     "Accuracy",

@@ -8,9 +8,9 @@ import numpy as np
 
 from polejax._core.checks import is_traced
 from polejax._core.record import record, replace
-from polejax.difficulty import Accuracy, Asert, Ethereum, Fixed, MovingAverage, Window
-from polejax.election import FirstSeen
-from polejax.nodes import Nodes
+from polejax.consensus.difficulty import Accuracy, Asert, Ethereum, Fixed, MovingAverage, Window
+from polejax.consensus.election import FirstSeen
+from polejax.consensus.nodes import Nodes
 
 _PLACES = (
     ("nodes", "power", "nodes.equal(9)"),

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from polejax._core.checks import whole
-from polejax.tasks import Task, check_samples, from_arrays, from_splits, stratified_split
+from polejax.learning.tasks import Task, check_samples, from_arrays, from_splits, stratified_split
 
 PathLike = str | os.PathLike[str]
 

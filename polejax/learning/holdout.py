@@ -10,7 +10,7 @@ from typing import Any
 from polejax._core import checks
 from polejax._core.record import record, replace
 from polejax._core.types import Array
-from polejax.tasks import Task
+from polejax.learning.tasks import Task
 
 
 @record

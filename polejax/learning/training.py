@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from polejax import learners
 from polejax._core.numerics import vectorised
 from polejax._core.record import record
 from polejax._core.types import Array
+from polejax.learning import models
 
 CACHE = 3 * 2**20
 
@@ -107,7 +107,7 @@ def train(mechanism: Any, material: Material, training: Training, steps: int) ->
     starts, width = _groups(nodes, cached_networks(mechanism, material.inputs.shape[-1]))
 
     def loss(params: Any, inputs: Array, labels: Array) -> Array:
-        return learners.cross_entropy(mechanism.learner.apply({"params": params}, inputs), labels)
+        return models.cross_entropy(mechanism.learner.apply({"params": params}, inputs), labels)
 
     def update(params: Any, state: Any, inputs: Array, labels: Array) -> tuple[Any, Any]:
         gradients = jax.grad(loss)(params, inputs, labels)
@@ -159,7 +159,7 @@ def cached_networks(mechanism: Any, num_features: int) -> int:
     """
     if jax.default_backend() != "cpu":
         return sys.maxsize
-    return max(1, CACHE // learners.step_bytes(mechanism.learner, num_features, mechanism.batch_size))
+    return max(1, CACHE // models.step_bytes(mechanism.learner, num_features, mechanism.batch_size))
 
 
 def validate(mechanism: Any, material: Material, params: Any) -> Array:
@@ -203,6 +203,6 @@ def accuracies(mechanism: Any, params: Any, inputs: Array, labels: Array) -> Arr
     """Accuracy f32[N] of networks [N] on mapped samples f32[N, F, M], or [F, M] where all see the same."""
 
     def one(params: Any, inputs: Array) -> Array:
-        return learners.accuracy(learners.logits_of_columns(mechanism.learner, {"params": params}, inputs), labels)
+        return models.accuracy(models.logits_of_columns(mechanism.learner, {"params": params}, inputs), labels)
 
     return jax.vmap(one, in_axes=(0, 0 if inputs.ndim == 3 else None))(params, inputs)

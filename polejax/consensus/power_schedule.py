@@ -9,7 +9,7 @@ import numpy as np
 from polejax._core import checks
 from polejax._core.record import record, replace
 from polejax._core.types import Array
-from polejax.nodes import Nodes
+from polejax.consensus.nodes import Nodes
 
 
 @record

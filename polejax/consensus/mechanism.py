@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Protocol
 
 from polejax._core.record import record
 from polejax._core.types import Array
-from polejax.nodes import Nodes
+from polejax.consensus.nodes import Nodes
 
 
 @record

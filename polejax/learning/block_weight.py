@@ -6,8 +6,8 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from polejax import learners
 from polejax._core import checks
+from polejax.learning import models
 
 
 class ModelBlock(NamedTuple):
@@ -40,11 +40,11 @@ def model_block(
     samples, features = mechanism.task.test_inputs.shape
     width = mechanism.mapped_features
     flops = forward_flops(mechanism.learner, width, samples) + (2 * samples * features * width if mechanism.sml else 0)
-    return ModelBlock(size * learners.num_parameters(mechanism.learner, width) + other, flops / rate)
+    return ModelBlock(size * models.num_parameters(mechanism.learner, width) + other, flops / rate)
 
 
 def forward_flops(module: nn.Module, num_features: int, num_samples: int) -> int:
-    """Floating-point operations of one forward pass, counted as `learners.step_flops` counts a training step.
+    """Floating-point operations of one forward pass, counted as `models.step_flops` counts a training step.
 
     Args:
       module: a Flax Linen module from f32[M, D] to f32[M, C].
@@ -57,5 +57,5 @@ def forward_flops(module: nn.Module, num_features: int, num_samples: int) -> int
     shape = (checks.whole("num_samples", num_samples, low=1), checks.whole("num_features", num_features, low=1))
     inputs = jax.ShapeDtypeStruct(shape, np.float32)
     variables = jax.eval_shape(module.init, jax.random.key(0), inputs)
-    forward = jax.make_jaxpr(lambda variables, inputs: learners.logits(module, variables, inputs))
-    return learners._product_flops(forward(variables, inputs).jaxpr)
+    forward = jax.make_jaxpr(lambda variables, inputs: models.logits(module, variables, inputs))
+    return models._product_flops(forward(variables, inputs).jaxpr)

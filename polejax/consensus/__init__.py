@@ -1,0 +1,1 @@
+"""Consensus: the round, and the chain that rounds make."""

@@ -1,0 +1,1 @@
+"""Learning: networks and data; no chain, no block."""
