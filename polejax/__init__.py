@@ -13,7 +13,6 @@ from polejax import (
     forging,
     head_start,
     network,
-    parametric,
     rebasing,
     selfish,
     theft,
@@ -22,7 +21,16 @@ from polejax import (
 from polejax._core import devices
 from polejax._core.folder import StudyError
 from polejax._core.version import __version__
-from polejax.bank import Bank, load_bank
+from polejax._engine.poisson import simulate_memoryless
+from polejax._engine.poisson_tally import tally_many
+from polejax._engine.runner import simulate_many
+from polejax.analysis.cost import summarise_cost
+from polejax.analysis.estimate import Estimate
+from polejax.analysis.fairness import summarise_fairness, summarise_rewards
+from polejax.analysis.mempool import serve, serve_many
+from polejax.analysis.service import summarise_service
+from polejax.analysis.summaries import Summary, compare, summarise
+from polejax.analysis.transactions import Load, MarkovModulated, Poisson
 from polejax.bank_error import bank_estimate
 from polejax.consensus import difficulty, nodes, power_schedule
 from polejax.consensus.election import BestAtDeadline, BestInWindow, FirstSeen
@@ -30,29 +38,21 @@ from polejax.consensus.history import History
 from polejax.consensus.mechanism import Claims, Learning, Mechanism, Views
 from polejax.consensus.scenario import Scenario
 from polejax.consensus.simulate import simulate
-from polejax.cost import summarise_cost
 from polejax.crypto import functional_encryption
-from polejax.curves import learning_curves
-from polejax.estimate import Estimate
-from polejax.fairness import summarise_fairness, summarise_rewards
-from polejax.hashed_pow import HashedPoW
 from polejax.learning import datasets, models, tasks
 from polejax.learning.sml import SecureMappingLayer
-from polejax.memoryless import simulate_memoryless
-from polejax.mempool import serve, serve_many
-from polejax.parametric import Parametric
-from polejax.pole import PoLe
-from polejax.pow import PoW
-from polejax.replay import Replay
+from polejax.mechanisms import parametric
+from polejax.mechanisms.bank import Bank, load_bank
+from polejax.mechanisms.hashed_pow import HashedPoW
+from polejax.mechanisms.learning_curves import learning_curves
+from polejax.mechanisms.parametric import Parametric
+from polejax.mechanisms.pole import PoLe
+from polejax.mechanisms.pow import PoW
+from polejax.mechanisms.replay import Replay
+from polejax.mechanisms.task_stream import TaskStream
+from polejax.mechanisms.verification import Claim, PostedTask, Reason, Verdict, posted, verify
 from polejax.results import Results, open_study
-from polejax.segments import simulate_many
-from polejax.service import summarise_service
-from polejax.statistics import Summary, compare, summarise
 from polejax.study import Progress, study
-from polejax.task_stream import TaskStream
-from polejax.totals import tally_many
-from polejax.transactions import Load, MarkovModulated, Poisson
-from polejax.verification import Claim, PostedTask, Reason, Verdict, posted, verify
 
 __all__ = [
     "Bank",

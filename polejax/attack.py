@@ -15,13 +15,13 @@ from polejax._core.describe import as_text, describe
 from polejax._core.folder import Folder
 from polejax._core.netcdf import Variables
 from polejax._core.record import replace
+from polejax.analysis.estimate import Estimate
 from polejax.detection import Honesty, Measures, Roc
-from polejax.estimate import Estimate
 from polejax.head_start import Run
 from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
 from polejax.learning.sml import SecureMappingLayer
 from polejax.learning.tasks import Task
-from polejax.pole import PoLe
+from polejax.mechanisms.pole import PoLe
 from polejax.theft import Attempt, Encounter
 
 Report = Callable[[str, int, int], None]  # what is under way, attacks done, attacks in all

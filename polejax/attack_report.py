@@ -11,11 +11,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from polejax._core.describe import describe
+from polejax.analysis.estimate import Estimate
+from polejax.analysis.figure_style import COLOURS, LINES, MARKERS, WIDTH, Plot, canvas, say_size, styled
+from polejax.analysis.figure_style import save as save_figure
 from polejax.attack import NEED_IMAGES_ONLY, NEED_SAMPLES, Cells, Settings, num_pairs
 from polejax.detection import Measures
-from polejax.estimate import Estimate
-from polejax.figure_style import COLOURS, LINES, MARKERS, WIDTH, Plot, canvas, say_size, styled
-from polejax.figure_style import save as save_figure
 
 STOPPED = 0.1
 """A strategy counts as stopped where it saves at most this share of an honest node's training steps."""

@@ -5,14 +5,14 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from polejax import estimate
 from polejax._core import checks
 from polejax._core.record import replace
 from polejax._core.types import Array
+from polejax._engine.runner import simulate_many
+from polejax.analysis import estimate
+from polejax.analysis.estimate import Estimate
+from polejax.analysis.summaries import Summary, summarise
 from polejax.consensus.scenario import Scenario
-from polejax.estimate import Estimate
-from polejax.segments import simulate_many
-from polejax.statistics import Summary, summarise
 
 
 def bank_estimate(

@@ -18,13 +18,13 @@ import numpy as np
 from polejax._core.describe import as_text
 from polejax._core.record import record, replace, static
 from polejax._core.types import Array
-from polejax.bank import Bank, learning_of
 from polejax.consensus.mechanism import Claims, Views
 from polejax.consensus.nodes import Nodes
 from polejax.detection import as_played
 from polejax.head_start import Identity, Run, fresh
-from polejax.pole import PoLe
-from polejax.replay import Replay
+from polejax.mechanisms.bank import Bank, learning_of
+from polejax.mechanisms.pole import PoLe
+from polejax.mechanisms.replay import Replay
 from polejax.theft import Attempt
 
 

@@ -178,7 +178,7 @@ def _table(outcome: comparison.Outcome) -> "Table":
     """The mechanisms side by side: each number with its 95% confidence interval."""
     from rich.table import Table
 
-    from polejax.statistics import rows
+    from polejax.analysis.summaries import rows
 
     sizes = {
         label: f"{summary.num_seeds} seeds, {summary.num_blocks} blocks" for label, summary in outcome.summaries.items()

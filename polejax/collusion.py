@@ -7,18 +7,19 @@ order of events can help. `polejax.adversary.EarlyKey` plays it in any scenario;
 import jax
 import numpy as np
 
-from polejax import detection, estimate, network
+from polejax import detection, network
 from polejax._core.record import replace
 from polejax._core.types import Array
+from polejax._engine.runner import simulate_many
 from polejax.adversary import EarlyKey
+from polejax.analysis import estimate
+from polejax.analysis.estimate import Estimate
 from polejax.cheating import honest_bank
 from polejax.consensus import nodes
 from polejax.consensus.scenario import Scenario
-from polejax.estimate import Estimate
 from polejax.head_start import Run
-from polejax.pole import PoLe
-from polejax.replay import Replay
-from polejax.segments import simulate_many
+from polejax.mechanisms.pole import PoLe
+from polejax.mechanisms.replay import Replay
 from polejax.theft import Attempt
 
 NODES = 10

@@ -13,6 +13,8 @@ import numpy as np
 from polejax import network, shards
 from polejax._core import checks, timing
 from polejax._core.describe import as_text, describe
+from polejax._engine.runner import simulate_many
+from polejax.analysis.summaries import Summary, as_dict, compare, summarise
 from polejax.consensus import difficulty, nodes
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes
@@ -20,10 +22,8 @@ from polejax.consensus.scenario import Scenario
 from polejax.learning import datasets, tasks, training
 from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
 from polejax.learning.sml import SecureMappingLayer
-from polejax.pole import PoLe
-from polejax.pow import PoW
-from polejax.segments import simulate_many
-from polejax.statistics import Summary, as_dict, compare, summarise
+from polejax.mechanisms.pole import PoLe
+from polejax.mechanisms.pow import PoW
 
 CURVE_POINTS = 80  # evaluations of a winner's learning curve to keep for its figure
 
@@ -250,8 +250,8 @@ def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
     Raises:
       ValueError: the folder cannot be written to.
     """
-    from polejax import figures
     from polejax._core import devices
+    from polejax.analysis import figures
 
     folder = settings.out
     provenance = {

@@ -67,24 +67,25 @@ from typing import Any
 
 import jax
 
-from polejax import adversary, network, parametric
+from polejax import adversary, network
 from polejax._core import checks
 from polejax._core.describe import as_text, describe
-from polejax.bank import learning_of, load_bank
 from polejax.cheating import Cheating
 from polejax.consensus import difficulty, nodes, power_schedule
 from polejax.consensus.election import BestAtDeadline, BestInWindow, FirstSeen
 from polejax.consensus.scenario import Scenario
-from polejax.curves import learning_curves
-from polejax.hashed_pow import HashedPoW
 from polejax.learning import datasets, models, tasks
 from polejax.learning.sml import SecureMappingLayer
-from polejax.pole import PoLe
-from polejax.pow import PoW
-from polejax.replay import Replay
+from polejax.mechanisms import parametric
+from polejax.mechanisms.bank import learning_of, load_bank
+from polejax.mechanisms.hashed_pow import HashedPoW
+from polejax.mechanisms.learning_curves import learning_curves
+from polejax.mechanisms.pole import PoLe
+from polejax.mechanisms.pow import PoW
+from polejax.mechanisms.replay import Replay
+from polejax.mechanisms.task_stream import TaskStream
 from polejax.results import Results
 from polejax.study import Progress, study
-from polejax.task_stream import TaskStream
 
 _NETWORKS = (
     network.clique,

@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from polejax import estimate, head_start
+from polejax import head_start
 from polejax._core.record import record
 from polejax._core.types import Array
-from polejax.estimate import Estimate
+from polejax.analysis import estimate
+from polejax.analysis.estimate import Estimate
 from polejax.head_start import Run
 from polejax.learning.tasks import majority_accuracy
-from polejax.pole import PoLe
+from polejax.mechanisms.pole import PoLe
 from polejax.theft import Attempt
 
 CONFIDENCE = 0.95

@@ -7,14 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import estimate, network
+from polejax import network
 from polejax._core import checks, draw
 from polejax._core.record import replace
 from polejax._core.types import Array
+from polejax._engine.runner import simulate_many
+from polejax.analysis import estimate
+from polejax.analysis.estimate import Estimate
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
-from polejax.estimate import Estimate
-from polejax.segments import simulate_many
 
 
 def walk(key: Array, share: Array, confirmations: int, give_up: int = 40) -> Array:

@@ -16,7 +16,7 @@ from polejax._core.record import replace
 from polejax._core.types import Array
 from polejax.head_start import Identity
 from polejax.learning import training
-from polejax.pole import PoLe
+from polejax.mechanisms.pole import PoLe
 from polejax.theft import Attempt, Encounter, answering_flops, attempt
 
 

@@ -11,7 +11,7 @@ from polejax._core import checks, lanes
 from polejax._core.record import record, replace
 from polejax._core.types import Array
 from polejax.learning import training
-from polejax.pole import PoLe
+from polejax.mechanisms.pole import PoLe
 
 
 @record

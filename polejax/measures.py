@@ -7,14 +7,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from polejax import estimate, network
+from polejax import network
 from polejax._core.record import replace
 from polejax._core.types import Array
+from polejax._engine.runner import simulate_many
+from polejax.analysis import estimate
+from polejax.analysis.estimate import Estimate
 from polejax.consensus import nodes
 from polejax.consensus.history import History
 from polejax.consensus.scenario import Scenario
-from polejax.estimate import Estimate
-from polejax.segments import simulate_many
 
 SHARES = (30, 29, 12, 11, 8, 5, 3, 1, 1)
 """Powers of nine unequal nodes, percent."""

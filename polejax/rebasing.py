@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from polejax._core.types import Array
 from polejax.learning import image_layers, models
-from polejax.pole import PoLe
+from polejax.mechanisms.pole import PoLe
 
 # Relative to the mean square of a column:
 RIDGE = 1e-5  # pixels that never vary must not make a regression singular

@@ -10,12 +10,12 @@ import jax
 import numpy as np
 
 from polejax._core.folder import Folder
+from polejax.analysis.seed_tally import Tally, join, tally
+from polejax.analysis.summaries import Comparison, Summary, compare, summarise
 from polejax.consensus.history import History
 from polejax.consensus.mechanism import Learning
 from polejax.consensus.nodes import Nodes
 from polejax.shards import IDENTITY, SUMS, Arrays, Shard, dimensions
-from polejax.statistics import Comparison, Summary, compare, summarise
-from polejax.tally import Tally, join, tally
 
 UNITS = {
     "interval": "s",

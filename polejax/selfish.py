@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import estimate
 from polejax._core import checks, draw
 from polejax._core.record import record
 from polejax._core.types import Array
-from polejax.estimate import Estimate
+from polejax.analysis import estimate
+from polejax.analysis.estimate import Estimate
 
 # What a block does to the lead, and the blocks whose fate it decides: the pool's, the others', stale. Its finder is the
 # pool, one of the others that would mine on the pool's branch in a tie, or one that would not.

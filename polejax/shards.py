@@ -10,13 +10,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from polejax import segments, totals
 from polejax._core import timing
 from polejax._core.record import record, static
+from polejax._engine import poisson_tally, runner
+from polejax._engine.poisson_tally import start_totals
+from polejax._engine.runner import start_many
+from polejax.analysis.seed_tally import Tally, tally
 from polejax.consensus.history import History
-from polejax.segments import start_many
-from polejax.tally import Tally, tally
-from polejax.totals import start_totals
 
 Arrays = dict[str, np.ndarray]
 
@@ -107,7 +107,7 @@ def start_shard(study: Study, shard: Shard) -> "Running":
     with timing.compilation() as compiling:
         begin = time.perf_counter()
         scenario, by_finds = study.scenarios[shard.scenario], study.memoryless[shard.scenario]
-        chains: segments.Running | totals.Running
+        chains: runner.Running | poisson_tally.Running
         if by_finds and study.records == "chains":
             chains = start_totals(keys, scenario, study.num_blocks)
         else:
@@ -119,7 +119,7 @@ def start_shard(study: Study, shard: Shard) -> "Running":
 class Running:
     """A shard that is being simulated."""
 
-    chains: segments.Running | totals.Running
+    chains: runner.Running | poisson_tally.Running
     records: str
     count: int
     begun: float  # s, by `time.perf_counter`
@@ -137,7 +137,7 @@ class Running:
 
     def arrays(self) -> Arrays:
         """The arrays that `run_shard` returns."""
-        if isinstance(self.chains, totals.Running):
+        if isinstance(self.chains, poisson_tally.Running):
             kept = sums(self.chains.tally())
         else:
             history = self.chains.history()

@@ -19,11 +19,11 @@ from polejax._core.describe import describe
 from polejax._core.devices import provenance
 from polejax._core.folder import Folder
 from polejax._core.record import record, replace, static
+from polejax._engine.block_arrivals import room_for
+from polejax._engine.poisson import blocks_in_flight
+from polejax._engine.runner import height_bytes
 from polejax.consensus.scenario import Scenario, check_one
-from polejax.finds import room_for
-from polejax.memoryless import blocks_in_flight
 from polejax.results import Results
-from polejax.segments import height_bytes
 from polejax.shards import IDENTITY, Arrays, Running, Shard, Study, dimensions, run_shard, start_shard
 
 _BYTES = {"cpu": 2**27}  # of rounds that a shard may hold

@@ -18,7 +18,7 @@ from polejax._core.record import record, static
 from polejax._core.types import Array
 from polejax.head_start import Identity, Run
 from polejax.learning import models
-from polejax.pole import PoLe
+from polejax.mechanisms.pole import PoLe
 
 
 @record

@@ -12,17 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import (
-    adversary,
-    double_spend,
-    measures,
-    network,
-    parametric,
-    selfish,
-    theory,
-    validation_published,
-    validation_users,
-)
+from polejax import adversary, double_spend, measures, network, selfish, theory, validation_published, validation_users
 from polejax._core.types import Array
 from polejax.consensus import difficulty, nodes
 from polejax.consensus.election import BestAtDeadline, BestInWindow
@@ -30,8 +20,9 @@ from polejax.consensus.mechanism import Views
 from polejax.consensus.scenario import Scenario
 from polejax.crypto import header, sha256
 from polejax.measures import Case, Measured
-from polejax.pow import PoW
-from polejax.task_stream import TaskStream
+from polejax.mechanisms import parametric
+from polejax.mechanisms.pow import PoW
+from polejax.mechanisms.task_stream import TaskStream
 
 
 def intervals(scale: int) -> list[Case]:

@@ -17,7 +17,7 @@ from polejax._core.types import Array
 from polejax.consensus import nodes
 from polejax.consensus.scenario import Scenario
 from polejax.measures import Case, Measured
-from polejax.pow import PoW
+from polejax.mechanisms.pow import PoW
 
 
 def _count_error(share: float, blocks: int) -> float:

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 import polejax as pj
-from polejax.bank import Bank
+from polejax.mechanisms.bank import Bank
 
 
 def small_pole(task_seed=0, **changes):

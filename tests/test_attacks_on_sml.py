@@ -15,7 +15,7 @@ from polejax.crypto import header
 from polejax.learning import training
 from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
 from polejax.learning.sml import SecureMappingLayer
-from polejax.verification import Claim, Reason, posted, verify
+from polejax.mechanisms.verification import Claim, Reason, posted, verify
 
 SEEDS, EVALUATIONS = 64, 30
 TIPS = jnp.arange(16, dtype=jnp.uint32).reshape(2, 8)

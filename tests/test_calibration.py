@@ -8,7 +8,7 @@ import pytest
 from banks import geometric_bank, keys
 
 import polejax as pj
-from polejax.tally import tally
+from polejax.analysis.seed_tally import tally
 
 STUDIES, SEEDS, BLOCKS = 2_000, 16, 64
 STATISTICS = ("interval_mean", "interval_cv", "stale_per_block", "stale_per_main", "win_share")

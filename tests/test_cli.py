@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import xarray
 
-from polejax import cli, comparison, figures
+from polejax import cli, comparison
 from polejax._core import timing
+from polejax.analysis import figures
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from laws import assert_within, mean_and_error
 from scripted import Scripted, shortest_paths
 
 import polejax as pj
-from polejax import selection
 from polejax._core.record import replace
+from polejax.analysis import winners_curse
 from polejax.consensus import chain, election
 from polejax.consensus.scenario import ready
 from polejax.learning import holdout
@@ -191,8 +191,8 @@ def cursed():
 
 def test_choosing_the_best_is_choosing_the_luckiest(cursed):
     bank, mechanism = cursed
-    everyone = selection.summarise_selection(chains(mechanism, pj.BestInWindow(1e6), seeds=64, blocks=200))
-    first = selection.summarise_selection(chains(mechanism, pj.FirstSeen(), seeds=64, blocks=200))
+    everyone = winners_curse.summarise_selection(chains(mechanism, pj.BestInWindow(1e6), seeds=64, blocks=200))
+    first = winners_curse.summarise_selection(chains(mechanism, pj.FirstSeen(), seeds=64, blocks=200))
     test, other = bank.test[:, 0].astype(float), bank.holdout[:, 0].astype(float)
     # Of nine draws from B curves, the r-th worst of the bank is the best with probability (r^9 - (r - 1)^9) / B^9.
     rank = np.argsort(np.argsort(test)) + 1.0
@@ -284,7 +284,7 @@ def test_live_blocks_bear_what_they_are_worth(live):
     samples = history.learning.holdout * 50  # fifty samples are held out
     np.testing.assert_allclose(samples, np.round(samples), atol=1e-4)
     assert (history.learning.holdout > 0.4).all()
-    found = selection.summarise_selection(history)
+    found = winners_curse.summarise_selection(history)
     assert found.score_bias.value == pytest.approx((history.score - history.learning.holdout)[history.settled].mean())
     assert found.claims_per_block.value == pytest.approx(history.published[history.settled].mean())
 
@@ -311,7 +311,7 @@ def test_halves_of_the_test_samples_make_the_whole(tmp_path):
         (lambda: pj.BestAtDeadline(float("inf")), "seconds must be finite and at least 0, got inf"),
         (lambda: small_pole(holdout=3), "holdout must be None or made by polejax.holdout.hold_out, got 3"),
         (
-            lambda: selection.summarise_selection(chains(pj.PoW(1.0), pj.FirstSeen(), seeds=2, blocks=2)),
+            lambda: winners_curse.summarise_selection(chains(pj.PoW(1.0), pj.FirstSeen(), seeds=2, blocks=2)),
             "holdout accuracies, got none",
         ),
     ],

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import polejax as pj
-from polejax import cost, fairness, tally
 from polejax._core.record import record, replace
-from polejax.estimate import Estimate, student
+from polejax.analysis import cost, fairness, seed_tally
+from polejax.analysis.estimate import Estimate, student
 
 SEEDS, HEIGHTS = 64, 400
 POWER = [30.0, 29.0, 12.0, 11.0, 8.0, 5.0, 3.0, 1.0, 1.0]
@@ -155,7 +155,7 @@ def test_power_that_changes_is_counted_as_it_changes():
     found = fairness.summarise_fairness(chains, nodes)
     np.testing.assert_allclose(found.power_share, [0.25 * 0.25 + 0.5, 0.25 * 0.25 + 0.25, 0.0625, 0.0625], rtol=1e-5)
     assert sigmas(found.advantage, 1.0) < 5
-    for whole in (chains, tally.tally(chains)):  # against the powers that were, not those at genesis
+    for whole in (chains, seed_tally.tally(chains)):  # against the powers that were, not those at genesis
         summary = pj.summarise(whole, nodes)
         assert summary.fairness.low == 0.0
         assert summary.fairness.value < 4 * summary.fairness_floor < 0.05

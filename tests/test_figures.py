@@ -9,11 +9,12 @@ import pytest
 from handmade import history
 from matplotlib import pyplot
 
-from polejax import Scenario, figures, network, statistics
+from polejax import Scenario, network
 from polejax._core.record import replace
+from polejax.analysis import figures, summaries
 from polejax.consensus import nodes
 from polejax.consensus.mechanism import Learning
-from polejax.pow import PoW
+from polejax.mechanisms.pow import PoW
 
 SEEDS, HEIGHTS, POINTS = 4, 30, 6
 
@@ -58,7 +59,7 @@ def scenarios():
 @pytest.fixture(scope="module")
 def plots(histories, scenarios):
     powers = {label: scenario.nodes for label, scenario in scenarios.items()}
-    summaries = {label: statistics.summarise(each, powers[label]) for label, each in histories.items()}
+    of_all = {label: summaries.summarise(each, powers[label]) for label, each in histories.items()}
     return {
         "survival": figures.interval_survival(histories),
         "quantiles": figures.interval_quantiles(histories),
@@ -176,16 +177,16 @@ def test_one_chain_is_drawn_without_bars(tmp_path):
     scenario = Scenario(nodes.equal(3), network.instant(3), PoW(work=600.0))
     assert len(figures.write_all(alone, {"PoW": scenario}, tmp_path)) == 15
     assert "1 seed × 50 blocks" in texts(figures.interval_survival(alone).figure)
-    summaries = {"PoW": statistics.summarise(alone["PoW"])}
+    of_all = {"PoW": summaries.summarise(alone["PoW"])}
     for plot in (
-        figures.variation_and_stale_blocks(summaries, "1 seed"),
-        figures.win_shares(summaries, {"PoW": nodes.equal(3)}, "1 seed"),
+        figures.variation_and_stale_blocks(of_all, "1 seed"),
+        figures.win_shares(of_all, {"PoW": nodes.equal(3)}, "1 seed"),
     ):
         assert "one chain: no intervals" in texts(plot.figure)  # points without bars look exact
 
 
 def test_long_names_do_not_run_into_each_other(histories):
-    summary = statistics.summarise(histories["PoW"])
+    summary = summaries.summarise(histories["PoW"])
     names = ["PoW, difficulty fixed", "PoW, window of 10 blocks", "gamma work of shape 16"]
     figure = figures.variation_and_stale_blocks(dict.fromkeys(names, summary), "4 seeds").figure
     (legend,) = figure.legends

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import polejax as pj
-from polejax import segments
 from polejax._core import lanes
+from polejax._engine import runner
 
 GIGABYTE = 10**9
 
@@ -44,7 +44,7 @@ def test_a_core_takes_what_its_cache_holds():
 def test_blocks_of_chains_are_equal_and_few_are_repeated(seeds, count, chains):
     keys = jax.random.split(jax.random.key(0), seeds)
     held = 4 * GIGABYTE // 2_100  # a quarter of 16 gigabytes holds 2,100 chains
-    filled, found = segments.laid_out(keys, None, 1, held, [gpu(16)] * count)
+    filled, found = runner.laid_out(keys, None, 1, held, [gpu(16)] * count)
     assert found == chains
     assert filled.shape[0] % (found * count) == 0
     np.testing.assert_array_equal(jax.random.key_data(filled[:seeds]), jax.random.key_data(keys))
@@ -54,8 +54,8 @@ def test_live_chains_are_reckoned_with_what_their_nodes_train_on():
     nodes, near = pj.nodes.equal(9), pj.network.clique(9, seconds=10.0)
     learning = pj.PoLe(pj.tasks.digits(), threshold=0.9)
     samples = 1_797 * 64 * 4  # bytes, behind each node's layer
-    live = segments.chain_bytes(pj.Scenario(nodes, near, learning), 8)
+    live = runner.chain_bytes(pj.Scenario(nodes, near, learning), 8)
     assert live > 9 * samples
-    assert segments.chain_bytes(pj.Scenario(nodes, near, pj.PoW(600.0)), 8) < samples
+    assert runner.chain_bytes(pj.Scenario(nodes, near, pj.PoW(600.0)), 8) < samples
     stream = pj.TaskStream([learning], [1.0], [1.0], pj.PoW(600.0))
     assert stream.node_bytes == learning.node_bytes > samples

@@ -12,10 +12,10 @@ from scipy import stats
 from scripted import shortest_paths
 
 import polejax as pj
-from polejax import finds, memoryless
 from polejax._core import draw, threefry
 from polejax._core.record import replace
-from polejax.alias import alias, bounds
+from polejax._engine import block_arrivals, poisson
+from polejax._engine.node_sampling import alias, bounds
 
 SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
 GRID = 2.0**-10  # seconds: times and delays below are multiples of it, so that sums in float32 are exact
@@ -65,24 +65,24 @@ def networks():
 @pytest.mark.parametrize(("index", "interval"), [(0, 40.0), (1, 8.0), (2, 6.0)])
 def test_parents_and_histories_equal_the_event_simulators(index, interval):
     network, heights, lanes = networks()[index], 90, 4
-    room = finds.room_for(float(np.max(network.max_delay)) / interval, heights)
+    room = block_arrivals.room_for(float(np.max(network.max_delay)) / interval, heights)
     random = np.random.default_rng(index)
     # Times on the coarse grid, each moved by a number of fine steps of its own: nothing ever happens at the same time.
     coarse = np.maximum(np.round(random.exponential(interval, (room.finds, lanes)) / (GRID * COARSE)), 0)
     times = coarse.cumsum(axis=0) * COARSE * GRID + (1 + np.arange(room.finds))[:, None] * (GRID + COARSE * GRID)
     gap = np.diff(times, axis=0, prepend=0.0)
     finder = random.choice(5, (room.finds, lanes), p=[0.4, 0.3, 0.1, 0.1, 0.1])
-    found = finds.Finds(jnp.asarray(gap, jnp.float32), jnp.asarray(finder, jnp.uint16))
+    found = block_arrivals.Finds(jnp.asarray(gap, jnp.float32), jnp.asarray(finder, jnp.uint16))
 
     @jax.jit
     def resolve(found, network):
-        chosen = finds.choose(found, network, room)
-        ending = finds.end(found, chosen, network, room)
-        return chosen, finds.keep(found, chosen, ending, 5, room)
+        chosen = block_arrivals.choose(found, network, room)
+        ending = block_arrivals.end(found, chosen, network, room)
+        return chosen, block_arrivals.keep(found, chosen, ending, 5, room)
 
     chosen, kept = jax.device_get(resolve(found, jax.tree.map(jnp.asarray, network)))
     assert chosen.sound.all()
-    delay = np.asarray(jax.vmap(jax.tree.map(jnp.asarray, network).row)(jnp.arange(5)), np.float64)
+    delay = np.asarray(jax.vmap(jax.tree.map(jnp.asarray, network).delays_from)(jnp.arange(5)), np.float64)
     for lane in range(lanes):
         own = [times[finder[:, lane] == node, lane] for node in range(5)]
         expected = event_simulator.run(Finding(own, heights), [1.0] * 5, delay.tolist(), heights)
@@ -113,13 +113,15 @@ def check_chain(expected, chosen, kept, times, finder, lane, heights):
 def test_too_little_room_is_known():
     network = jax.tree.map(jnp.asarray, pj.network.clique(9, 10.0))
     gap = jnp.full((64, 2), 11.0).at[20:24, 1].set(1.0)  # five finds in flight at once, in the second chain
-    found = finds.Finds(gap, jnp.asarray(np.arange(64)[:, None] % 9 + np.zeros((1, 2)), jnp.uint16))
+    found = block_arrivals.Finds(gap, jnp.asarray(np.arange(64)[:, None] % 9 + np.zeros((1, 2)), jnp.uint16))
     for recent, sound in ((4, [True, False]), (6, [True, True])):
-        assert finds.choose(found, network, finds.Room(0.0, 50, recent, 64)).sound.tolist() == sound
+        assert block_arrivals.choose(found, network, block_arrivals.Room(0.0, 50, recent, 64)).sound.tolist() == sound
     # Height 64 is reached by the last find: there may be others of that height to come.
     for heights, settled in ((63, 63), (64, 0)):
-        room = finds.Room(0.0, heights, 6, 64)
-        assert finds.end(found, finds.choose(found, network, room), network, room).settled[0] == settled
+        room = block_arrivals.Room(0.0, heights, 6, 64)
+        assert (
+            block_arrivals.end(found, block_arrivals.choose(found, network, room), network, room).settled[0] == settled
+        )
 
 
 @pytest.fixture(scope="module")
@@ -282,10 +284,10 @@ def test_words_are_those_of_jax():
 
 @pytest.mark.parametrize("count", [9, 40, 300])
 def test_blocks_of_many_nodes_are_counted_like_those_of_few(count):
-    random, room = np.random.default_rng(count), finds.Room(0.0, 90, 4, 128)
+    random, room = np.random.default_rng(count), block_arrivals.Room(0.0, 90, 4, 128)
     finder = random.integers(0, count, (128, 3)).astype(np.uint8 if count <= 256 else np.uint16)
     height, settled = np.sort(random.integers(1, 100, (128, 3)), axis=0), np.array([90, 40, 0])
-    by = finds._published_by(
+    by = block_arrivals._published_by(
         *map(jnp.asarray, (finder, height.astype(np.int16), settled.astype(np.int32))), count, room
     )
     lanes = zip(finder.T, height.T, settled, strict=True)
@@ -321,4 +323,4 @@ def test_what_is_not_memoryless_is_refused_by_name(pools):
         pj.simulate_memoryless(key[None], pools, 10)
     crowd = pj.Scenario(pj.nodes.equal(70_000), pj.network.instant(70_000), pools.mechanism)
     with pytest.raises(ValueError, match="nodes must number at most 65,536, got 70000"):
-        memoryless.check_memoryless(crowd)
+        poisson.check_memoryless(crowd)

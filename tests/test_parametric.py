@@ -10,7 +10,8 @@ from laws import assert_within, mean_and_error
 from scipy import stats
 
 import polejax as pj
-from polejax import parametric, theory
+from polejax import theory
+from polejax.mechanisms import parametric
 
 ADDRESSES = np.arange(8, dtype=np.uint32)
 SHARES = [30, 20, 20, 15, 10, 5]

@@ -13,12 +13,12 @@ from scipy.special import ndtri
 from test_mechanisms import small_pole, small_task
 
 import polejax as pj
-from polejax import verification
 from polejax._core import timing
 from polejax._core.record import replace
 from polejax.consensus import chain
 from polejax.consensus.scenario import ready
 from polejax.learning import models, training
+from polejax.mechanisms import verification
 
 COUNT = 4
 NODES = pj.nodes.Nodes(np.array([1.0, 1.0, 0.5, 2.0], np.float32), np.array([11, 7, 300, 2**31]))

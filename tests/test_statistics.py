@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from handmade import history
 
-from polejax import statistics
+from polejax.analysis import summaries
+from polejax.analysis.estimate import Estimate, clopper_pearson
 from polejax.consensus import nodes
 from polejax.consensus.mechanism import Learning
-from polejax.estimate import Estimate, clopper_pearson
 
 SEEDS, HEIGHTS, NODES = 5, 40, 3
 
@@ -43,7 +43,7 @@ def uneven():
 
 
 def test_values_are_those_of_the_settled_heights(uneven):
-    summary = statistics.summarise(uneven, nodes.from_shares([5, 3, 2]))
+    summary = summaries.summarise(uneven, nodes.from_shares([5, 3, 2]))
     kept = uneven.settled
     interval = uneven.interval[kept].astype(np.float64)
     claims = kept & ~uneven.fallback
@@ -76,7 +76,7 @@ def test_values_are_those_of_the_settled_heights(uneven):
 
 
 def test_intervals_are_the_jackknife_done_by_hand(uneven):
-    summary = statistics.summarise(uneven, confidence=0.9)
+    summary = summaries.summarise(uneven, confidence=0.9)
 
     def left_out(statistic):
         keep = ~np.eye(SEEDS, dtype=bool)
@@ -95,7 +95,7 @@ def test_intervals_are_the_jackknife_done_by_hand(uneven):
 
 def test_equal_seeds_give_the_textbook_t_interval_and_sums_do_not_cancel():
     interval = 2.0**20 + np.random.default_rng(2).integers(0, 2, (8, 16)) / 8  # exact in float32
-    summary = statistics.summarise(history(interval))
+    summary = summaries.summarise(history(interval))
     means = interval.mean(axis=1)
     half = 2.3646242515927844 * means.std(ddof=1) / np.sqrt(8)
     np.testing.assert_allclose(summary.interval_mean.high - summary.interval_mean.value, half, rtol=1e-6)
@@ -103,8 +103,8 @@ def test_equal_seeds_give_the_textbook_t_interval_and_sums_do_not_cancel():
 
 
 def test_one_chain_knows_its_values_but_not_how_chains_differ():
-    summary = statistics.summarise(history(np.arange(1.0, 9.0)), nodes.equal(NODES))
-    for _, _, estimate in statistics.rows(summary):
+    summary = summaries.summarise(history(np.arange(1.0, 9.0)), nodes.equal(NODES))
+    for _, _, estimate in summaries.rows(summary):
         assert (estimate.low, estimate.high) == (-np.inf, np.inf)
         assert np.isfinite(estimate.value)
     assert summary.interval_mean.value == 4.5
@@ -112,7 +112,7 @@ def test_one_chain_knows_its_values_but_not_how_chains_differ():
 
 
 def test_rare_events_are_not_claimed_to_be_impossible():
-    summary = statistics.summarise(history(np.ones((4, 25))))
+    summary = summaries.summarise(history(np.ones((4, 25))))
     rule_of_three = 1 - 0.025 ** (1 / 100)  # no stale block among 100
     assert summary.stale_per_block.value == summary.stale_per_block.low == 0
     np.testing.assert_allclose(summary.stale_per_block.high, rule_of_three)
@@ -123,7 +123,7 @@ def test_rare_events_are_not_claimed_to_be_impossible():
     assert summary.claimed is summary.rejected_per_block is summary.diverged_share is summary.useful_share is None
     zeros = np.zeros((4, 25), np.float32)
     learning = Learning(zeros, zeros.astype(np.int32), zeros.astype(bool), np.zeros((4, 25, 0), np.float32))
-    rejected = statistics.summarise(history(np.ones((4, 25)), learning=learning)).rejected_per_block
+    rejected = summaries.summarise(history(np.ones((4, 25)), learning=learning)).rejected_per_block
     np.testing.assert_allclose((rejected.low, rejected.value, rejected.high), (0, 0, 3.6889 / 100), rtol=1e-4)
     # Clopper and Pearson's tables: 1 of 10 at 95% lies in (0.0025, 0.4450)
     np.testing.assert_allclose(clopper_pearson(np.float64(1), np.float64(10), 0.95), (0.0025, 0.4450), atol=5e-5)
@@ -133,17 +133,17 @@ def test_seeds_without_a_settled_height_do_not_count():
     settled = np.ones((4, 6), bool)
     settled[1] = False
     interval = np.arange(24.0).reshape(4, 6)
-    kept = statistics.summarise(history(interval, settled=settled))
-    three = statistics.summarise(history(interval[[0, 2, 3]]))
+    kept = summaries.summarise(history(interval, settled=settled))
+    three = summaries.summarise(history(interval[[0, 2, 3]]))
     assert kept.num_seeds == 3
-    assert statistics.as_dict(kept) == statistics.as_dict(three)
+    assert summaries.as_dict(kept) == summaries.as_dict(three)
 
 
 def test_histories_on_devices_are_summarised_alike(uneven):
-    on_host = statistics.summarise(uneven)
-    on_device = statistics.summarise(jax.device_put(uneven))
-    assert statistics.as_dict(on_host) == statistics.as_dict(on_device)
-    json.dumps(statistics.as_dict(on_host), allow_nan=False)
+    on_host = summaries.summarise(uneven)
+    on_device = summaries.summarise(jax.device_put(uneven))
+    assert summaries.as_dict(on_host) == summaries.as_dict(on_device)
+    json.dumps(summaries.as_dict(on_host), allow_nan=False)
 
 
 COVERAGE_STUDIES = 400
@@ -179,7 +179,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(law):
     held, fair = {}, []
     for _ in range(COVERAGE_STUDIES):
         study, truth = draw_study(rng, law)
-        summary = statistics.summarise(study, nodes.from_shares(POWER))
+        summary = summaries.summarise(study, nodes.from_shares(POWER))
         for name, value in truth.items():
             estimate = getattr(summary, name)
             held.setdefault(name, []).append((estimate.low <= value) & (value <= estimate.high))
@@ -198,7 +198,7 @@ def test_unfair_winners_are_told_from_noise():
     held = []
     for _ in range(200):
         producer = rng.choice(4, p=POWER, size=(16, 64)).astype(np.int32)
-        summary = statistics.summarise(history(np.ones((16, 64)), producer=producer, num_nodes=4), nodes.equal(4))
+        summary = summaries.summarise(history(np.ones((16, 64)), producer=producer, num_nodes=4), nodes.equal(4))
         held.append(summary.fairness.low <= 0.3 <= summary.fairness.high)
         assert summary.fairness.low > 0.1
     assert np.mean(held) >= 0.925
@@ -211,13 +211,13 @@ def test_comparison_leaves_out_pairs_of_seeds():
         seed_effect = rng.gamma(4.0, 0.25, (16, 1))
         first = history(600 * seed_effect * rng.gamma(20.0, 0.05, (16, 32)), stale=rng.random((16, 32)) < 0.2)
         second = history(300 * seed_effect * rng.gamma(20.0, 0.05, (16, 32)), stale=rng.random((16, 32)) < 0.1)
-        comparison = statistics.compare(first, second)
+        comparison = summaries.compare(first, second)
         ratio, stale = comparison.interval_mean_ratio, comparison.stale_per_main_difference
         share = comparison.stale_per_block_difference
         held.append([ratio.low <= 2 <= ratio.high, stale.low <= 0.1 <= stale.high])
         held[-1].append(share.low <= 1 / 6 - 1 / 11 <= share.high)
         shared.append(np.log(ratio.high / ratio.low))
-        mean = statistics.summarise(first).interval_mean
+        mean = summaries.summarise(first).interval_mean
         alone.append((mean.high - mean.low) / mean.value)
     coverage = np.mean(held, axis=0)
     assert (coverage >= 0.91).all(), coverage  # 200 studies
@@ -226,25 +226,25 @@ def test_comparison_leaves_out_pairs_of_seeds():
 
 
 def test_comparison_of_the_same_history_is_one_and_zero(uneven):
-    comparison = statistics.compare(uneven, uneven)
+    comparison = summaries.compare(uneven, uneven)
     for name in ("interval_mean_ratio", "interval_sd_ratio", "interval_cv_ratio"):
         estimate = getattr(comparison, name)
         assert estimate.low == estimate.value == estimate.high == 1
     quiet = history(np.ones((4, 25)))
-    bare = statistics.compare(quiet, quiet)
+    bare = summaries.compare(quiet, quiet)
     limit = 1 - 0.025 ** (1 / 100)
     np.testing.assert_allclose(bare.stale_per_block_difference.low, -limit)
     np.testing.assert_allclose(bare.stale_per_block_difference.high, limit)
     assert (bare.interval_cv_ratio.value, bare.interval_cv_ratio.high) == (1, np.inf)  # constant over constant
-    json.dumps(statistics.as_dict(bare), allow_nan=False)
+    json.dumps(summaries.as_dict(bare), allow_nan=False)
 
 
 def test_a_summary_prints_a_line_for_each_number(uneven):
-    summary = statistics.summarise(uneven)
+    summary = summaries.summarise(uneven)
     head, mean, *others = str(summary).splitlines()
     assert head.endswith("estimate [95% interval]")
     assert mean == f"interval, mean (s): {summary.interval_mean}"
-    assert len(others) == len(statistics.rows(summary)) - 1
+    assert len(others) == len(summaries.rows(summary)) - 1
 
 
 def test_estimates_print_two_digits_of_their_interval():
@@ -257,12 +257,12 @@ def test_estimates_print_two_digits_of_their_interval():
 
 def test_what_cannot_be_summarised_is_named(uneven):
     bad = [
-        (lambda: statistics.summarise(history(np.ones(3), settled=np.zeros(3, bool))), "history must hold settled"),
-        (lambda: statistics.summarise(jax.tree.map(lambda x: x[None], uneven)), r"axes \[S, H\] or \[H\]"),
-        (lambda: statistics.summarise(uneven, confidence=1.0), "confidence must be"),
-        (lambda: statistics.summarise(uneven, nodes.equal(4)), "nodes must be the history's 3"),
-        (lambda: statistics.summarise(uneven, 0.9), "nodes must be made by polejax.nodes, got 0.9"),
-        (lambda: statistics.compare(uneven, history(np.ones((2, 3)))), "second must have the 5 seeds"),
+        (lambda: summaries.summarise(history(np.ones(3), settled=np.zeros(3, bool))), "history must hold settled"),
+        (lambda: summaries.summarise(jax.tree.map(lambda x: x[None], uneven)), r"axes \[S, H\] or \[H\]"),
+        (lambda: summaries.summarise(uneven, confidence=1.0), "confidence must be"),
+        (lambda: summaries.summarise(uneven, nodes.equal(4)), "nodes must be the history's 3"),
+        (lambda: summaries.summarise(uneven, 0.9), "nodes must be made by polejax.nodes, got 0.9"),
+        (lambda: summaries.compare(uneven, history(np.ones((2, 3)))), "second must have the 5 seeds"),
     ]
     for call, message in bad:
         with pytest.raises(ValueError, match=message):

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from laws import assert_within, mean_and_error
 
 import polejax as pj
-from polejax import parametric, theory
+from polejax import theory
 from polejax._core.record import record, replace
 from polejax.consensus import chain
 from polejax.consensus.mechanism import Claims
 from polejax.consensus.scenario import ready
-from polejax.task_stream import Queue, Taken
+from polejax.mechanisms import parametric
+from polejax.mechanisms.task_stream import Queue, Taken
 
 POWER = np.array([30, 29, 12, 11, 8, 5, 3, 1, 1]) / 100
 MEANS, RATES, REWARDS = [300.0, 600.0, 1800.0], np.array([2.0, 1.0, 1.0]), np.array([1.0, 5.0, 2.0])

@@ -8,9 +8,10 @@ import pytest
 from scripted import shortest_paths
 
 import polejax as pj
-from polejax import memoryless, pass_plan, passes, segments, statistics, totals
 from polejax._core.record import replace
-from polejax.tally import pool, tally
+from polejax._engine import poisson, poisson_plan, poisson_sums, poisson_tally, runner
+from polejax.analysis import summaries
+from polejax.analysis.seed_tally import pool, tally
 
 SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
 ORDER = np.random.default_rng(5).permutation(9)  # addresses that are not in the order of nodes
@@ -46,26 +47,26 @@ def test_sums_of_few_nodes(pools, monkeypatch):
     keys, blocks = jax.random.split(jax.random.key(0), 192), 200
     history = pj.simulate_many(keys, pools, blocks, memoryless=True)
     expected = tally(history)
-    in_flight, race = segments.rounded_up(memoryless.blocks_in_flight(pools)), memoryless.race_of(pools)
+    in_flight, race = runner.rounded_up(poisson.blocks_in_flight(pools)), poisson.race_of(pools)
     with monkeypatch.context() as patch:
-        patch.setattr(pass_plan, "_SELDOM", 0.4)
-        plan = pass_plan.plan_for.__wrapped__(in_flight, blocks)
+        patch.setattr(poisson_plan, "_SELDOM", 0.4)
+        plan = poisson_plan.plan_for.__wrapped__(in_flight, blocks)
     assert (plan.recent, plan.rounds, plan.head) == (3, 2, 128)
-    monkeypatch.setattr(totals, "plan_for", lambda *of: plan)
-    sums, right = jax.device_get(jax.jit(lambda keys, race: passes.total(keys, race, plan))(keys, race))
+    monkeypatch.setattr(poisson_tally, "plan_for", lambda *of: plan)
+    sums, right = jax.device_get(jax.jit(lambda keys, race: poisson_sums.total(keys, race, plan))(keys, race))
     assert 0.3 < right.mean() < 0.99
     for name in ("settled", "published", "wins", "published_by"):
         np.testing.assert_array_equal(getattr(sums, name)[right], getattr(expected, name)[right], err_msg=name)
     whole = pj.tally_many(keys, pools, blocks, memoryless=True)
     check_same(whole, expected)
-    one, other = (statistics.as_dict(pj.summarise(of, pools.nodes)) for of in (whole, history))
+    one, other = (summaries.as_dict(pj.summarise(of, pools.nodes)) for of in (whole, history))
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), one, other)
     # Sums have the same bits whoever else was not right, and however chains are laid out.
     cut = pj.tally_many(keys, pools, blocks, chains=2, devices=jax.devices()[:2], memoryless=True)
     check_bits(cut, whole)
     check_same(pj.tally_many(keys, pools, blocks, memoryless=True, pooled=8), pool(expected, 8))
     # More blocks in flight than promised: the room may be too small, so nothing counts.
-    program = totals._totals(blocks, in_flight, 1, 2, tuple(jax.devices()[:2]))
+    program = poisson_tally._totals(blocks, in_flight, 1, 2, tuple(jax.devices()[:2]))
     crowded = jax.device_get(program(keys, replace(race, network=pj.network.clique(9, 90.0))))
     assert not any(leaf.any() for leaf in crowded)
 
@@ -82,8 +83,10 @@ def test_sums_of_many_nodes(count):
         sums = pj.tally_many(keys, scenario, 150, devices=jax.devices()[:1], memoryless=True, pooled=16)
         check_same(sums, pool(expected, 16))
         return
-    race, plan = memoryless.race_of(scenario), pass_plan.plan_for(memoryless.blocks_in_flight(scenario), 150)
-    sums, right = jax.device_get(jax.jit(lambda keys, race: passes.total(keys, race, plan, on_cpu=False))(keys, race))
+    race, plan = poisson.race_of(scenario), poisson_plan.plan_for(poisson.blocks_in_flight(scenario), 150)
+    sums, right = jax.device_get(
+        jax.jit(lambda keys, race: poisson_sums.total(keys, race, plan, on_cpu=False))(keys, race)
+    )
     assert right.all()
     np.testing.assert_array_equal(sums.wins, expected.wins)
     np.testing.assert_array_equal(sums.published_by, expected.published_by)

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import polejax as pj
-from polejax import estimate, mempool, service, theory, transactions
+from polejax import theory
 from polejax._core.record import replace
-from polejax.transactions import Load, MarkovModulated, Poisson
+from polejax.analysis import estimate, mempool, service, transactions
+from polejax.analysis.transactions import Load, MarkovModulated, Poisson
 
 SEEDS, HEIGHTS, MEAN = 128, 1_200, 600.0
 

@@ -9,17 +9,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import passes
 from polejax._core import checks, lanes
 from polejax._core.numerics import added_up, rounded
 from polejax._core.types import Array
+from polejax._engine import poisson_sums
+from polejax._engine.block_arrivals import Kept, room_for
+from polejax._engine.poisson import CACHED_CHAINS, Race, as_promised, blocks_in_flight, keep_chains, race_of
+from polejax._engine.poisson_plan import Plan, plan_for
+from polejax._engine.poisson_sums import Sums
+from polejax._engine.runner import found_bytes, laid_out, rounded_up, simulate_many
+from polejax.analysis.seed_tally import Tally, pool, tally
 from polejax.consensus.scenario import Scenario, check_one
-from polejax.finds import Kept, room_for
-from polejax.memoryless import CACHED_CHAINS, Race, as_promised, blocks_in_flight, keep_chains, race_of
-from polejax.pass_plan import Plan, plan_for
-from polejax.passes import Sums
-from polejax.segments import found_bytes, laid_out, rounded_up, simulate_many
-from polejax.tally import Tally, pool, tally
 
 _CACHED = 64  # chains that a CPU core advances in lockstep where passes do: their finds stay in its cache
 
@@ -85,7 +85,7 @@ def start_totals(
     num_seeds, in_flight = keys.shape[0], rounded_up(blocks_in_flight(scenario))
     race = race_of(scenario)
     plan = _plan(race, in_flight, num_blocks)
-    together = 1 if plan is None else math.gcd(pooled, passes.together(plan, race.network.count))
+    together = 1 if plan is None else math.gcd(pooled, poisson_sums.together(plan, race.network.count))
     # Vectors of bytes should be full: a few chains more take less time.
     whole = _CACHED if plan is not None and chains is None and num_seeds > _CACHED // 4 * len(devices) else 1
     cached = CACHED_CHAINS if plan is None else _CACHED
@@ -175,7 +175,7 @@ def total_chains(
 
     if plan is None:
         return one_by_one(keys)
-    sums, right = passes.total(keys, race, plan, together, on_cpu)
+    sums, right = poisson_sums.total(keys, race, plan, together, on_cpu)
     right &= as_promised(race, room)
 
     def mended(keys: Array) -> Sums:

@@ -6,18 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import estimate
 from polejax._core import checks
 from polejax._core.record import record, static
 from polejax._core.types import Array
+from polejax.analysis import estimate
+from polejax.analysis.estimate import Estimate
+from polejax.analysis.fairness import powers
+from polejax.analysis.service import stack
 from polejax.consensus.election import FirstSeen
 from polejax.consensus.history import History
 from polejax.consensus.power_schedule import at_height
 from polejax.consensus.scenario import Scenario
-from polejax.estimate import Estimate
-from polejax.fairness import powers
 from polejax.learning import models
-from polejax.service import stack
 
 
 @record

@@ -12,7 +12,7 @@ from polejax._core.devices import provenance
 from polejax._core.folder import Folder, StudyError
 from polejax._core.record import record, replace, static
 from polejax._core.types import Array
-from polejax.pole import PoLe
+from polejax.mechanisms.pole import PoLe
 
 LEARNING_FIELDS = ("task", "learner", "sml", "make_optimiser", "learning_rate", "batch_size", "evaluate_every")
 """The fields of a `PoLe` that a learning curve depends on."""

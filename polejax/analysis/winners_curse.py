@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from polejax import estimate
 from polejax._core import checks
 from polejax._core.record import record, static
 from polejax._core.types import Array
+from polejax.analysis import estimate
+from polejax.analysis.estimate import Estimate
 from polejax.consensus.history import History
-from polejax.estimate import Estimate
 
 
 @record

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from scipy import special
 
 from polejax._core.record import record, static
-from polejax.rows import divisor
+from polejax._engine.poisson_rows import divisor
 
 _SELDOM = 1.5e-4  # probability, per chain, that the passes do not suffice
 _MARGIN = 32  # heights at the end, at least, in which branches are let merge

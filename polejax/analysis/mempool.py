@@ -27,8 +27,8 @@ import numpy as np
 from polejax._core import checks, lanes
 from polejax._core.record import record
 from polejax._core.types import Array
+from polejax.analysis.transactions import Load
 from polejax.consensus.history import History
-from polejax.transactions import Load
 
 
 @record

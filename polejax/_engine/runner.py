@@ -13,12 +13,12 @@ import numpy as np
 from polejax._core import checks, lanes
 from polejax._core.record import replace
 from polejax._core.types import Array
+from polejax._engine.block_arrivals import Kept
+from polejax._engine.poisson import CACHED_CHAINS, as_history, blocks_in_flight, keep_chains, on_host, race_of
 from polejax.consensus import chain
 from polejax.consensus.history import History, from_chain
 from polejax.consensus.scenario import Scenario, check_one, ready
 from polejax.consensus.simulate import whole_chain
-from polejax.finds import Kept
-from polejax.memoryless import CACHED_CHAINS, as_history, blocks_in_flight, keep_chains, on_host, race_of
 
 Progress = Callable[[int, int], None]  # blocks done, blocks in all (over all seeds)
 

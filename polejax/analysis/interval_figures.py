@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from polejax import theory
+from polejax.analysis.figure_style import Plot, canvas, marks, open_marker, sample_size, say_size, sizes, styled
 from polejax.consensus.history import History
-from polejax.figure_style import Plot, canvas, marks, open_marker, sample_size, say_size, sizes, styled
 
 Histories = Mapping[str, History]  # label -> history of S seeds, leaves [S, H, ...], or of one chain, [H, ...]
 

@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from polejax import estimate
 from polejax._core import checks
 from polejax._core.record import record, static
 from polejax._core.types import Array
+from polejax.analysis import estimate
+from polejax.analysis.estimate import Estimate
+from polejax.analysis.mempool import Service
+from polejax.analysis.transactions import Load
 from polejax.consensus.history import History
-from polejax.estimate import Estimate
-from polejax.mempool import Service
-from polejax.transactions import Load
 
 
 @record

@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import bank
 from polejax._core import checks, lanes
 from polejax._core.describe import as_text, describe
 from polejax._core.folder import Folder
 from polejax._core.types import Array
-from polejax.bank import Bank
 from polejax.learning import holdout, training
-from polejax.pole import PoLe
+from polejax.mechanisms import bank
+from polejax.mechanisms.bank import Bank
+from polejax.mechanisms.pole import PoLe
 
 DEFAULT_STEPS = 400
 """Training steps of a bank's curves unless told otherwise: 4,096 curves of the digits have all passed 0.9 by then."""

@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from polejax import estimate
 from polejax._core import checks
 from polejax._core.record import record, static
 from polejax._core.types import Array
+from polejax.analysis import estimate
+from polejax.analysis.estimate import Estimate
+from polejax.analysis.fairness import power_share
+from polejax.analysis.seed_tally import Tally, tally
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.power_schedule import Scheduled
-from polejax.estimate import Estimate
-from polejax.fairness import power_share
-from polejax.tally import Tally, tally
 
 
 @record

@@ -12,13 +12,24 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from polejax import theory
+from polejax.analysis.estimate import Estimate
+from polejax.analysis.figure_style import (
+    Mark,
+    Plot,
+    canvas,
+    marks,
+    open_marker,
+    sample_size,
+    save,
+    say_size,
+    sizes,
+    styled,
+)
+from polejax.analysis.interval_figures import Histories, interval_quantiles, interval_series, interval_survival
+from polejax.analysis.summaries import Summary, summarise
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
-from polejax.estimate import Estimate
-from polejax.figure_style import Mark, Plot, canvas, marks, open_marker, sample_size, save, say_size, sizes, styled
-from polejax.interval_figures import Histories, interval_quantiles, interval_series, interval_survival
-from polejax.statistics import Summary, summarise
 
 __all__ = [
     "Plot",

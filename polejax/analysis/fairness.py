@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import estimate
 from polejax._core import checks
 from polejax._core.record import record, static
 from polejax._core.types import Array
+from polejax.analysis import estimate
+from polejax.analysis.estimate import Estimate
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.power_schedule import Scheduled, at_height
-from polejax.estimate import Estimate
 
 
 @record

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from polejax import finds
 from polejax._core import draw, threefry
 from polejax._core.numerics import rounded
 from polejax._core.types import Array
-from polejax.alias import Alias, Bounds
-from polejax.pass_plan import CHUNK, Plan
-from polejax.rows import Maker, count, cumulated, divisor, folded
+from polejax._engine import block_arrivals
+from polejax._engine.node_sampling import Alias, Bounds
+from polejax._engine.poisson_plan import CHUNK, Plan
+from polejax._engine.poisson_rows import Maker, count, cumulated, divisor, folded
 
 _PACKED = 32  # nodes that share a word with a gap
 
@@ -56,9 +56,9 @@ def total(keys: Array, race: Any, plan: Plan, together: int = 1, on_cpu: bool = 
         """
         height = top[None].astype(jnp.int16) + cumulated((behind[-tail:] == 0).astype(jnp.int16))
         height = height - (jnp.maximum(behind[-tail:], 1) - 1).astype(jnp.int16)
-        rest = finds.Room(plan.in_flight, plan.num_blocks - head, plan.recent, tail)
-        found = finds.Finds(gap[-tail:], finder[-tail:])
-        tip, settled = finds.end(found, finds.Chosen(height, parent[head:]), race.network, rest)
+        rest = block_arrivals.Room(plan.in_flight, plan.num_blocks - head, plan.recent, tail)
+        found = block_arrivals.Finds(gap[-tail:], finder[-tail:])
+        tip, settled = block_arrivals.end(found, block_arrivals.Chosen(height, parent[head:]), race.network, rest)
         return tip, settled, (height <= settled[None].astype(jnp.int16)).astype(jnp.uint8)
 
     tip, settled, counts = make(end, gap, finder, parent, behind, top - head)
@@ -82,7 +82,7 @@ def _labels(drawer: Alias | Bounds) -> Array:
 
 
 def _draw(make: Maker, keys: Array, race: Any, plan: Plan) -> tuple[Array, Array]:
-    """Gaps f32[F + E, L], as `finds.draw_finds` draws them, with finds before genesis; and finders, by their labels."""
+    """Gaps f32[F + E, L], as `block_arrivals.draw_finds` draws them, from before genesis on; and finders, by labels."""
     drawer, packed = race.finders, race.finders.count <= _PACKED
     narrow = jnp.uint8 if drawer.count <= 2**8 else jnp.uint16
     find = jnp.arange(-plan.before, plan.finds, dtype=jnp.int32).astype(jnp.uint32)

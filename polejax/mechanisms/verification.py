@@ -11,7 +11,7 @@ from polejax._core.types import Array
 from polejax.crypto import header
 from polejax.learning import models, training
 from polejax.learning.sml import SecureMappingLayer
-from polejax.pole import PoLe
+from polejax.mechanisms.pole import PoLe
 
 
 class Reason(enum.IntEnum):

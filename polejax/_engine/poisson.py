@@ -14,17 +14,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import finds
 from polejax._core import checks
 from polejax._core.record import record
 from polejax._core.types import Array
-from polejax.alias import Alias, Bounds, finders
+from polejax._engine import block_arrivals
+from polejax._engine.node_sampling import Alias, Bounds, finders
 from polejax.consensus.difficulty import Fixed
 from polejax.consensus.election import FirstSeen
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
-from polejax.pow import PoW
+from polejax.mechanisms.pow import PoW
 
 CACHED_CHAINS = 256  # that a CPU core advances in lockstep: fewer keep its vectors idle, more leave its cache
 
@@ -80,23 +80,23 @@ def race_of(scenario: Scenario) -> Race:
     return Race(drawn, scenario.mechanism.work * np.float32(1.0 / power), scenario.network)
 
 
-def keep_chains(keys: Array, race: Race, num_blocks: int, in_flight: float) -> finds.Kept:
+def keep_chains(keys: Array, race: Race, num_blocks: int, in_flight: float) -> block_arrivals.Kept:
     """What is kept of one chain per key [L], in lockstep; see `simulate_memoryless`."""
-    room = finds.room_for(in_flight, num_blocks)
+    room = block_arrivals.room_for(in_flight, num_blocks)
     race = jax.tree.map(jnp.asarray, race)
-    found = finds.draw_finds(keys, race.finders, race.mean, room)
-    chosen = finds.choose(found, race.network, room)
-    ending = finds.end(found, chosen, race.network, room)
+    found = block_arrivals.draw_finds(keys, race.finders, race.mean, room)
+    chosen = block_arrivals.choose(found, race.network, room)
+    ending = block_arrivals.end(found, chosen, race.network, room)
     settled = jnp.where(as_promised(race, room) & chosen.sound, ending.settled, 0)
-    return finds.keep(found, chosen, ending._replace(settled=settled), race.network.count, room)
+    return block_arrivals.keep(found, chosen, ending._replace(settled=settled), race.network.count, room)
 
 
-def as_promised(race: Race, room: finds.Room) -> Array:
+def as_promised(race: Race, room: block_arrivals.Room) -> Array:
     """bool[]: no more blocks are in flight than there is room for."""
     return race.network.max_delay <= race.mean * (room.in_flight * (1.0 + 1e-5))
 
 
-def as_history(kept: finds.Kept, work: Array, xp: Any) -> History:
+def as_history(kept: block_arrivals.Kept, work: Array, xp: Any) -> History:
     """The history of chains, any axes first, with the constants of Proof of Work; `xp` is NumPy or its JAX kin."""
     shape = kept.interval.shape
     return History(
@@ -116,7 +116,7 @@ def as_history(kept: finds.Kept, work: Array, xp: Any) -> History:
     )
 
 
-def on_host(kept: finds.Kept) -> finds.Kept:
+def on_host(kept: block_arrivals.Kept) -> block_arrivals.Kept:
     """The same as NumPy arrays; one thread a device copies what it holds, as new memory comes slowly to one thread."""
     parts = len(kept.interval.addressable_shards)
     if parts == 1:

@@ -17,7 +17,7 @@ from polejax._core import checks, draw, threefry
 from polejax._core.numerics import rounded
 from polejax._core.record import record, static
 from polejax._core.types import Array
-from polejax.alias import Alias, Bounds
+from polejax._engine.node_sampling import Alias, Bounds
 
 RARE = 1e-11  # probability, per block, that the room does not suffice
 _CHUNK = 64  # finds that are worked on together at most: as many as stay in the cache for many chains

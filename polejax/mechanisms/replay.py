@@ -9,10 +9,10 @@ from polejax._core import draw
 from polejax._core.numerics import rounded
 from polejax._core.record import record, replace, static
 from polejax._core.types import Array
-from polejax.bank import Bank
 from polejax.consensus.mechanism import Claims, Learning, Views
 from polejax.consensus.nodes import Nodes
-from polejax.pole import PoLe, check_rules, fall_back
+from polejax.mechanisms.bank import Bank
+from polejax.mechanisms.pole import PoLe, check_rules, fall_back
 
 
 @record

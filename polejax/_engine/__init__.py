@@ -1,0 +1,1 @@
+"""Engine: many chains on many devices."""

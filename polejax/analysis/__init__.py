@@ -1,0 +1,1 @@
+"""Analysis: from histories to estimates and figures, on the host in float64."""

@@ -1,0 +1,1 @@
+"""Mechanisms: one law of work a file."""
