@@ -18,10 +18,11 @@ import jax
 import numpy as np
 
 import polejax as pj
-from polejax import double_spend, theory
+from polejax import theory
 from polejax._core import devices
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.figure_style import Plot, canvas, marks, save, say_size, styled
+from polejax.attacks import double_spend
 
 SHARE, WORK = 0.1, 600.0  # the attacker's part of all power; mean work of a block at one unit of power
 SHAPES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)

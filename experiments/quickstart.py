@@ -43,7 +43,7 @@ import numpy as np
 
 import polejax as pj
 from polejax._core import devices
-from polejax.bank_error import bank_estimate
+from polejax.studies.bank_error import bank_estimate
 
 devices.use_all_cores()  # of a CPU; nothing happens where a TPU or GPU leads
 jax.devices()

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 import polejax as pj
-from polejax import detection, forging, theft
 from polejax._core import devices
+from polejax.attacks import detection, forging, theft
 from polejax.crypto import functional_encryption as fe
 from polejax.learning.models import ConvolutionalNetwork
 

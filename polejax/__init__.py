@@ -3,21 +3,7 @@
 Data flows one way, and so does this table of contents.
 """
 
-from polejax import (
-    adversary,
-    attack,
-    cheating,
-    collusion,
-    detection,
-    double_spend,
-    forging,
-    head_start,
-    network,
-    rebasing,
-    selfish,
-    theft,
-    theory,
-)
+from polejax import network, theory
 from polejax._core import devices
 from polejax._core.folder import StudyError
 from polejax._core.version import __version__
@@ -31,7 +17,18 @@ from polejax.analysis.mempool import serve, serve_many
 from polejax.analysis.service import summarise_service
 from polejax.analysis.summaries import Summary, compare, summarise
 from polejax.analysis.transactions import Load, MarkovModulated, Poisson
-from polejax.bank_error import bank_estimate
+from polejax.attacks import (
+    adversary,
+    cheating,
+    collusion,
+    detection,
+    double_spend,
+    forging,
+    head_start,
+    rebasing,
+    selfish,
+    theft,
+)
 from polejax.consensus import difficulty, nodes, power_schedule
 from polejax.consensus.election import BestAtDeadline, BestInWindow, FirstSeen
 from polejax.consensus.history import History
@@ -39,6 +36,7 @@ from polejax.consensus.mechanism import Claims, Learning, Mechanism, Views
 from polejax.consensus.scenario import Scenario
 from polejax.consensus.simulate import simulate
 from polejax.crypto import functional_encryption
+from polejax.jobs import attack
 from polejax.learning import datasets, models, tasks
 from polejax.learning.sml import SecureMappingLayer
 from polejax.mechanisms import parametric
@@ -51,8 +49,9 @@ from polejax.mechanisms.pow import PoW
 from polejax.mechanisms.replay import Replay
 from polejax.mechanisms.task_stream import TaskStream
 from polejax.mechanisms.verification import Claim, PostedTask, Reason, Verdict, posted, verify
-from polejax.results import Results, open_study
-from polejax.study import Progress, study
+from polejax.studies.bank_error import bank_estimate
+from polejax.studies.results import Results, open_study
+from polejax.studies.study import Progress, study
 
 __all__ = [
     "Bank",

@@ -1,6 +1,6 @@
 """`python -m polejax`: the command line, where no script is installed."""
 
-from polejax.cli import main
+from polejax.jobs.cli import main
 
 if __name__ == "__main__":
     main()

@@ -6,8 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from polejax import attack, attack_report
 from polejax._core.folder import StudyError
+from polejax.jobs import attack, attack_report
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ from laws import assert_within, mean_and_error
 from scripted import Scripted
 
 import polejax as pj
-from polejax import adversary, double_spend, selfish, theory
+from polejax import theory
 from polejax._core.record import record
+from polejax.attacks import adversary, double_spend, selfish
 from polejax.consensus.mechanism import Claims
 from polejax.mechanisms import parametric
 

@@ -9,8 +9,8 @@ from scipy import stats
 from test_mechanisms import small_pole
 
 import polejax as pj
-from polejax import cheating, collusion, detection, forging, head_start, rebasing, theft
 from polejax._core.record import replace
+from polejax.attacks import cheating, collusion, detection, forging, head_start, rebasing, theft
 from polejax.crypto import header
 from polejax.learning import training
 from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron

@@ -6,8 +6,8 @@ import pytest
 from banks import geometric_bank, small_pole
 
 import polejax as pj
-from polejax.bank_error import bank_estimate
 from polejax.learning import training
+from polejax.studies.bank_error import bank_estimate
 
 
 @pytest.fixture(scope="module")

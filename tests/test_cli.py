@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import xarray
 
-from polejax import cli, comparison
 from polejax._core import timing
 from polejax.analysis import figures
+from polejax.jobs import cli, compare
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +19,8 @@ def job(tmp_path_factory):
     options = "--nodes 3 --seeds 2 --blocks 16 --learning.task synthetic --learning.threshold 0.5 --learning.hidden 8"
     settings = cli.parse(["compare", *options.split(), "--out", str(out)])
     reports = []
-    outcome = comparison.run(settings, lambda *report: reports.append(report))
-    return settings, outcome, reports, comparison.save(outcome, settings, 1.0)
+    outcome = compare.run(settings, lambda *report: reports.append(report))
+    return settings, outcome, reports, compare.save(outcome, settings, 1.0)
 
 
 def test_the_main_job_reports_progress_and_pairs_its_chains(job):
@@ -29,7 +29,7 @@ def test_the_main_job_reports_progress_and_pairs_its_chains(job):
     assert ("PoLe", 32, 32) in reports
     assert ("PoW", 32, 32) in reports
     assert outcome.histories["PoW"].interval.shape == outcome.histories["PoLe"].interval.shape == (2, 16)
-    assert isinstance(settings, comparison.Settings)
+    assert isinstance(settings, compare.Settings)
 
 
 def test_a_second_job_compiles_nothing_and_the_first_says_what_it_compiled(job):
@@ -37,7 +37,7 @@ def test_a_second_job_compiles_nothing_and_the_first_says_what_it_compiled(job):
     assert set(outcome.compiling) == set(outcome.seconds) == {"PoLe", "calibration", "PoW"}
     assert 0 < outcome.compiling["PoLe"] < outcome.seconds["PoLe"]
     with timing.compilation() as counter:
-        again = comparison.run(settings, lambda *report: None)
+        again = compare.run(settings, lambda *report: None)
     assert counter.programs == 0
     np.testing.assert_array_equal(again.histories["PoLe"].tip, outcome.histories["PoLe"].tip)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import polejax as pj
-from polejax import config
 from polejax._core.describe import describe
+from polejax.jobs import config
 
 HEAD = 'seeds = 3\nblocks = 4\nout = "{out}"\n'
 SCENARIO = """

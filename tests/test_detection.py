@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import ndtr
 
-from polejax import detection, forging
+from polejax.attacks import detection, forging
 
 
 def test_intervals_end_where_the_possible_does_and_have_a_width_where_all_seeds_agree():

@@ -64,12 +64,10 @@ def plots(histories, scenarios):
         "survival": figures.interval_survival(histories),
         "quantiles": figures.interval_quantiles(histories),
         "series": figures.interval_series(histories, seed=3),
-        "rates": figures.variation_and_stale_blocks(summaries, "4 seeds × 30 blocks each"),
-        "wins": figures.win_shares(summaries, powers, "4 seeds × 30 blocks each"),
-        "equal": figures.win_shares(summaries, dict.fromkeys(summaries, nodes.equal(3)), "4 seeds × 30 blocks each"),
-        "unequal": figures.win_shares(
-            summaries, dict.fromkeys(summaries, nodes.from_shares([90, 9, 1])), "4 seeds × 30"
-        ),
+        "rates": figures.variation_and_stale_blocks(of_all, "4 seeds × 30 blocks each"),
+        "wins": figures.win_shares(of_all, powers, "4 seeds × 30 blocks each"),
+        "equal": figures.win_shares(of_all, dict.fromkeys(of_all, nodes.equal(3)), "4 seeds × 30 blocks each"),
+        "unequal": figures.win_shares(of_all, dict.fromkeys(of_all, nodes.from_shares([90, 9, 1])), "4 seeds × 30"),
         "learning": figures.learning_curves(histories["PoLe"], evaluate_every=5, threshold=0.9),
     }
 

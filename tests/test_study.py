@@ -16,9 +16,9 @@ from banks import geometric_bank, small_pole
 from studies import assert_same_parts, spawn
 
 import polejax as pj
-from polejax import shards
 from polejax._core import timing
 from polejax._core.describe import describe
+from polejax.studies import shards
 
 
 @pytest.fixture(scope="module")

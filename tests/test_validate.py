@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import polejax as pj
-from polejax import measures, validate, validation_cases
-from polejax.measures import Case
+from polejax.jobs import measures, validate, validation_cases
+from polejax.jobs.measures import Case
 
 
 def test_every_case_has_a_name_of_its_own_a_source_and_a_value():

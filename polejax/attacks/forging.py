@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import special
 
-from polejax import head_start
 from polejax._core import checks
 from polejax._core.record import replace
 from polejax._core.types import Array
-from polejax.head_start import Identity
+from polejax.attacks import head_start
+from polejax.attacks.head_start import Identity
+from polejax.attacks.theft import Attempt, Encounter, answering_flops, attempt
 from polejax.learning import training
 from polejax.mechanisms.pole import PoLe
-from polejax.theft import Attempt, Encounter, answering_flops, attempt
 
 
 def liar(met: Encounter) -> Attempt:

@@ -12,14 +12,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import adversary, double_spend, measures, network, selfish, theory, validation_published, validation_users
+from polejax import network, theory
 from polejax._core.types import Array
+from polejax.attacks import adversary, double_spend, selfish
 from polejax.consensus import difficulty, nodes
 from polejax.consensus.election import BestAtDeadline, BestInWindow
 from polejax.consensus.mechanism import Views
 from polejax.consensus.scenario import Scenario
 from polejax.crypto import header, sha256
-from polejax.measures import Case, Measured
+from polejax.jobs import measures, validation_published, validation_users
+from polejax.jobs.measures import Case, Measured
 from polejax.mechanisms import parametric
 from polejax.mechanisms.pow import PoW
 from polejax.mechanisms.task_stream import TaskStream

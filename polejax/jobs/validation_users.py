@@ -7,14 +7,15 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from polejax import measures, theory
+from polejax import theory
 from polejax._core.types import Array
 from polejax._engine.runner import simulate_many
 from polejax.analysis import mempool, service, transactions
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.service import ServiceSummary
 from polejax.consensus.scenario import Scenario
-from polejax.measures import Case, Measured
+from polejax.jobs import measures
+from polejax.jobs.measures import Case, Measured
 from polejax.mechanisms import parametric
 from polejax.mechanisms.pow import PoW
 

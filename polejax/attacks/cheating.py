@@ -18,14 +18,14 @@ import numpy as np
 from polejax._core.describe import as_text
 from polejax._core.record import record, replace, static
 from polejax._core.types import Array
+from polejax.attacks.detection import as_played
+from polejax.attacks.head_start import Identity, Run, fresh
+from polejax.attacks.theft import Attempt
 from polejax.consensus.mechanism import Claims, Views
 from polejax.consensus.nodes import Nodes
-from polejax.detection import as_played
-from polejax.head_start import Identity, Run, fresh
 from polejax.mechanisms.bank import Bank, learning_of
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.replay import Replay
-from polejax.theft import Attempt
 
 
 @record

@@ -15,7 +15,7 @@ from polejax.analysis.summaries import Comparison, Summary, compare, summarise
 from polejax.consensus.history import History
 from polejax.consensus.mechanism import Learning
 from polejax.consensus.nodes import Nodes
-from polejax.shards import IDENTITY, SUMS, Arrays, Shard, dimensions
+from polejax.studies.shards import IDENTITY, SUMS, Arrays, Shard, dimensions
 
 UNITS = {
     "interval": "s",

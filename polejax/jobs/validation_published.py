@@ -12,11 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import measures, network, selfish, theory
+from polejax import network, theory
 from polejax._core.types import Array
+from polejax.attacks import selfish
 from polejax.consensus import nodes
 from polejax.consensus.scenario import Scenario
-from polejax.measures import Case, Measured
+from polejax.jobs import measures
+from polejax.jobs.measures import Case, Measured
 from polejax.mechanisms.pow import PoW
 
 

@@ -14,8 +14,8 @@ from polejax._core.describe import describe
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.figure_style import COLOURS, LINES, MARKERS, WIDTH, Plot, canvas, say_size, styled
 from polejax.analysis.figure_style import save as save_figure
-from polejax.attack import NEED_IMAGES_ONLY, NEED_SAMPLES, Cells, Settings, num_pairs
-from polejax.detection import Measures
+from polejax.attacks.detection import Measures
+from polejax.jobs.attack import NEED_IMAGES_ONLY, NEED_SAMPLES, Cells, Settings, num_pairs
 
 STOPPED = 0.1
 """A strategy counts as stopped where it saves at most this share of an honest node's training steps."""

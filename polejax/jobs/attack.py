@@ -9,20 +9,21 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from polejax import collusion, comparison, detection, forging, head_start, theft
 from polejax._core import checks
 from polejax._core.describe import as_text, describe
 from polejax._core.folder import Folder
 from polejax._core.netcdf import Variables
 from polejax._core.record import replace
 from polejax.analysis.estimate import Estimate
-from polejax.detection import Honesty, Measures, Roc
-from polejax.head_start import Run
+from polejax.attacks import collusion, detection, forging, head_start, theft
+from polejax.attacks.detection import Honesty, Measures, Roc
+from polejax.attacks.head_start import Run
+from polejax.attacks.theft import Attempt, Encounter
+from polejax.jobs import compare
 from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
 from polejax.learning.sml import SecureMappingLayer
 from polejax.learning.tasks import Task
 from polejax.mechanisms.pole import PoLe
-from polejax.theft import Attempt, Encounter
 
 Report = Callable[[str, int, int], None]  # what is under way, attacks done, attacks in all
 
@@ -196,7 +197,7 @@ def load_task(settings: Settings) -> Task:
     Raises:
       ValueError: there is no such task, or fewer samples than 16 are asked for.
     """
-    task = comparison.load_task(settings.task)
+    task = compare.load_task(settings.task)
     samples = checks.whole("samples", settings.samples, low=16)
     few = samples // 4
     return replace(

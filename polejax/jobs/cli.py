@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from polejax import attack, comparison
 from polejax._core import devices
 from polejax._core.folder import StudyError
+from polejax.jobs import attack, compare
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,7 +45,7 @@ class Info:
 
 
 Command = (
-    Annotated[comparison.Settings, tyro.conf.subcommand("compare")]  # what users come for stands first
+    Annotated[compare.Settings, tyro.conf.subcommand("compare")]  # what users come for stands first
     | Annotated[attack.Settings, tyro.conf.subcommand("attack")]
     | Annotated[StudyFile, tyro.conf.subcommand("study")]
     | Annotated[Validate, tyro.conf.subcommand("validate")]
@@ -85,7 +85,7 @@ def _refuse(reason: str) -> None:
 
 
 def _run_attack(settings: attack.Settings) -> int:
-    from polejax import attack_report
+    from polejax.jobs import attack_report
 
     begun = time.perf_counter()
 
@@ -103,7 +103,7 @@ def _run_attack(settings: attack.Settings) -> int:
 
 
 def _run_study(command: StudyFile) -> int:
-    from polejax import config
+    from polejax.jobs import config
 
     results = config.run(command.config, progress=lambda progress: print(progress, flush=True))
     print(f"{results}\nopen it with polejax.open_study({results.path!r})")
@@ -111,7 +111,7 @@ def _run_study(command: StudyFile) -> int:
 
 
 def _run_validate(command: Validate) -> int:
-    from polejax import validate
+    from polejax.jobs import validate
 
     print(f"{'case':58} {'expected':>11} {'simulated':>11} {'std. error':>10} {'z':>6}  source")
 
@@ -131,16 +131,16 @@ def _run_info(command: Info) -> int:
     return 0
 
 
-def _run_compare(settings: comparison.Settings) -> int:
+def _run_compare(settings: compare.Settings) -> int:
     from rich.console import Console
 
     begun = time.perf_counter()
     console = Console(highlight=False, soft_wrap=True)
-    comparison.open_folder(settings.out)
+    compare.open_folder(settings.out)
     with _progress(console) as report:
-        outcome = comparison.run(settings, report)
+        outcome = compare.run(settings, report)
     console.print(_table(outcome))
-    paths = comparison.save(outcome, settings, time.perf_counter() - begun)
+    paths = compare.save(outcome, settings, time.perf_counter() - begun)
     figures = [path for path in paths if path.suffix == ".png"]
     console.print(f"results  {paths[0]}\nsummary  {paths[1]}")
     console.print(f"figures  {figures[0].parent}: {', '.join(path.stem for path in figures)} (PDF, PNG, CSV)")
@@ -150,7 +150,7 @@ def _run_compare(settings: comparison.Settings) -> int:
 
 
 @contextlib.contextmanager
-def _progress(console: "Console") -> Iterator[comparison.Report]:
+def _progress(console: "Console") -> Iterator[compare.Report]:
     """Bars with rate and time left, one for each thing under way."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.text import Text
@@ -174,7 +174,7 @@ def _progress(console: "Console") -> Iterator[comparison.Report]:
         yield report
 
 
-def _table(outcome: comparison.Outcome) -> "Table":
+def _table(outcome: compare.Outcome) -> "Table":
     """The mechanisms side by side: each number with its 95% confidence interval."""
     from rich.table import Table
 
@@ -198,7 +198,7 @@ def _table(outcome: comparison.Outcome) -> "Table":
 
 _RUN: dict[type, Callable[[Any], int]] = {
     attack.Settings: _run_attack,
-    comparison.Settings: _run_compare,
+    compare.Settings: _run_compare,
     StudyFile: _run_study,
     Validate: _run_validate,
     Info: _run_info,

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from polejax import head_start
 from polejax._core.record import record
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
-from polejax.head_start import Run
+from polejax.attacks import head_start
+from polejax.attacks.head_start import Run
+from polejax.attacks.theft import Attempt
 from polejax.learning.tasks import majority_accuracy
 from polejax.mechanisms.pole import PoLe
-from polejax.theft import Attempt
 
 CONFIDENCE = 0.95
 

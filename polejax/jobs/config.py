@@ -67,10 +67,11 @@ from typing import Any
 
 import jax
 
-from polejax import adversary, network
+from polejax import network
 from polejax._core import checks
 from polejax._core.describe import as_text, describe
-from polejax.cheating import Cheating
+from polejax.attacks import adversary
+from polejax.attacks.cheating import Cheating
 from polejax.consensus import difficulty, nodes, power_schedule
 from polejax.consensus.election import BestAtDeadline, BestInWindow, FirstSeen
 from polejax.consensus.scenario import Scenario
@@ -84,8 +85,8 @@ from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.pow import PoW
 from polejax.mechanisms.replay import Replay
 from polejax.mechanisms.task_stream import TaskStream
-from polejax.results import Results
-from polejax.study import Progress, study
+from polejax.studies.results import Results
+from polejax.studies.study import Progress, study
 
 _NETWORKS = (
     network.clique,

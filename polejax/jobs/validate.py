@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import jax
 
-from polejax import validation_cases
 from polejax._core import checks
 from polejax._core.types import Array
-from polejax.measures import Case
+from polejax.jobs import validation_cases
+from polejax.jobs.measures import Case
 
 
 class Row(NamedTuple):

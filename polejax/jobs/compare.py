@@ -10,7 +10,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from polejax import network, shards
+from polejax import network
 from polejax._core import checks, timing
 from polejax._core.describe import as_text, describe
 from polejax._engine.runner import simulate_many
@@ -24,6 +24,7 @@ from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
 from polejax.learning.sml import SecureMappingLayer
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.pow import PoW
+from polejax.studies import shards
 
 CURVE_POINTS = 80  # evaluations of a winner's learning curve to keep for its figure
 

@@ -7,20 +7,21 @@ order of events can help. `polejax.adversary.EarlyKey` plays it in any scenario;
 import jax
 import numpy as np
 
-from polejax import detection, network
+from polejax import network
 from polejax._core.record import replace
 from polejax._core.types import Array
 from polejax._engine.runner import simulate_many
-from polejax.adversary import EarlyKey
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
-from polejax.cheating import honest_bank
+from polejax.attacks import detection
+from polejax.attacks.adversary import EarlyKey
+from polejax.attacks.cheating import honest_bank
+from polejax.attacks.head_start import Run
+from polejax.attacks.theft import Attempt
 from polejax.consensus import nodes
 from polejax.consensus.scenario import Scenario
-from polejax.head_start import Run
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.replay import Replay
-from polejax.theft import Attempt
 
 NODES = 10
 SEEDS, BLOCKS = 32, 256  # of every simulation: 8,192 blocks put a share of a tenth within 0.65 points (95%)

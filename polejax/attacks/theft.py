@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax import head_start, rebasing
 from polejax._core.record import record, static
 from polejax._core.types import Array
-from polejax.head_start import Identity, Run
+from polejax.attacks import head_start, rebasing
+from polejax.attacks.head_start import Identity, Run
 from polejax.learning import models
 from polejax.mechanisms.pole import PoLe
 

@@ -23,8 +23,8 @@ from polejax._engine.block_arrivals import room_for
 from polejax._engine.poisson import blocks_in_flight
 from polejax._engine.runner import height_bytes
 from polejax.consensus.scenario import Scenario, check_one
-from polejax.results import Results
-from polejax.shards import IDENTITY, Arrays, Running, Shard, Study, dimensions, run_shard, start_shard
+from polejax.studies.results import Results
+from polejax.studies.shards import IDENTITY, Arrays, Running, Shard, Study, dimensions, run_shard, start_shard
 
 _BYTES = {"cpu": 2**27}  # of rounds that a shard may hold
 _BYTES_ELSEWHERE = 2**30

@@ -1,0 +1,1 @@
+"""Attacks: whoever deviates, and how well it is caught."""

@@ -1,0 +1,1 @@
+"""Jobs: what `polejax X` runs."""

@@ -1,0 +1,1 @@
+"""Studies: many seeds of many scenarios on disk."""
