@@ -25,7 +25,7 @@ def digests(midstate: Array, tail: Array, first: Array, count: int) -> tuple[jax
 
     XLA keeps the words between rounds in memory: in a CPU's cache if `count` and the nodes make 4,096 to 16,384 hashes
     at a time, but in main memory on a GPU. The kernel keeps them in registers, and so loops over groups of eight rounds
-    inside. It has passed its tests interpreted on a CPU, and compiles for both (experiments/ahead_of_time.py); it has
+    inside. It has passed its tests interpreted on a CPU, and compiles for both (benchmarks/ahead_of_time.py); it has
     not run on a GPU or TPU.
 
     Args:

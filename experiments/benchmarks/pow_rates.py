@@ -1,6 +1,6 @@
 """Proof of Work find by find against its random numbers, an event loop in C++ and the rounds, as ratios in one run.
 
-    .venv/bin/python experiments/pow_rates.py [--quick]
+    .venv/bin/python experiments/benchmarks/pow_rates.py [--quick]
 
 Every ratio is the median over turns in which each takes its turn, so that what else the machine does falls on all.
 Like is to be compared with like. Find by find, whole histories come back to the host (`simulate_many`), or each

@@ -1,6 +1,6 @@
 """Double SHA-256 of 80-byte headers with varying nonces against hashlib and the machine's limit, in one run.
 
-    .venv/bin/python experiments/hash_rates.py [--quick]
+    .venv/bin/python experiments/benchmarks/hash_rates.py [--quick]
 
 polejax searches from a midstate on every device; `hashlib` hashes whole headers in a plain Python loop, in one process
 and in one process a core. The limit is the rate of independent additions, exclusive ors and rotations of 32-bit words

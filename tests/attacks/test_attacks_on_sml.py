@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 from scipy import stats
-from test_mechanisms import small_pole
+from small_tasks import small_pole
 
 import polejax as pj
 from polejax._core.record import replace

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parent.parent / "pyproject.toml"
-SCRIPT = Path(__file__).parent.parent / "experiments" / "quickstart.py"
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+SCRIPT = Path(__file__).parents[2] / "experiments" / "quickstart.py"
 SMALL = """
 LIVE_SEEDS, LIVE_BLOCKS = 2, 2
 CURVES = 96

@@ -1,4 +1,4 @@
-"""What studies cost, as ratios measured in one run, compile time apart: `python experiments/studies.py`.
+"""What studies cost, as ratios measured in one run, compile time apart: `python experiments/benchmarks/studies.py`.
 
 Banks beside live training that goes on to the same number of steps; replayed rounds beside Proof of Work's; the share
 of a study's wall time in which its compiled programs run. The calls to be compared take turns; rates of the first two

@@ -7,23 +7,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_tasks import small_pole
 
 import polejax as pj
 from polejax.consensus import chain
 from polejax.consensus.scenario import ready
 
 COUNT = 5
-
-
-def small_task():
-    return pj.tasks.synthetic(
-        0, num_features=12, num_classes=3, num_train=192, num_validation=96, num_test=96, hidden=4
-    )
-
-
-def small_pole(**options):
-    options = {"threshold": 0.7, "learning_rate": 0.05, "batch_size": 16, "max_steps": 200, **options}
-    return pj.PoLe(small_task(), **options)
 
 
 MECHANISMS = {

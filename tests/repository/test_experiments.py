@@ -10,7 +10,7 @@ from polejax import theory
 
 
 def test_double_spends_against_one_node_and_nine(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "experiments"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "experiments"))
     import double_spend
 
     monkeypatch.setattr(double_spend, "SHAPES", (1.0, 16.0))

@@ -1,4 +1,4 @@
-"""What a round costs beside its random numbers, and beside an event loop: `python experiments/rounds.py`.
+"""What a round costs beside its random numbers, and beside an event loop: `python experiments/benchmarks/rounds.py`.
 
 One device, one core where the platform can (Linux): other programs disturb a processor's time least there. Every
 line is one network; ns are per node and height, the median of runs that take turns.

@@ -1,6 +1,6 @@
 """Training against the machine's limit and against others, as ratios measured in one run; compile time apart.
 
-    .venv/bin/python experiments/training_rates.py [--quick] [--torch-python PATH] [--network 64-32-10]
+    .venv/bin/python benchmarks/training_rates.py [--quick] [--torch-python PATH] [--network 64-32-10]
 
 Three networks: 64-32-10 behind a frozen 64 x 64 layer, as PoLe's nodes train by default; 784-128-10 and a small
 convolutional network on images of 28 x 28, without a layer. Batches of 32 of 1,000 samples, plain gradient descent. A
@@ -13,7 +13,7 @@ every pixel. A Secure Mapping Layer applied ahead counts nothing. The limit is t
 matrices, one on every device at once. Preparation (layers, shuffles, mapping, initial weights) is in all rates; what a
 further step costs is the difference to three times as many steps.
 
-Baselines: plain `jit(vmap(scan))` on one XLA device, in a process of its own; experiments/torch_training.py where a
+Baselines: plain `jit(vmap(scan))` on one XLA device, in a process of its own; benchmarks/torch_training.py where a
 Python with torch is at hand.
 """
 

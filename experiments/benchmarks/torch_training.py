@@ -1,4 +1,4 @@
-"""Training the networks of training_rates.py in PyTorch, as its users would: `python experiments/torch_training.py`.
+"""Training the networks of training_rates.py in PyTorch, as its users would: `python benchmarks/torch_training.py`.
 
 Runs under any Python that has torch (`pip install polejax[bench]`) and needs nothing else, polejax included. Every line
 of standard output is one JSON object: {"network": ..., "way": "torch ...", "rate": lane-steps a second, "compile":

@@ -1,6 +1,6 @@
 """How far rates grow with the number of chains, until a device is full, beside the limits of the device.
 
-    .venv/bin/python experiments/scaling.py [--quick]
+    .venv/bin/python experiments/benchmarks/scaling.py [--quick]
 
 Chains are made four times as many until that gains less than a tenth. Limits are measured in the same run: a large
 product, products of the 64-32-10 network's own shapes, one of each network, random words, and copying memory. A round

@@ -10,7 +10,7 @@ import optax
 import pytest
 from flax import linen as nn
 from scipy.special import ndtri
-from test_mechanisms import small_pole, small_task
+from small_tasks import small_pole, small_task
 
 import polejax as pj
 from polejax._core import timing

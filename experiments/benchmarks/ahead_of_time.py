@@ -1,7 +1,7 @@
 """Compile polejax's programs for accelerators that this machine does not have: do they compile, and do they fit?
 
     pip install 'jax[tpu]' 'jax[cuda12]'              # the compilers, which need no device
-    python experiments/ahead_of_time.py [v5e v6e h200 a100 t4]
+    python experiments/benchmarks/ahead_of_time.py [v5e v6e h200 a100 t4]
 
 Nothing runs, so nothing is said of speed or of results. The table is printed and written to ahead_of_time.md.
 """
@@ -216,7 +216,13 @@ def page(columns: dict[str, dict[str, str]]) -> str:
         *(f"| {name} | " + " | ".join(column[name] for column in columns.values()) + " |" for name in jobs()),
     ]
     return "\n".join(
-        [HEADING, f"{now}, `python experiments/ahead_of_time.py {' '.join(columns)}`; {versions}.", "", *table, ""]
+        [
+            HEADING,
+            f"{now}, `python experiments/benchmarks/ahead_of_time.py {' '.join(columns)}`; {versions}.",
+            "",
+            *table,
+            "",
+        ]
     )
 
 

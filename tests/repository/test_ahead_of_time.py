@@ -17,9 +17,9 @@ TARGET = "v5e"  # Colab's
 
 @pytest.fixture(scope="module")
 def compiler():
-    """What compiles a job of experiments/ahead_of_time.py: its programs, by the job's name."""
+    """What compiles a job of experiments/benchmarks/ahead_of_time.py: its programs, by the job's name."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(Path(__file__).parent.parent / "experiments"))
+        patch.syspath_prepend(str(Path(__file__).parents[2] / "experiments" / "benchmarks"))
         import ahead_of_time
 
         device, jobs = ahead_of_time.device_of(TARGET), ahead_of_time.jobs()

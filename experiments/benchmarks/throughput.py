@@ -1,9 +1,9 @@
 """Every rate that polejax is chosen by, as ratios measured in one run against named baselines; compile time apart.
 
-    .venv/bin/python experiments/throughput.py [--quick] [--only NAME ...] [--torch-python PATH]
+    .venv/bin/python experiments/benchmarks/throughput.py [--quick] [--only NAME ...] [--torch-python PATH]
 
 Each part runs in a process of its own, one after the other; the whole table is printed and written into
-experiments/README.md, with the machine, the versions, the command and the date. Measure on an idle machine.
+experiments/benchmarks/README.md, with the machine, the versions, the command and the date. Measure on an idle machine.
 """
 
 import argparse
@@ -161,7 +161,7 @@ def write(tables: list[str], arguments: list[str]) -> None:
     words = ", ".join(
         f"{name} {value}" for name, value in about.items() if name not in ("matplotlib", "xarray", "tyro")
     )
-    command = " ".join(["python experiments/throughput.py", *arguments])
+    command = " ".join(["python experiments/benchmarks/throughput.py", *arguments])
     when = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     page.write_text("\n".join([f"{head}## Measured", "", f"{when}, `{command}`; {words}.", *tables, ""]))
 
