@@ -29,12 +29,14 @@ from polejax.attacks import (
     selfish,
     theft,
 )
-from polejax.consensus import difficulty, nodes, power_schedule
-from polejax.consensus.election import BestAtDeadline, BestInWindow, FirstSeen
+from polejax.consensus import difficulty, nodes
+from polejax.consensus.claims import Claims, Learning
+from polejax.consensus.elections import BestAtDeadline, BestInWindow, FirstSeen
 from polejax.consensus.history import History
-from polejax.consensus.mechanism import Claims, Learning, Mechanism, Views
+from polejax.consensus.mechanism import Mechanism
 from polejax.consensus.scenario import Scenario
 from polejax.consensus.simulate import simulate
+from polejax.consensus.views import Views
 from polejax.crypto import functional_encryption
 from polejax.jobs import attack
 from polejax.learning import datasets, models, tasks
@@ -106,7 +108,6 @@ __all__ = [
     "open_study",
     "parametric",
     "posted",
-    "power_schedule",
     "rebasing",
     "selfish",
     "serve",

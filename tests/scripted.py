@@ -5,22 +5,18 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 
-from polejax._core.record import record
-from polejax.consensus.mechanism import Claims
+import polejax as pj
+from polejax.consensus.claims import Claims
 
 
-@record
-class Scripted:
+class Scripted(pj.Mechanism):
     """Work, and scores or None for all alike, f32[H, N]."""
 
     work: np.ndarray
     score: np.ndarray | None = None
-    hashes_tips: ClassVar[bool] = False
-    segment: ClassVar[int] = 64
-    cached_lanes: ClassVar[int] = 64
     initial_difficulty: ClassVar[float] = 1.0
 
-    def race(self, key, views, nodes, network=None):
+    def race(self, key, views, nodes, listening=None):
         """Claims as written down for `views.height`."""
         work = self.work[views.height - 1]
         score = jnp.ones_like(work) if self.score is None else self.score[views.height - 1]

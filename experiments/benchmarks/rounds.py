@@ -18,7 +18,7 @@ import numpy as np
 
 import polejax as pj
 from polejax._core import draw
-from polejax.consensus import chain
+from polejax.consensus.round import advance, genesis
 
 WORK = 600.0
 
@@ -77,7 +77,7 @@ def rounds(keys: Any, scenario: Any, num_blocks: int) -> Callable[[], Any]:
     """Play the rounds themselves, their records included."""
 
     def one(key: Any, scenario: Any) -> Any:
-        return chain.advance(key, scenario, chain.genesis(key, scenario), num_blocks)
+        return advance(key, scenario, genesis(key, scenario), num_blocks)
 
     return functools.partial(over_seeds(one, keys.shape[0]), keys, jax.tree.map(jnp.asarray, scenario))
 

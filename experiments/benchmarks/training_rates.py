@@ -170,7 +170,7 @@ def blocked(network: Network, steps: int) -> Callable[[], Any]:
         return training.train(mechanism, material, training.begin(mechanism, keys, material), steps).params
 
     share = network.lanes // len(jax.devices())
-    width = lanes.in_lockstep(share, mechanism.cached_lanes, mechanism.node_bytes, jax.devices())
+    width = lanes.in_lockstep(share, mechanism.profile.cached_lanes, mechanism.profile.bytes_per_node, jax.devices())
     return functools.partial(lanes.sharded(block, width, tuple(jax.devices()), (2,), 3), keys, tips, mechanism)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from polejax._core import checks
 from polejax._core.record import record
 from polejax._core.types import Array
-from polejax.consensus.nodes import Nodes
+from polejax.consensus.nodes import AnyNodes
 
 FEW = 16  # nodes that are found faster by comparing a word with all of their bounds than by looking it up
 
@@ -63,19 +63,19 @@ class Alias:
         return jnp.where(first, pair, pair >> 16) & 0xFFFF
 
 
-def finders(nodes: Nodes) -> Bounds | Alias:
+def finders(nodes: AnyNodes) -> Bounds | Alias:
     """How to draw nodes in proportion to their power: by bounds if they are few, else by columns."""
     return bounds(nodes) if nodes.count <= FEW else alias(nodes)
 
 
-def bounds(nodes: Nodes) -> Bounds:
+def bounds(nodes: AnyNodes) -> Bounds:
     """Stretches of words, worked out on the host in float64, in the order of addresses; raises as `alias` does."""
     order, power = _ordered(nodes)
     first = np.round(power.cumsum()[:-1] / power.sum() * 2.0**32)
     return Bounds(np.minimum(first, 2.0**32 - 1).astype(np.uint32), order.astype(np.uint32))
 
 
-def alias(nodes: Nodes) -> Alias:
+def alias(nodes: AnyNodes) -> Alias:
     """Columns for at most 65,536 nodes, worked out on the host in float64, in the order of addresses.
 
     Raises:
@@ -99,7 +99,7 @@ def alias(nodes: Nodes) -> Alias:
     return Alias(filled, (order | order[other] << 16).astype(np.uint32))
 
 
-def _ordered(nodes: Nodes) -> tuple[np.ndarray, np.ndarray]:
+def _ordered(nodes: AnyNodes) -> tuple[np.ndarray, np.ndarray]:
     """The indices of nodes in the order of their addresses, and their power f64[N] in that order."""
     if checks.is_traced(nodes.power) or checks.is_traced(nodes.address):
         raise ValueError(

@@ -20,7 +20,7 @@ from polejax._core.types import Array
 from polejax._engine import block_arrivals
 from polejax._engine.node_sampling import Alias, Bounds, finders
 from polejax.consensus.difficulty import Fixed
-from polejax.consensus.election import FirstSeen
+from polejax.consensus.elections import FirstSeen
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
@@ -59,7 +59,7 @@ def simulate_memoryless(key: Array, scenario: Scenario, num_blocks: int, *, in_f
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     in_flight = blocks_in_flight(scenario) if in_flight is None else in_flight
     kept = keep_chains(key[None], race_of(scenario), num_blocks, in_flight)
-    return as_history(jax.tree.map(lambda leaf: leaf[0], kept), jnp.asarray(scenario.mechanism.work), jnp)
+    return as_history(jax.tree.map(lambda leaf: leaf[0], kept), jnp.asarray(scenario.mechanism.initial_difficulty), jnp)
 
 
 @record
@@ -77,7 +77,7 @@ def race_of(scenario: Scenario) -> Race:
     drawn = finders(scenario.nodes)
     # In the order of addresses, as a sum depends on its order in the last bit.
     power = np.asarray(scenario.nodes.power, np.float64)[np.argsort(scenario.nodes.address)].sum()
-    return Race(drawn, scenario.mechanism.work * np.float32(1.0 / power), scenario.network)
+    return Race(drawn, scenario.mechanism.initial_difficulty * np.float32(1.0 / power), scenario.network)
 
 
 def keep_chains(keys: Array, race: Race, num_blocks: int, in_flight: float) -> block_arrivals.Kept:
@@ -164,11 +164,13 @@ def blocks_in_flight(scenario: Scenario) -> float:
       ValueError: the scenario is not memoryless, or is known only inside a transformation.
     """
     check_memoryless(scenario)
-    leaves = (scenario.mechanism.work, scenario.nodes.power, *jax.tree.leaves(scenario.network))
+    leaves = (scenario.mechanism.initial_difficulty, scenario.nodes.power, *jax.tree.leaves(scenario.network))
     if any(checks.is_traced(leaf) for leaf in leaves):
         raise ValueError(
             "in_flight must be given where work, power or delays are traced, got None: "
             "pass polejax.memoryless.blocks_in_flight of the scenario with the most"
         )
-    rate = np.asarray(scenario.nodes.power, np.float64).sum(axis=-1).max() / np.min(scenario.mechanism.work)
+    rate = np.asarray(scenario.nodes.power, np.float64).sum(axis=-1).max() / np.min(
+        scenario.mechanism.initial_difficulty
+    )
     return float(rate * np.max(scenario.network.max_delay))

@@ -17,6 +17,7 @@ from polejax._engine.block_arrivals import Kept
 from polejax._engine.poisson import CACHED_CHAINS, as_history, blocks_in_flight, keep_chains, on_host, race_of
 from polejax.consensus import chain
 from polejax.consensus.history import History, from_chain
+from polejax.consensus.round import Round, advance, genesis
 from polejax.consensus.scenario import Scenario, check_one, ready
 from polejax.consensus.simulate import whole_chain
 
@@ -92,31 +93,31 @@ def start_many(
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     devices = devices or jax.local_devices()
     mechanism = scenario.mechanism
-    cached = CACHED_CHAINS if memoryless else mechanism.cached_lanes // scenario.nodes.count
+    cached = CACHED_CHAINS if memoryless else mechanism.profile.cached_lanes // scenario.nodes.count
     held = found_bytes(scenario, num_blocks) if memoryless else chain_bytes(scenario, num_blocks)
     keys, chains = laid_out(keys, chains, cached, held, devices)
     plan = _Plan(num_seeds, num_blocks, chains, tuple(devices), progress or (lambda done, total: None))
     if memoryless:
         play = _finds(num_blocks, rounded_up(blocks_in_flight(scenario)), chains, plan.devices)
-        return Running(plan, play(keys, race_of(scenario)), np.asarray(mechanism.work))
+        return Running(plan, play(keys, race_of(scenario)), np.asarray(mechanism.initial_difficulty))
     scenario = ready(scenario)
-    if num_blocks <= checks.whole("segment", segment or mechanism.segment, low=1):
+    if num_blocks <= checks.whole("segment", segment or mechanism.profile.heights_per_call, low=1):
         # One program: a block of chains writes and walks its rounds within the cache.
         return Running(plan, _whole(num_blocks, chains, plan.devices)(keys, scenario))
     bounded = _ROUNDS // (keys.size * scenario.nodes.count)
-    history = _in_segments(plan, keys, scenario, segment or max(1, min(mechanism.segment, bounded)))
+    history = _in_segments(plan, keys, scenario, segment or max(1, min(mechanism.profile.heights_per_call, bounded)))
     return Running(plan, history)
 
 
 def height_bytes(scenario: Scenario) -> int:
     """Bytes of a chain's rounds and history at one height: 10 to 25 a node, without tips, as compilers told."""
-    return (64 if scenario.mechanism.hashes_tips else 32) * (scenario.nodes.count + 1)
+    return (64 if scenario.mechanism.profile.hashes_tips else 32) * (scenario.nodes.count + 1)
 
 
 def chain_bytes(scenario: Scenario, num_blocks: int) -> int:
     """Bytes that a chain holds on its device, with room: rounds, and what its nodes train on."""
-    heights = min(num_blocks, scenario.mechanism.segment)
-    return height_bytes(scenario) * heights + scenario.nodes.count * getattr(scenario.mechanism, "node_bytes", 0)
+    heights = min(num_blocks, scenario.mechanism.profile.heights_per_call)
+    return height_bytes(scenario) * heights + scenario.nodes.count * scenario.mechanism.profile.bytes_per_node
 
 
 def found_bytes(scenario: Scenario, num_blocks: int) -> int:
@@ -191,11 +192,11 @@ def _in_segments(plan: _Plan, keys: Array, scenario: Scenario, segment: int) -> 
     """Play segment after segment, carrying the views and the rounds that are not settled."""
     walker = _walk(plan.chains, plan.devices)
 
-    def walk(rounds: chain.Round, holders: Array) -> tuple[Array, History]:
+    def walk(rounds: Round, holders: Array) -> tuple[Array, History]:
         return walker(rounds, holders, scenario)
 
     views = _start(plan.chains, plan.devices)(keys, scenario)
-    unsettled: list[chain.Round] = []
+    unsettled: list[Round] = []
     parts: list[History] = []
     for first in range(0, plan.num_blocks, segment):
         blocks = min(segment, plan.num_blocks - first)
@@ -208,7 +209,7 @@ def _in_segments(plan: _Plan, keys: Array, scenario: Scenario, segment: int) -> 
     return concatenate(parts)
 
 
-def _settle(walk: Any, unsettled: list[chain.Round], everything: bool) -> tuple[list[History], list[chain.Round]]:
+def _settle(walk: Any, unsettled: list[Round], everything: bool) -> tuple[list[History], list[Round]]:
     """Turn the oldest segments into history, as far as all nodes of all chains agree (or everything, at the end)."""
     seeds, _, nodes = unsettled[0].source.shape
     holders = jnp.broadcast_to(jnp.arange(nodes, dtype=jnp.int32), (seeds, nodes))
@@ -256,18 +257,18 @@ def _finds(num_blocks: int, in_flight: float, chains: int, devices: tuple[Any, .
 
 @functools.cache
 def _start(chains: int, devices: tuple[Any, ...]) -> Any:
-    return _sharded(chain.genesis, chains, devices, (1,), 2)
+    return _sharded(genesis, chains, devices, (1,), 2)
 
 
 @functools.cache
 def _play(num_blocks: int, chains: int, devices: tuple[Any, ...]) -> Any:
-    play = functools.partial(chain.advance, num_blocks=num_blocks)
+    play = functools.partial(advance, num_blocks=num_blocks)
     return _sharded(play, chains, devices, (1,), 3)
 
 
 @functools.cache
 def _walk(chains: int, devices: tuple[Any, ...]) -> Any:
-    def walk(rounds: chain.Round, holders: Array, scenario: Scenario) -> tuple[Array, History]:
+    def walk(rounds: Round, holders: Array, scenario: Scenario) -> tuple[Array, History]:
         holders, published_by, canonical = chain.settle(rounds, holders)
         return holders, from_chain(scenario, published_by, canonical, rounds)
 

@@ -13,11 +13,12 @@ from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.fairness import powers
 from polejax.analysis.service import stack
-from polejax.consensus.election import FirstSeen
+from polejax.consensus.elections import Election, FirstSeen
 from polejax.consensus.history import History
-from polejax.consensus.power_schedule import at_height
+from polejax.consensus.nodes import AnyNodes
+from polejax.consensus.round import next_times
 from polejax.consensus.scenario import Scenario
-from polejax.learning import models
+from polejax.network.base import Network
 
 
 @record
@@ -56,7 +57,7 @@ def summarise_cost(
       history: of S seeds, leaves [S, H, ...], or of one.
       scenario: that it was simulated from.
       joules_per_unit: of one hash or training step; None: no energy model.
-      flops_per_unit: of one work unit; None: a training step's (`flops_per_step`), if the mechanism trains.
+      flops_per_unit: of one work unit; None: what the mechanism's profile says, as of a training step.
       top: k of `top_share`.
       confidence: of the intervals, in (0, 1).
 
@@ -81,7 +82,7 @@ def summarise_cost(
         return estimate.mean(parts, wholes, confidence) or estimate.unknown(0.0)
 
     work_done = total(spent.everyone)
-    flops = flops_per_step(scenario.mechanism) if flops_per_unit is None else flops_per_unit
+    flops = scenario.mechanism.profile.flops_per_unit if flops_per_unit is None else flops_per_unit
     work = ratio(work_done, total(np.ones(settled.shape)))
     pace = ratio(work_done, total(np.atleast_2d(history.interval).astype(np.float64)))
     return Cost(
@@ -96,17 +97,6 @@ def summarise_cost(
         num_blocks=int(settled.sum()),
         confidence=confidence,
     )
-
-
-def flops_per_step(mechanism: Any) -> int | None:
-    """Floating-point operations of one training step of a mechanism that trains, else None.
-
-    Forward and backward pass of the learner over one batch, as `models.step_flops` counts them; mapping the data
-    (once a round) and evaluations are left out.
-    """
-    if not hasattr(mechanism, "learner") or not hasattr(mechanism, "task"):
-        return None
-    return models.step_flops(mechanism.learner, mechanism.mapped_features, mechanism.batch_size)
 
 
 def winner_work(history: History, scenario: Scenario) -> Array:
@@ -143,14 +133,12 @@ def node_work(history: History, scenario: Scenario) -> Array:
     first-seen rules, when it had heard of a block. A node that has claimed and waits for others' claims does nothing.
 
     Raises:
-      ValueError: as `winner_work`, or an election of your own that has no `closing`.
+      ValueError: as `winner_work`.
     """
     name = type(scenario.election).__name__
     if history.rounds is None:
         raise ValueError(f"history must keep its rounds under {name}, got None: simulate(..., keep_rounds=True)")
     _check_told(scenario)
-    if not isinstance(scenario.election, FirstSeen) and not hasattr(scenario.election, "closing"):
-        raise ValueError(f"election must say when nodes close a height, got {name}: give it `closing`, as BestInWindow")
     rounds = history.rounds
     source = np.asarray(rounds.source)
     published = source == np.arange(history.num_nodes) if rounds.published is None else rounds.published
@@ -161,18 +149,19 @@ def node_work(history: History, scenario: Scenario) -> Array:
 
 
 @jax.jit
-def _replayed(source: Array, interval: Array, published: Array, nodes: Any, network: Any, election: Any) -> Array:
-    """Work f32[S, H, N] from the records of rounds [S, H, N]: the clock of `chain.play_round` once more."""
+def _replayed(
+    source: Array, interval: Array, published: Array, nodes: AnyNodes, network: Network, election: Election
+) -> Array:
+    """Work f32[S, H, N] from the records of rounds [S, H, N], by the clock of `polejax.consensus.round`."""
 
     def step(clock: Any, record: tuple[Array, ...]) -> tuple[Any, Array]:
         height, stamp, start = clock
         source, interval, published = record
         publish = jnp.where(published, stamp + interval, jnp.inf)
-        first = network.arrivals(publish)[0]
-        close = first if isinstance(election, FirstSeen) else election.closing(first, start)
-        work = (jnp.where(published, publish, close) - start) * at_height(nodes, height).power
-        origin = publish.min()
-        return (height + 1, publish[source] - origin, close - origin), work
+        close = election.closing(network.arrivals(publish)[0], start)
+        work = (jnp.where(published, publish, close) - start) * nodes.at(height).power
+        start, stamp = next_times(publish, close, source)
+        return (height + 1, stamp, start), work
 
     def one(*records: Array) -> Array:
         zeros = jnp.zeros(source.shape[-1])

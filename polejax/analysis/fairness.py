@@ -12,8 +12,7 @@ from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
 from polejax.consensus.history import History
-from polejax.consensus.nodes import Nodes
-from polejax.consensus.power_schedule import Scheduled, at_height
+from polejax.consensus.nodes import Nodes, Scheduled
 
 
 @record
@@ -79,11 +78,11 @@ def wins(history: History) -> tuple[Array, Array]:
 
 def powers(nodes: Nodes | Scheduled, num_blocks: int) -> Array:
     """Power of every node while it works on each of the heights 1 .. H, float64 [H, N] work units per second."""
-    if not hasattr(nodes, "at"):
+    if isinstance(nodes, Nodes):
         return np.broadcast_to(np.asarray(nodes.power, dtype=np.float64), (num_blocks, nodes.count))
     nodes = jax.tree.map(jnp.asarray, nodes)
     heights = jnp.arange(1, num_blocks + 1, dtype=jnp.int32)
-    return np.asarray(jax.vmap(lambda height: at_height(nodes, height).power)(heights), dtype=np.float64)
+    return np.asarray(jax.vmap(lambda height: nodes.at(height).power)(heights), dtype=np.float64)
 
 
 def power_share(nodes: Nodes | Scheduled, blocks: Array) -> Array:

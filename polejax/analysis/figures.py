@@ -28,7 +28,7 @@ from polejax.analysis.figure_style import (
 from polejax.analysis.interval_figures import Histories, interval_quantiles, interval_series, interval_survival
 from polejax.analysis.summaries import Summary, summarise
 from polejax.consensus.history import History
-from polejax.consensus.nodes import Nodes
+from polejax.consensus.nodes import AnyNodes
 from polejax.consensus.scenario import Scenario
 
 __all__ = [
@@ -83,7 +83,7 @@ def variation_and_stale_blocks(summaries: Mapping[str, Summary], size: str) -> P
 
 
 @styled
-def win_shares(summaries: Mapping[str, Summary], nodes: Mapping[str, Nodes], size: str) -> Plot:
+def win_shares(summaries: Mapping[str, Summary], nodes: Mapping[str, AnyNodes], size: str) -> Plot:
     """Each node's share of the canonical blocks against its share of the power, with confidence intervals.
 
     Args:

@@ -14,8 +14,7 @@ from polejax.analysis.estimate import Estimate
 from polejax.analysis.fairness import power_share
 from polejax.analysis.seed_tally import Tally, tally
 from polejax.consensus.history import History
-from polejax.consensus.nodes import Nodes
-from polejax.consensus.power_schedule import Scheduled
+from polejax.consensus.nodes import Nodes, Scheduled
 
 
 @record

@@ -6,31 +6,26 @@ are `polejax.selfish` and `polejax.double_spend`.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
 
 import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
-from polejax._core.record import convert, record, replace, static
-from polejax._core.types import Array
-from polejax.consensus.election import FirstSeen
-from polejax.consensus.mechanism import Claims, Views
+from polejax._core.record import convert, replace, static
+from polejax._core.types import Array, Key
+from polejax.consensus.adversary import Adversary
+from polejax.consensus.claims import Claims
+from polejax.consensus.elections import FirstSeen
+from polejax.consensus.listening import Listening
+from polejax.consensus.mechanism import Mechanism, MechanismWrapper
 from polejax.consensus.nodes import Nodes
+from polejax.consensus.scenario import Scenario, check_count
+from polejax.consensus.views import Views
 from polejax.network.base import Network, NetworkWrapper
 from polejax.network.min_plus import Arrivals
 
 
-class Adversary(Protocol):
-    """Anything that deviates from the protocol."""
-
-    def enter(self, scenario: Any) -> Any:
-        """The scenario as it is really played, without an adversary; raises ValueError where it cannot be."""
-        ...
-
-
-@record
-class Withholding:
+class Withholding(Adversary):
     """Timed withholding: a node keeps each block back for a while and meanwhile races on from it, alone.
 
     A withholder that finishes at `finish` publishes at `finish + hold`, or as soon as it hears of a rival block of the
@@ -56,12 +51,15 @@ class Withholding:
     def __post_init__(self) -> None:
         convert(self, hold=lambda hold: checks.real("hold", hold, low=0.0))
 
-    def enter(self, scenario: Any) -> Any:
-        """The scenario with these nodes' blocks withheld; see `Adversary.enter`."""
-        _check_count("hold", self.hold, scenario)
+    def check(self, scenario: Scenario) -> None:
+        """See `Adversary.check`."""
+        check_count("hold", self.hold, scenario)
         if not isinstance(scenario.election, FirstSeen):
             name = type(scenario.election).__name__
             raise ValueError(f"election must be FirstSeen for withholding, got {name}: leave the election out")
+
+    def enter(self, scenario: Scenario) -> Scenario:
+        """The scenario with these nodes' blocks withheld; see `Adversary.enter`."""
         return replace(scenario, network=Withheld(scenario.network, self.hold), adversary=None)
 
 
@@ -100,8 +98,7 @@ class Withheld(NetworkWrapper):
         return False
 
 
-@record
-class Leak:
+class Leak(Adversary):
     """A data node shows each task early to its friends, who do part of the work before they know the parent block.
 
     What can be done early depends on the mechanism, and this reading is ours. Under PoLe a network trains behind a
@@ -123,67 +120,41 @@ class Leak:
     def __post_init__(self) -> None:
         convert(self, head_start=lambda seconds: checks.real("head_start", seconds, low=0.0))
 
-    def enter(self, scenario: Any) -> Any:
+    def check(self, scenario: Scenario) -> None:
+        """See `Adversary.check`."""
+        check_count("head_start", self.head_start, scenario)
+
+    def enter(self, scenario: Scenario) -> Scenario:
         """The scenario with these nodes ahead; see `Adversary.enter`."""
-        _check_count("head_start", self.head_start, scenario)
         return replace(scenario, mechanism=Leaked(scenario.mechanism, self.head_start), adversary=None)
 
 
-@record
-class Leaked:
+class Leaked(MechanismWrapper):
     """A mechanism some of whose nodes begin early; the work it reports is what is left when they hear of their tip."""
 
-    mechanism: Any
+    mechanism: Mechanism
     head_start: Array  # f32[N], seconds; below 0 for a node that begins so much later
 
-    @property
-    def hashes_tips(self) -> bool:
-        """Whether views carry SHA-256 tips."""
-        return self.mechanism.hashes_tips
-
-    @property
-    def scored(self) -> bool:
-        """Whether its claims differ in score."""
-        return getattr(self.mechanism, "scored", True)
-
-    @property
-    def initial_difficulty(self) -> Array:
-        """f32[], what the first block demands."""
-        return self.mechanism.initial_difficulty
-
-    def prepare(self, difficulty_is_fixed: bool) -> "Leaked":
-        """The same around the mechanism that is prepared, if it can be."""
-        if not hasattr(self.mechanism, "prepare"):
-            return self
-        return replace(self, mechanism=self.mechanism.prepare(difficulty_is_fixed))
-
-    def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
+    def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """Claims of nodes that began `head_start` before `views.start`; see `Mechanism.race`."""
         early = replace(views, start=views.start - self.head_start)
-        patient = None if network is None else NotBefore(network, views.start)
+        patient = None if listening is None else NotBefore(listening, views.start)
         claims = self.mechanism.race(key, early, nodes, patient)
         return replace(claims, work=jnp.maximum(claims.work - self.head_start * nodes.power, 0.0))
 
 
-@record
-class NotBefore:
-    """A network on which nobody publishes before `start` f32[N], seconds: a block needs to know its parent."""
+class NotBefore(Listening):
+    """What nodes listen to where nobody publishes before `start` f32[N], seconds: a block needs to know its parent."""
 
-    network: Any
+    listening: Listening
     start: Array
 
-    @property
-    def count(self) -> int:
-        """Number of nodes N."""
-        return self.network.count
-
-    def arrivals(self, publish: Array) -> tuple[Array, Array]:
-        """Arrival f32[N] (seconds) and source i32[N]; see `Network.arrivals`."""
-        return self.network.arrivals(jnp.maximum(publish, self.start))
+    def closes(self, publish: Array) -> Array:
+        """See `Listening.closes`."""
+        return self.listening.closes(jnp.maximum(publish, self.start))
 
 
-@record
-class EarlyKey:
+class EarlyKey(Adversary):
     """A colluding data node serves its friends first: they hold the key of their layer, and samples, before others do.
 
     Nodes can train once their samples are at hand behind their own layers. The data node gives an honest node what that
@@ -217,9 +188,12 @@ class EarlyKey:
             release=lambda seconds: checks.real("release", seconds, low=0.0),
         )
 
-    def enter(self, scenario: Any) -> Any:
+    def check(self, scenario: Scenario) -> None:
+        """See `Adversary.check`."""
+        check_count("lead", self.lead, scenario)
+
+    def enter(self, scenario: Scenario) -> Scenario:
         """The scenario with these nodes ahead, all others waiting; see `Adversary.enter`."""
-        _check_count("lead", self.lead, scenario)
         ahead = self.lead - jnp.asarray(self.release)[..., None]
         if self.bound:
             ahead = jnp.minimum(ahead, 0.0)
@@ -281,9 +255,3 @@ def _by_node(nodes: Nodes, seconds: float | Sequence[float], addresses: Sequence
             raise ValueError(f"addresses must be those of nodes, got {address}: nodes.address lists them")
         values[index[0]] = value
     return values
-
-
-def _check_count(name: str, seconds: Array, scenario: Any) -> None:
-    count = scenario.nodes.count
-    if np.shape(seconds)[-1:] != (count,):
-        raise ValueError(f"{name} must have one entry per node ({count}), got shape {np.shape(seconds)}")

@@ -9,7 +9,7 @@ given it; but live it is the model of a block's winner, the first of all nodes',
 
 import functools
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,19 +17,23 @@ import numpy as np
 
 from polejax._core.describe import as_text
 from polejax._core.record import record, replace, static
-from polejax._core.types import Array
+from polejax._core.types import Array, Key
 from polejax.attacks.detection import as_played
 from polejax.attacks.head_start import Identity, Run, fresh
 from polejax.attacks.theft import Attempt
-from polejax.consensus.mechanism import Claims, Views
+from polejax.consensus.adversary import Adversary
+from polejax.consensus.claims import Claims
+from polejax.consensus.listening import Listening
+from polejax.consensus.mechanism import MechanismWrapper
 from polejax.consensus.nodes import Nodes
+from polejax.consensus.scenario import Scenario, check_count
+from polejax.consensus.views import Views
 from polejax.mechanisms.bank import Bank, learning_of
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.replay import Replay
 
 
-@record
-class Cheating:
+class Cheating(Adversary):
     """Some nodes cheat at every height: an adversary (`polejax.adversary`) for scenarios whose mechanism is `Replay`.
 
     Args:
@@ -42,57 +46,35 @@ class Cheating:
     bank: Bank
     plays: Array
 
-    def enter(self, scenario: Any) -> Any:
-        """The scenario as it is really played; see `Adversary.enter`.
-
-        Raises:
-          ValueError: the mechanism is no `Replay`, or there is not one entry of `plays` per node.
-        """
+    def check(self, scenario: Scenario) -> None:
+        """See `Adversary.check`: the mechanism must be a `Replay`, and `plays` have one entry per node."""
         if not isinstance(scenario.mechanism, Replay):
             raise ValueError(f"mechanism must be Replay for cheats, got {type(scenario.mechanism).__name__}: record it")
-        _check_plays(self.plays, scenario)
+        check_count("plays", self.plays, scenario)
+
+    def enter(self, scenario: Scenario) -> Scenario:
+        """The scenario as it is really played; see `Adversary.enter`."""
+        assert isinstance(scenario.mechanism, Replay)  # by `check`
         cheat = replace(scenario.mechanism, bank=self.bank, passage=None)
         return replace(scenario, mechanism=Cheated(scenario.mechanism, cheat, self.plays), adversary=None)
 
 
-@record
-class Cheated:
+class Cheated(MechanismWrapper):
     """A mechanism that some nodes follow and others cheat."""
 
-    honest: Replay
+    mechanism: Replay  # of the honest
     cheat: Replay
     plays: Array  # bool[N]
 
-    @property
-    def hashes_tips(self) -> bool:
-        """Whether views carry SHA-256 tips."""
-        return self.honest.hashes_tips
-
-    @property
-    def segment(self) -> int:
-        """Heights per compiled call."""
-        return self.honest.segment
-
-    @property
-    def cached_lanes(self) -> int:
-        """Lanes that stay in cache."""
-        return self.honest.cached_lanes
-
-    @property
-    def initial_difficulty(self) -> Array:
-        """f32[], what the first block demands."""
-        return self.honest.initial_difficulty
-
     def prepare(self, difficulty_is_fixed: bool) -> "Cheated":
         """The same around the mechanisms prepared."""
-        return replace(
-            self, honest=self.honest.prepare(difficulty_is_fixed), cheat=self.cheat.prepare(difficulty_is_fixed)
-        )
+        honest, cheat = (one.prepare(difficulty_is_fixed) for one in (self.mechanism, self.cheat))
+        return replace(self, mechanism=honest, cheat=cheat)
 
-    def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
+    def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """Claims of honest nodes and cheats; where nobody finishes, the first to give up makes the block (ours)."""
-        honest = self.honest.race(key, views, nodes, network)
-        cheats = self.cheat.race(jax.random.fold_in(key, 1), views, nodes, network)
+        honest = self.mechanism.race(key, views, nodes, listening)
+        cheats = self.cheat.race(jax.random.fold_in(key, 1), views, nodes, listening)
         finished = jnp.where(self.plays, _finished(cheats), _finished(honest))
         fallback = ~finished.any()
 
@@ -108,8 +90,7 @@ class Cheated:
         )
 
 
-@record
-class LiveTheft:
+class LiveTheft(Adversary):
     """Some nodes steal the model of the block that they build on, at every height: an adversary for live `PoLe`.
 
     A thief begins from that model in place of fresh weights, measures it behind its own layer at the first evaluation
@@ -129,15 +110,16 @@ class LiveTheft:
     plays: Array
     change: Callable[..., Any] | None = static(default=None)
 
-    def enter(self, scenario: Any) -> Any:
-        """The scenario as it is really played; see `Adversary.enter`.
-
-        Raises:
-          ValueError: the mechanism is no `PoLe`, or there is not one entry of `plays` per node.
-        """
+    def check(self, scenario: Scenario) -> None:
+        """See `Adversary.check`: the mechanism must be a `PoLe`, and `plays` have one entry per node."""
         if not isinstance(scenario.mechanism, PoLe):
-            raise ValueError(f"mechanism must be PoLe for live theft, got {type(scenario.mechanism).__name__}")
-        _check_plays(self.plays, scenario)
+            kind = type(scenario.mechanism).__name__
+            raise ValueError(f"mechanism must be PoLe for live theft, got {kind}: use polejax.attacks.Cheating")
+        check_count("plays", self.plays, scenario)
+
+    def enter(self, scenario: Scenario) -> Scenario:
+        """The scenario as it is really played; see `Adversary.enter`."""
+        assert isinstance(scenario.mechanism, PoLe)  # by `check`
         return replace(scenario, mechanism=Robbed(scenario.mechanism, self.plays, self.change), adversary=None)
 
 
@@ -151,34 +133,15 @@ class Broadcast:
     known: Array  # bool[N]: whether that block carries a model
 
 
-@record
-class Robbed:
+class Robbed(MechanismWrapper):
     """Live Proof of Learning where some nodes begin from the model of the block that they build on."""
 
     mechanism: PoLe
     plays: Array  # bool[N]
     change: Callable[..., Any] | None = static()
 
-    hashes_tips: ClassVar[bool] = True
-    segment: ClassVar[int] = PoLe.segment
-
-    @property
-    def cached_lanes(self) -> int:
-        """See `Mechanism.cached_lanes`."""
-        return self.mechanism.cached_lanes
-
-    @property
-    def node_bytes(self) -> int:
-        """See `Mechanism`."""
-        return self.mechanism.node_bytes
-
-    @property
-    def initial_difficulty(self) -> Array:
-        """f32[], what the first block demands."""
-        return self.mechanism.initial_difficulty
-
-    def open_queue(self, count: int) -> Broadcast:
-        """No model at genesis; see `Mechanism`."""
+    def begin_branch(self, count: int) -> Broadcast:
+        """No model at genesis; see `Mechanism.begin_branch`."""
         key = jax.random.key(0)
         who = Identity(key[None], jnp.zeros((1, 8), jnp.uint32), jnp.zeros(1, jnp.uint32))
         abstract = jax.eval_shape(lambda: fresh(self.mechanism, who))
@@ -186,13 +149,13 @@ class Robbed:
         words = jnp.zeros((count, 8), jnp.uint32)
         return Broadcast(params, words, words[:, 0], jnp.zeros(count, bool))
 
-    def extend_queue(self, key: Array, queue: Broadcast, interval: Array, claims: Claims) -> Broadcast:
-        """The models that the nodes' own blocks would carry; see `Mechanism`."""
-        return claims.model
+    def extend_branch(self, key: Key, branch: Broadcast, interval: Array, claims: Claims) -> Broadcast:
+        """The models that the nodes' own blocks would carry; see `Mechanism.extend_branch`."""
+        return claims.carried
 
-    def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
+    def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """Claims of honest nodes and thieves, and their models; see `Mechanism.race`."""
-        stolen: Broadcast = views.queue
+        stolen: Broadcast = views.branch
         steals = self.plays & stolen.known
 
         def begin(params: Any, layer: Any) -> Any:
@@ -202,16 +165,10 @@ class Robbed:
                 taken = jax.vmap(functools.partial(self.change, self.mechanism))(taken, old, layer)
             return jax.tree.map(lambda mine, theirs: _where(steals, theirs, mine), params, taken)
 
-        claims, params = self.mechanism.race_from(key, views, nodes, network, begin)
+        claims, params = self.mechanism.race_from(key, views, nodes, listening, begin)
         carried = jnp.bool_(True) if self.mechanism.fallback == "best" else ~jnp.asarray(claims.fallback)
         known = jnp.broadcast_to(carried, nodes.address.shape)
-        return replace(claims, model=Broadcast(params, views.tip, nodes.address, known))
-
-
-def _check_plays(plays: Array, scenario: Any) -> None:
-    count = scenario.nodes.count
-    if np.shape(plays)[-1:] != (count,):
-        raise ValueError(f"plays must have one entry per node ({count}), got shape {np.shape(plays)}")
+        return replace(claims, carried=Broadcast(params, views.tip, nodes.address, known))
 
 
 def _where(mask: Array, mine: Array, theirs: Array) -> Array:

@@ -95,7 +95,9 @@ def train_from(
         labels = jax.nn.one_hot(task.train_labels, task.num_classes, dtype=jnp.float32)
         targets = jnp.broadcast_to(labels, (count, *labels.shape))
     devices = devices or jax.local_devices()
-    lanes_ = lanes.in_lockstep(-(-count // len(devices)), mechanism.cached_lanes, mechanism.node_bytes, devices)
+    lanes_ = lanes.in_lockstep(
+        -(-count // len(devices)), mechanism.profile.cached_lanes, mechanism.profile.bytes_per_node, devices
+    )
     width = lanes_ * len(devices)
     padded = np.minimum(np.arange(-(-count // width) * width), count - 1)
     ready = jax.tree.map(jnp.asarray, mechanism)

@@ -1,37 +1,59 @@
 """History: what is kept of a chain."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
 from polejax._core.record import record, replace
 from polejax._core.types import Array
-from polejax.consensus.chain import Canonical, Round
-from polejax.consensus.mechanism import Learning
+from polejax.consensus.chain import Canonical
+from polejax.consensus.claims import Learning, Taken
+from polejax.consensus.mechanism import Mechanism
+from polejax.consensus.round import Blocks, Round
+from polejax.consensus.scenario import Scenario
 
 
 @record
 class History:
     """The canonical chain above genesis, and what was published beside it. `S` seeds may lead every axis.
 
-    Heights that are not `settled` (the last few: some node may still follow another branch) count in no statistic.
+    Heights that are not `settled` (the last few, where some node may still follow another branch; all from a flawed
+    claim on) count in no statistic.
+
+    Attributes:
+      interval: f32[H], s from the parent's publishing to the block's.
+      producer: i32[H], index of the node that produced the block.
+      score: f32[H], of the block's claim (PoLe: verified test accuracy, a fraction; PoW: 1).
+      difficulty: f32[H], that the block met (PoW: expected hashes; PoLe: accuracy threshold).
+      commitment: u32[H, 8], what the header commits to: the model's parameters, the proof of work; None: no hashes.
+      tip: u32[H, 8], the block's SHA-256 hash; None where the mechanism needs no hashes.
+      settled: bool[H], whether every node's branch holds the block, and no claim up to it was flawed.
+      published: i32[H], blocks published at the height, the canonical one included.
+      published_by: i32[N], blocks each node published at settled heights.
+      fallback: bool[H], nobody finished: the deadline's rule made the block.
+      useful: f32[H], work units of all nodes until they finished or heard; None where no work is computed.
+      computed: f32[H], work units the program did for that; None likewise.
+      learning: of the canonical blocks that carry a model, each leaf [H, ...]; None: no models.
+      taken: tasks of the canonical blocks, each leaf [H]; None: no stream of tasks.
+      rounds: [H, N] records of every node; None unless asked for.
+      flawed: bool[H], a claim up to this height was NaN or of negative work: a fault of the mechanism. None: no claims
+        were made, as blocks were drawn as one Poisson process.
     """
 
-    interval: Array  # f32[H], s from the parent's publishing to the block's
-    producer: Array  # i32[H], index of the node that produced the block
-    score: Array  # f32[H], of the block's claim (PoLe: verified test accuracy; PoW: 1)
-    difficulty: Array  # f32[H], that the block met (PoW: expected hashes; PoLe: accuracy threshold)
-    commitment: Array | None  # u32[H, 8], what the header commits to: the model's parameters, the proof of work
-    tip: Array | None  # u32[H, 8], the block's SHA-256 hash; None where the mechanism needs no hashes
-    settled: Array  # bool[H], every node's branch holds the block
-    published: Array  # i32[H], blocks published at the height, the canonical one included
-    published_by: Array  # i32[N], blocks each node published at settled heights
-    fallback: Array  # bool[H], nobody finished: the deadline's rule made the block
-    useful: Array | None  # f32[H], work of all nodes until they finished or heard; only of mechanisms that compute it
-    computed: Array | None  # f32[H], work the program did for that
-    learning: Learning | None  # of the canonical blocks that carry a model, each leaf [H, ...]
-    taken: Any = None  # tasks of the canonical blocks (`polejax.task_stream.Taken`), each leaf [H]; None: no stream
-    rounds: Round | None = None  # [H, N] records of every node, only when asked for
+    interval: Array
+    producer: Array
+    score: Array
+    difficulty: Array
+    commitment: Array | None
+    tip: Array | None
+    settled: Array
+    published: Array
+    published_by: Array
+    fallback: Array
+    useful: Array | None
+    computed: Array | None
+    learning: Learning | None
+    taken: Taken | None = None
+    rounds: Round | None = None
+    flawed: Array | None = None
 
     @property
     def num_blocks(self) -> int:
@@ -45,15 +67,17 @@ class History:
 
 
 def from_chain(
-    scenario: Any, published_by: Array, canonical: Canonical, rounds: Round, keep_rounds: bool = False
+    scenario: Scenario, published_by: Array, canonical: Canonical, rounds: Round, keep_rounds: bool = False
 ) -> History:
     """History of one chain's H heights from the walk back along its rounds; `keep_rounds` keeps the [H, N] records."""
-    blocks, heights = canonical.blocks, canonical.producer.shape
+    heights = canonical.producer.shape
     constant = jnp.broadcast_to(scenario.mechanism.initial_difficulty, heights)
-    recall = getattr(scenario.mechanism, "recall", None)
-    if recall is not None:
-        blocks = recall(blocks, constant if blocks.difficulty is None else blocks.difficulty, rounds.fallback)
-        rounds = _recalled(recall, rounds, constant) if keep_rounds else rounds
+    blocks = _told(scenario.mechanism, canonical.blocks, constant, rounds.fallback)
+    if keep_rounds:
+        every = rounds.source.shape
+        fallback = jnp.broadcast_to(rounds.fallback[:, None], every)
+        told = _told(scenario.mechanism, rounds.blocks, jnp.broadcast_to(constant[:, None], every), fallback)
+        rounds = replace(rounds, blocks=told)
     return History(
         interval=blocks.interval,
         producer=canonical.producer,
@@ -70,12 +94,14 @@ def from_chain(
         learning=blocks.learning,
         taken=blocks.taken,
         rounds=rounds if keep_rounds else None,
+        flawed=rounds.flawed,
     )
 
 
-def _recalled(recall: Any, rounds: Round, constant: Array) -> Round:
-    """Rounds [H, N] of a mechanism that has kept its claims brief, with what they stand for."""
-    shape = rounds.source.shape
-    difficulty = rounds.blocks.difficulty
-    difficulty = jnp.broadcast_to(constant[:, None], shape) if difficulty is None else difficulty
-    return replace(rounds, blocks=recall(rounds.blocks, difficulty, jnp.broadcast_to(rounds.fallback[:, None], shape)))
+def _told(mechanism: Mechanism, blocks: Blocks, constant: Array, fallback: Array) -> Blocks:
+    """Blocks [...] with score and learning looked up, where claims were kept by their reference."""
+    if blocks.reference is None:
+        return blocks
+    difficulty = constant if blocks.difficulty is None else blocks.difficulty
+    score, learning = mechanism.look_up(blocks.reference, difficulty, fallback)
+    return replace(blocks, score=score, learning=learning, reference=None)

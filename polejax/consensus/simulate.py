@@ -6,6 +6,7 @@ from polejax._core import checks
 from polejax._core.types import Array
 from polejax.consensus import chain
 from polejax.consensus.history import History, from_chain
+from polejax.consensus.round import advance, genesis
 from polejax.consensus.scenario import Scenario, check_one, ready
 
 
@@ -33,7 +34,7 @@ def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool 
 
 def whole_chain(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool = False) -> History:
     """What `simulate` returns, for a scenario that is `ready`."""
-    _, rounds = chain.advance(key, scenario, chain.genesis(key, scenario), num_blocks)
+    _, rounds = advance(key, scenario, genesis(key, scenario), num_blocks)
     everyone = jnp.arange(scenario.nodes.count, dtype=jnp.int32)
     _, published_by, canonical = chain.settle(rounds, everyone)
     return from_chain(scenario, published_by, canonical, rounds, keep_rounds)

@@ -72,8 +72,8 @@ from polejax._core import checks
 from polejax._core.describe import as_text, describe
 from polejax.attacks import adversary
 from polejax.attacks.cheating import Cheating
-from polejax.consensus import difficulty, nodes, power_schedule
-from polejax.consensus.election import BestAtDeadline, BestInWindow, FirstSeen
+from polejax.consensus import difficulty, nodes
+from polejax.consensus.elections import BestAtDeadline, BestInWindow, FirstSeen
 from polejax.consensus.scenario import Scenario
 from polejax.learning import datasets, models, tasks
 from polejax.learning.sml import SecureMappingLayer
@@ -105,9 +105,9 @@ _CONSTRUCTORS: dict[str, tuple[Callable[..., Any], ...]] = {
         nodes.equal,
         nodes.zipf,
         nodes.lognormal,
-        power_schedule.growth,
-        power_schedule.lose,
-        power_schedule.schedule,
+        nodes.growth,
+        nodes.lose,
+        nodes.schedule,
     ),
     "network": _NETWORKS,
     "base": _NETWORKS,

@@ -97,6 +97,7 @@ def forked_share(history: History) -> Measured:
 
 def tasks_waiting(history: History) -> Measured:
     """Mean number of tasks left in the queue when a block is begun."""
+    assert history.taken is not None  # of a task stream
     return ratio((history.taken.waiting * history.settled).sum(axis=1), history.settled.sum(axis=1))
 
 

@@ -16,9 +16,9 @@ from polejax import network, theory
 from polejax._core.types import Array
 from polejax.attacks import adversary, double_spend, selfish
 from polejax.consensus import difficulty, nodes
-from polejax.consensus.election import BestAtDeadline, BestInWindow
-from polejax.consensus.mechanism import Views
+from polejax.consensus.elections import BestAtDeadline, BestInWindow
 from polejax.consensus.scenario import Scenario
+from polejax.consensus.views import Views
 from polejax.crypto import header, sha256
 from polejax.jobs import measures, validation_published, validation_users
 from polejax.jobs.measures import Case, Measured
@@ -88,7 +88,7 @@ def _near_tie(key: Array, shape: float, delay: float, races: int) -> Measured:
         jnp.asarray, (nodes.from_shares(measures.SHARES), parametric.weibull(600.0, shape))
     )
     zeros = jnp.zeros(len(measures.SHARES))
-    views = Views(jnp.int32(1), zeros, zeros, None, zeros + 600.0, None)
+    views = Views(jnp.int32(1), zeros, zeros, None, zeros + 600.0, None, jnp.bool_(False))
 
     def gap(key: Array) -> Array:
         finish = jnp.sort(racing.seconds(mechanism.race(key, views, racing).work))

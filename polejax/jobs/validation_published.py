@@ -20,6 +20,7 @@ from polejax.consensus.scenario import Scenario
 from polejax.jobs import measures
 from polejax.jobs.measures import Case, Measured
 from polejax.mechanisms.pow import PoW
+from polejax.network import Network
 
 
 def _count_error(share: float, blocks: int) -> float:
@@ -27,7 +28,7 @@ def _count_error(share: float, blocks: int) -> float:
     return math.sqrt(share * (1.0 - share) / blocks)
 
 
-def _scenario(shares: Array, connected: object, interval: float) -> Scenario:
+def _scenario(shares: Array, connected: Network, interval: float) -> Scenario:
     return Scenario(nodes.from_shares(shares), connected, PoW(interval))
 
 

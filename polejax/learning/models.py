@@ -185,6 +185,7 @@ def num_parameters(module: nn.Module, num_features: int) -> int:
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
+@functools.cache
 def step_flops(module: nn.Module, num_features: int, batch_size: int) -> int:
     """Return the floating-point operations of one training step: forward and backward pass over one batch.
 

@@ -1,22 +1,22 @@
 """Proof of Work, really hashed: double SHA-256 of Bitcoin's headers against a target. A demonstration, not a miner."""
 
-from typing import Any, ClassVar
-
 import jax
 import jax.numpy as jnp
 
 from polejax._core import checks, draw
-from polejax._core.record import convert, record, static
-from polejax._core.types import Array
-from polejax.consensus.mechanism import Claims, Views
+from polejax._core.record import convert, static
+from polejax._core.types import Array, Key
+from polejax.consensus.claims import Claims
+from polejax.consensus.listening import Listening, closes
+from polejax.consensus.mechanism import Mechanism, Profile
 from polejax.consensus.nodes import Nodes
+from polejax.consensus.views import Views
 from polejax.crypto import header, nonces, sha256, target
 
 _LONGEST = 2.0**28  # expected hashes: a demonstration that would take hours is a mistake
 
 
-@record
-class HashedPoW:
+class HashedPoW(Mechanism):
     """Proof of Work by hashing: the work to a block is the number of hashes tried until one meets the target.
 
     Every node searches nonces under its own header: version, its view's tip, a Merkle root that commits to its address
@@ -38,11 +38,6 @@ class HashedPoW:
     work: Array
     chunk: int | None = static(default=None)
 
-    hashes_tips: ClassVar[bool] = True
-    scored: ClassVar[bool] = False
-    segment: ClassVar[int] = 256
-    cached_lanes: ClassVar[int] = 16
-
     def __post_init__(self) -> None:
         convert(
             self,
@@ -53,16 +48,17 @@ class HashedPoW:
             raise ValueError(f"chunk must be a power of two, got {self.chunk}: nonces then wrap between two chunks")
 
     @property
-    def node_bytes(self) -> int:
-        """See `Mechanism`: digests of the nonces that it tries at a time, of all nodes where no `chunk` is given."""
-        return 64 * (self.chunk or _at_once())
+    def profile(self) -> Profile:
+        """See `Mechanism.profile`; a node holds digests of nonces tried at a time, of all nodes' without `chunk`."""
+        held = 64 * (self.chunk or _at_once())
+        return Profile(hashes_tips=True, scored=False, heights_per_call=256, cached_lanes=16, bytes_per_node=held)
 
     @property
     def initial_difficulty(self) -> Array:
         """f32[], expected hashes for the first block."""
         return self.work
 
-    def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
+    def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """Claims of nodes that really hashed, work f32[N] in hashes tried; see `Mechanism.race`."""
         count = nodes.address.shape[0]
         chunk = self.chunk or max(16, 2 ** ((_at_once() // count).bit_length() - 1))
@@ -77,7 +73,7 @@ class HashedPoW:
         def undecided(search: tuple[Array, ...]) -> Array:
             chunks, found, tries, _ = search
             publish = jnp.where(found, views.start + nodes.seconds(tries), jnp.inf)
-            close = publish if network is None else network.arrivals(publish)[0]
+            close = closes(listening, publish)
             now = views.start + nodes.seconds(chunks.astype(jnp.float32) * chunk)
             return (~found & (now < close)).any()
 

@@ -65,7 +65,7 @@ def learning_curves(
     num_evaluations = _checked_evaluations(mechanism, num_evaluations)
     devices = devices or jax.local_devices()
     share = -(-num_curves // len(devices))
-    lanes_ = lanes.in_lockstep(share, mechanism.cached_lanes, mechanism.node_bytes, devices)
+    lanes_ = lanes.in_lockstep(share, mechanism.profile.cached_lanes, mechanism.profile.bytes_per_node, devices)
     width = lanes_ * len(devices)
     blocks = -(-num_curves // width)
     chunk = width * -(-blocks // -(-blocks // _BLOCKS_PER_CALL))  # calls of equal size, so that one program serves all

@@ -1,23 +1,24 @@
 """Parametric work: gamma, Weibull and log-normal laws, where theory and experiment meet."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from polejax._core import checks, draw
-from polejax._core.record import convert, record, static
-from polejax._core.types import Array
-from polejax.consensus.mechanism import Claims, Views
+from polejax._core.record import convert, static
+from polejax._core.types import Array, Key
+from polejax.consensus.claims import Claims
+from polejax.consensus.listening import Listening
+from polejax.consensus.mechanism import Mechanism, Profile
 from polejax.consensus.nodes import Nodes
+from polejax.consensus.views import Views
 
 Law = Callable[[Array, Array, Array], Array]
 """From a key, addresses u32[N] and a shape f32[] to independent positive works f32[N] of mean 1."""
 
 
-@record
-class Parametric:
+class Parametric(Mechanism):
     """A mechanism whose work follows a law of two parameters; made by `gamma`, `weibull` or `lognormal`.
 
     Args:
@@ -35,11 +36,6 @@ class Parametric:
     shape: Array
     law: Law = static()
 
-    hashes_tips: ClassVar[bool] = False
-    scored: ClassVar[bool] = False
-    segment: ClassVar[int] = 4096
-    cached_lanes: ClassVar[int] = 1024
-
     def __post_init__(self) -> None:
         convert(
             self,
@@ -48,11 +44,16 @@ class Parametric:
         )
 
     @property
+    def profile(self) -> Profile:
+        """See `Mechanism.profile`."""
+        return Profile(scored=False, heights_per_call=4096, cached_lanes=1024)
+
+    @property
     def initial_difficulty(self) -> Array:
         """f32[], mean work of one node for the first block."""
         return self.mean
 
-    def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
+    def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """Claims with work f32[N] of the law, in work units; see `Mechanism.race`."""
         work = views.difficulty * self.law(key, nodes.address, self.shape)
         return Claims(work, score=jnp.ones_like(work), valid=jnp.ones(work.shape, bool))

@@ -1,7 +1,7 @@
 """Proof of Learning: every node really trains, and the first valid model wins."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +12,12 @@ from flax import linen as nn
 from polejax._core import checks, draw
 from polejax._core.numerics import rounded
 from polejax._core.record import convert, record, replace, static
-from polejax._core.types import Array
-from polejax.consensus.mechanism import Claims, Learning, Views
+from polejax._core.types import Array, Key
+from polejax.consensus.claims import Claims, Learning
+from polejax.consensus.listening import Listening, closes
+from polejax.consensus.mechanism import Mechanism, Profile, Unit
 from polejax.consensus.nodes import Nodes
+from polejax.consensus.views import Views
 from polejax.crypto import header
 from polejax.learning import holdout, models, training
 from polejax.learning.holdout import Samples
@@ -24,8 +27,7 @@ from polejax.learning.tasks import Task
 FALLBACKS = ("best", "empty")
 
 
-@record
-class PoLe:
+class PoLe(Mechanism):
     """Proof of Learning: the work to a block is the training steps to an accuracy, really taken.
 
     Every node trains its own network behind its own Secure Mapping Layer, keyed by the tip of its own view and its
@@ -83,9 +85,6 @@ class PoLe:
     fallback: str = static(default="best")
     curve_points: int = static(default=0)
 
-    hashes_tips: ClassVar[bool] = True
-    segment: ClassVar[int] = 8
-
     def __post_init__(self) -> None:
         check_rules(self)
         if not isinstance(self.task, Task):
@@ -123,13 +122,27 @@ class PoLe:
         return self.sml.width(self.task.num_features) if self.sml else self.task.num_features
 
     @property
-    def cached_lanes(self) -> int:
-        """See `Mechanism.cached_lanes`: up to 16 small networks, a large one alone."""
-        return min(16, training.cached_networks(self, self.mapped_features))
+    def difficulty_unit(self) -> Unit:
+        """See `Mechanism.difficulty_unit`."""
+        return "accuracy"
+
+    def nameless(self) -> "PoLe":
+        """See `Mechanism.nameless`."""
+        return replace(self, task=replace(self.task, name="stream"))
 
     @property
-    def node_bytes(self) -> int:
-        """See `Mechanism`: the samples behind its layer, twice while they are shuffled, and a training step."""
+    def profile(self) -> Profile:
+        """See `Mechanism.profile`; up to 16 small networks stay in cache, a large one alone."""
+        return Profile(
+            hashes_tips=True,
+            heights_per_call=8,
+            cached_lanes=min(16, training.cached_networks(self, self.mapped_features)),
+            bytes_per_node=self._node_bytes(),
+            flops_per_unit=models.step_flops(self.learner, self.mapped_features, self.batch_size),
+        )
+
+    def _node_bytes(self) -> int:
+        """The samples behind its layer, twice while they are shuffled, and a training step."""
         task = self.task
         parts = [task.train_inputs, task.validation_inputs, task.test_inputs]
         parts += [self.holdout.inputs] if self.holdout else []
@@ -151,12 +164,17 @@ class PoLe:
         """Whether verifiers accept test accuracies f32[...] on branches whose threshold is `difficulty`."""
         return accuracy >= (difficulty - self.margin if self.accept is None else self.accept)
 
-    def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
+    def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """Claims of nodes that really trained, work f32[N] in steps; see `Mechanism.race`."""
-        return self.race_from(key, views, nodes, network)[0]
+        return self.race_from(key, views, nodes, listening)[0]
 
     def race_from(
-        self, key: Array, views: Views, nodes: Nodes, network: Any = None, begin: Callable[..., Any] | None = None
+        self,
+        key: Key,
+        views: Views,
+        nodes: Nodes,
+        listening: Listening | None = None,
+        begin: Callable[..., Any] | None = None,
     ) -> tuple[Claims, Any]:
         """The claims, and the networks that they are for, params with leading axis N.
 
@@ -178,7 +196,7 @@ class PoLe:
         def undecided(race: _Race) -> Array:
             now = views.start + nodes.seconds(race.work)
             publish = jnp.where(race.finished, now, jnp.inf)
-            close = publish if network is None else network.arrivals(publish)[0]
+            close = closes(listening, publish)
             return (~race.out & (now < close)).any()
 
         def play(race: _Race) -> _Race:

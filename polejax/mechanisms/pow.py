@@ -1,18 +1,18 @@
 """Proof of Work: exponential work, the limit law of a hash race (really hashed: `polejax.hashed_pow`)."""
 
-from typing import Any, ClassVar
-
 import jax.numpy as jnp
 
 from polejax._core import checks, draw
-from polejax._core.record import convert, record
-from polejax._core.types import Array
-from polejax.consensus.mechanism import Claims, Views
+from polejax._core.record import convert
+from polejax._core.types import Array, Key
+from polejax.consensus.claims import Claims
+from polejax.consensus.listening import Listening
+from polejax.consensus.mechanism import Mechanism, Profile
 from polejax.consensus.nodes import Nodes
+from polejax.consensus.views import Views
 
 
-@record
-class PoW:
+class PoW(Mechanism):
     """Proof of Work by its law: the hashes to the next block are exponential with mean `difficulty`.
 
     Args:
@@ -27,20 +27,21 @@ class PoW:
     """
 
     work: Array
-    hashes_tips: ClassVar[bool] = False
-    scored: ClassVar[bool] = False
-    segment: ClassVar[int] = 4096
-    cached_lanes: ClassVar[int] = 1152
 
     def __post_init__(self) -> None:
         convert(self, work=lambda work: checks.real("work", work, above=0.0))
+
+    @property
+    def profile(self) -> Profile:
+        """See `Mechanism.profile`."""
+        return Profile(scored=False, heights_per_call=4096, cached_lanes=1152)
 
     @property
     def initial_difficulty(self) -> Array:
         """f32[], expected hashes for the first block."""
         return self.work
 
-    def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
+    def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """Claims with exponential work f32[N] in hashes; see `Mechanism.race`."""
         work = views.difficulty * draw.exponential(key, nodes.address)
         return Claims(work, score=jnp.ones_like(work), valid=jnp.ones(work.shape, bool))

@@ -1,6 +1,6 @@
 """Replay: Proof of Learning at the price of random numbers, resampled from a bank of recorded learning curves."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +8,12 @@ import jax.numpy as jnp
 from polejax._core import draw
 from polejax._core.numerics import rounded
 from polejax._core.record import record, replace, static
-from polejax._core.types import Array
-from polejax.consensus.mechanism import Claims, Learning, Views
+from polejax._core.types import Array, Key
+from polejax.consensus.claims import Claims, Evidence, Learning
+from polejax.consensus.listening import Listening
+from polejax.consensus.mechanism import Mechanism, Profile, Unit
 from polejax.consensus.nodes import Nodes
+from polejax.consensus.views import Views
 from polejax.mechanisms.bank import Bank
 from polejax.mechanisms.pole import PoLe, check_rules, fall_back
 
@@ -25,8 +28,7 @@ class Passage:
     highest: Array | None  # f32[B, K], its highest validation accuracy up to each one
 
 
-@record
-class Replay:
+class Replay(Mechanism):
     """Proof of Learning whose nodes do not train but repeat recorded learning curves: `PoLe`'s law, many times as fast.
 
     For every node and block one curve of the bank is drawn, uniformly and independently, by (key, address); a new tip
@@ -39,7 +41,7 @@ class Replay:
     Args:
       bank: `Bank` of learning curves, see `polejax.learning_curves`.
       threshold, accept, margin, deadline, jitter, verification, fallback: as in `PoLe`.
-      passage, brief: made from the others when a simulation begins (`prepare`, `keep_brief`); leave them out.
+      passage: made from the others when a simulation begins (`prepare`); leave it out.
 
     Raises:
       ValueError: a number out of range, an unknown fallback, or a bank that is none.
@@ -56,11 +58,7 @@ class Replay:
     verification: Array = 0.0
     fallback: str = static(default="best")
     passage: Passage | None = None
-    brief: bool = static(default=False)
 
-    hashes_tips: ClassVar[bool] = False
-    segment: ClassVar[int] = 4096
-    cached_lanes: ClassVar[int] = 1024
     accepts = PoLe.accepts
 
     def __post_init__(self) -> None:
@@ -76,16 +74,18 @@ class Replay:
         return self.threshold
 
     @property
-    def scored(self) -> bool:
-        """Whether claims' scores go on record at once."""
-        return not self.brief
+    def difficulty_unit(self) -> Unit:
+        """See `Mechanism.difficulty_unit`."""
+        return "accuracy"
 
-    def keep_brief(self) -> "Replay":
-        """The same mechanism, whose claims' `learning` is where on which curve a node ended, for `recall` to look up.
+    def nameless(self) -> "Replay":
+        """See `Mechanism.nameless`."""
+        return replace(self, bank=replace(self.bank, trained="[]"))
 
-        Of N claims a round one becomes canonical, and writing all of them out costs as much as the race.
-        """
-        return replace(self, brief=True)
+    @property
+    def profile(self) -> Profile:
+        """See `Mechanism.profile`."""
+        return Profile(heights_per_call=4096, cached_lanes=1024)
 
     def prepare(self, difficulty_is_fixed: bool) -> "Replay":
         """The same mechanism, knowing where its curves pass the threshold, or any."""
@@ -129,7 +129,7 @@ class Replay:
                 below = jnp.where((below + step <= num) & (reach < difficulty), below + step, below)
         return jnp.minimum(below + 1, num), below < num
 
-    def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
+    def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """Claims of nodes that repeat a drawn curve each, work f32[N] in steps; see `Mechanism.race`."""
         words = draw.two_words(key, nodes.address)
         drawn = self._draw(words, views, nodes)
@@ -149,13 +149,13 @@ class Replay:
         state = (left, drawn.some, drawn.done, drawn.elapsed, jnp.bool_(False))
         _, some, valid, elapsed, fallback = jax.lax.while_loop(lambda state: state[0], complete, state)
         place = drawn.curve * self.bank.num_evaluations + some - 1
-        told = place if self.brief else self._look_up(place, self._difficulty(views.difficulty))
         return Claims(
             work=elapsed * nodes.power,
             score=self._score(place, fallback),
             valid=valid,
             fallback=fallback,
-            learning=told,  # type: ignore[arg-type]
+            learning=self._learning(place, self._difficulty(views.difficulty)),
+            reference=place,
         )
 
     def _draw(self, words: Array, views: Views, nodes: Nodes) -> "_Drawn":
@@ -170,19 +170,9 @@ class Replay:
         elapsed = rounded(some.astype(jnp.float32) * chunk)
         return _Drawn(curve, chunk, made, finished, some, finished & (some == made), elapsed)
 
-    def recall(self, blocks: Any, difficulty: Array, fallback: Array) -> Any:
-        """Blocks, leaves [H, ...], with the scores and the learning that brief claims stand for.
-
-        Args:
-          blocks: `polejax.chain.Blocks` that were made from claims.
-          difficulty: f32, as many axes as the blocks have, what each met.
-          fallback: bool, likewise, whether nobody finished.
-        """
-        if not self.brief:
-            return blocks
-        place = blocks.learning
-        told = self._look_up(place, self._difficulty(difficulty))
-        return replace(blocks, score=self._score(place, fallback), learning=told)
+    def look_up(self, reference: Array, difficulty: Array, fallback: Array) -> Evidence:
+        """Score and learning at places i32[...] of the bank, counted through curve after curve."""
+        return Evidence(self._score(reference, fallback), self._learning(reference, self._difficulty(difficulty)))
 
     def _difficulty(self, difficulty: Array) -> Array:
         """What curves must pass: `difficulty` f32[...], or the threshold that they were prepared for."""
@@ -193,7 +183,7 @@ class Replay:
         score = self.bank.test.reshape(-1)[place]
         return jnp.where(fallback, 0.0, score) if self.fallback == "empty" else score
 
-    def _look_up(self, place: Array, difficulty: Array) -> Learning:
+    def _learning(self, place: Array, difficulty: Array) -> Learning:
         """What is on record of nodes that ended at places i32[...] of the bank, counted through curve after curve."""
         bank, num = self.bank, self.bank.num_evaluations
         curve, last = place // num, place % num

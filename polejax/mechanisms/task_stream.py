@@ -8,27 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks, draw
-from polejax._core.record import convert, record, replace, static
-from polejax._core.types import Array
-from polejax.consensus.mechanism import Claims, Views
+from polejax._core.record import record, replace, static
+from polejax._core.types import Array, Key, Numeric
+from polejax.consensus.claims import Claims, Taken
+from polejax.consensus.listening import Listening
+from polejax.consensus.mechanism import Mechanism, Profile, Unit
 from polejax.consensus.nodes import Nodes
+from polejax.consensus.views import Views
 
 ORDERS = ("fifo", "reward")
-
-
-@record
-class Taken:
-    """What a branch has done with its tasks when its next block is begun; leading axis N, or heights [H] in a history.
-
-    posted = served + waiting + dropped, always.
-    """
-
-    task: Array  # i32, number of the task that the block works on; T: none was waiting, so the idle mechanism's block
-    reward: Array  # f32, that the block earns; 0 of an idle one
-    waiting: Array  # i32, tasks left in the queue
-    posted: Array  # i32, tasks posted on the branch so far
-    served: Array  # i32, tasks taken so far, this one included
-    dropped: Array  # i32, tasks turned away so far as the queue was full
 
 
 @record
@@ -73,8 +61,7 @@ class Queue:
         )
 
 
-@record
-class TaskStream:
+class TaskStream(Mechanism):
     """A mechanism whose blocks work on tasks that data nodes post, in the order of a queue.
 
     Each branch has its own view of the queue. A block takes its task when its parent is published, from what was posted
@@ -104,54 +91,60 @@ class TaskStream:
     Source: ours; Lan, Liu, Li 2020 (arXiv 2007.15145) have data nodes post tasks for a reward and leave the order open.
     """
 
-    tasks: Any
+    tasks: Mechanism
     rates: Array
     rewards: Array
-    idle: Any
+    idle: Mechanism
     order: str = static(default="fifo")
     capacity: int = static(default=32)
 
-    def __post_init__(self) -> None:
-        convert(
-            self,
-            tasks=_stacked,
-            rates=lambda rates: checks.real("rates", rates, low=0.0),
-            rewards=lambda rewards: checks.real("rewards", rewards, low=0.0),
-            order=lambda order: checks.one_of("order", order, ORDERS),
-            capacity=lambda capacity: checks.whole("capacity", capacity, low=1),
-        )
+    def __init__(
+        self,
+        tasks: Sequence[Mechanism],
+        rates: Numeric,
+        rewards: Numeric,
+        idle: Mechanism,
+        order: str = "fifo",
+        capacity: int = 32,
+    ) -> None:
+        fields = {
+            "tasks": _stacked(tasks),
+            "rates": checks.real("rates", rates, low=0.0),
+            "rewards": checks.real("rewards", rewards, low=0.0),
+            "idle": idle,
+            "order": checks.one_of("order", order, ORDERS),
+            "capacity": checks.whole("capacity", capacity, low=1),
+        }
+        for field, value in fields.items():
+            object.__setattr__(self, field, value)
         count = np.shape(self.tasks.initial_difficulty)[0]
         for name in ("rates", "rewards"):
             if np.shape(getattr(self, name))[-1:] != (count,):
                 shape = np.shape(getattr(self, name))
                 raise ValueError(f"{name} must have one entry per task ({count}), got shape {shape}")
-        if not hasattr(self.idle, "race"):
+        if not isinstance(self.idle, Mechanism):
             raise ValueError(f"idle must be a mechanism, got {self.idle!r}: give polejax.PoW or a default task's")
+        for name, mechanism in (("tasks", self.tasks), ("idle", self.idle)):
+            if jax.eval_shape(lambda mechanism=mechanism: mechanism.begin_branch(1)) is not None:
+                kind = type(mechanism).__name__
+                raise ValueError(f"{name} must keep nothing of a branch, as the stream's queue does, got {kind}")
 
     @property
-    def hashes_tips(self) -> bool:
-        """Whether views carry SHA-256 tips."""
-        return self.tasks.hashes_tips or self.idle.hashes_tips
+    def profile(self) -> Profile:
+        """See `Mechanism.profile`: what the tasks' or the idle mechanism's rounds ask, as they follow one another."""
+        tasks, idle = self.tasks.profile, self.idle.profile
+        return Profile(
+            hashes_tips=tasks.hashes_tips or idle.hashes_tips,
+            scored=tasks.scored or idle.scored,
+            heights_per_call=min(tasks.heights_per_call, idle.heights_per_call),
+            cached_lanes=min(tasks.cached_lanes, idle.cached_lanes),
+            bytes_per_node=max(tasks.bytes_per_node, idle.bytes_per_node),
+        )
 
     @property
-    def scored(self) -> bool:
-        """Whether its claims differ in score."""
-        return any(getattr(mechanism, "scored", True) for mechanism in (self.tasks, self.idle))
-
-    @property
-    def segment(self) -> int:
-        """See `Mechanism.segment`."""
-        return min(self.tasks.segment, self.idle.segment)
-
-    @property
-    def cached_lanes(self) -> int:
-        """See `Mechanism.cached_lanes`."""
-        return min(self.tasks.cached_lanes, self.idle.cached_lanes)
-
-    @property
-    def node_bytes(self) -> int:
-        """See `Mechanism`: the tasks' races follow one another."""
-        return max(getattr(mechanism, "node_bytes", 0) for mechanism in (self.tasks, self.idle))
+    def difficulty_unit(self) -> Unit:
+        """See `Mechanism.difficulty_unit`: a rule moves what fills the gaps alone."""
+        return self.idle.difficulty_unit
 
     @property
     def initial_difficulty(self) -> Array:
@@ -159,30 +152,30 @@ class TaskStream:
         return self.idle.initial_difficulty
 
     def prepare(self, difficulty_is_fixed: bool) -> "TaskStream":
-        """The same with its mechanisms prepared, where they can be: each task's difficulty is fixed in any case."""
-        tasks, idle = self.tasks, self.idle
-        if hasattr(tasks, "prepare"):
-            tasks = jax.vmap(lambda task: task.prepare(True))(tasks)
-        if hasattr(idle, "prepare"):
-            idle = idle.prepare(difficulty_is_fixed)
-        return replace(self, tasks=tasks, idle=idle)
+        """The same with its mechanisms prepared: each task's difficulty is fixed in any case."""
+        tasks = jax.vmap(lambda task: task.prepare(True))(self.tasks)
+        return replace(self, tasks=tasks, idle=self.idle.prepare(difficulty_is_fixed))
 
-    def open_queue(self, count: int) -> Queue:
-        """The queue of all nodes at genesis: empty, and nothing taken; see `Mechanism.open_queue`."""
+    def begin_branch(self, count: int) -> Queue:
+        """The queue of all nodes at genesis: empty, and nothing taken; see `Mechanism.begin_branch`."""
         none = jnp.zeros(count, jnp.int32)
         idle = jnp.full(count, self.rewards.shape[0], jnp.int32)
         taken = Taken(idle, jnp.zeros(count), none, none, none, none)
         return Queue(jnp.zeros((count, self.capacity), jnp.int32), taken)
 
-    def extend_queue(self, key: Array, queue: Queue, interval: Array, claims: Claims | None = None) -> Queue:
-        """The queue after a block; see `Mechanism.extend_queue`."""
+    def taken(self, branch: Queue) -> Taken:
+        """See `Mechanism.taken`."""
+        return branch.taken
+
+    def extend_branch(self, key: Key, branch: Queue, interval: Array, claims: Claims | None = None) -> Queue:
+        """The queue after a block; see `Mechanism.extend_branch`."""
         times, tasks, excess = self.postings(key)
         interval = jnp.where(jnp.isfinite(interval), interval, 0.0)  # of nodes that publish nothing
         count = (times[None] <= interval[:, None]).sum(axis=1, dtype=jnp.int32)
         # All that come after the first Q of an interval are dropped, so that their number may be a normal variate.
         late = jnp.maximum(interval - times[-1], 0.0) * self.rates.sum()
         late = jnp.maximum(jnp.round(late + jnp.sqrt(late) * excess), 0.0).astype(jnp.int32)
-        return queue.admit(tasks, count + late).take(self.rewards, self.order)
+        return branch.admit(tasks, count + late).take(self.rewards, self.order)
 
     def postings(self, key: Array) -> tuple[Array, Array, Array]:
         """What is posted after one block: times f32[Q] in seconds, tasks i32[Q], and a normal variate f32[]."""
@@ -193,16 +186,14 @@ class TaskStream:
         tasks = (draw.uniform_of(words[:, 1])[:, None] > edges[None]).sum(axis=1, dtype=jnp.int32)
         return times, tasks, draw.normal(key, jnp.uint32([self.capacity]))[0]
 
-    def race(self, key: Array, views: Views, nodes: Nodes, network: Any = None) -> Claims:
+    def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """Claims of nodes, each for its branch's task; see `Mechanism.race`."""
-        if views.queue is None:
-            raise ValueError("views must carry a queue, got None: a task stream cannot be wrapped in another mechanism")
-        task, count = views.queue.taken.task, self.rewards.shape[0]
+        task, count = views.branch.taken.task, self.rewards.shape[0]
         models = [_race_claims(mechanism, key, views, nodes) for mechanism in (_first(self.tasks), self.idle)]
 
-        def claims_of(number: Array, mechanism: Any, difficulty: Array) -> Claims:
+        def claims_of(number: Array, mechanism: Mechanism, difficulty: Array) -> Claims:
             on = task == number
-            among = None if network is None else Among(network, on)
+            among = None if listening is None else Among(listening, on)
             racing = replace(views, difficulty=jnp.broadcast_to(difficulty, views.difficulty.shape))
 
             def race() -> Claims:
@@ -221,23 +212,25 @@ class TaskStream:
         return _chosen(every, jnp.where(some, task, task[0]))
 
 
-@record
-class Among:
-    """A network on which only some nodes publish: others work on another task."""
+class Among(Listening):
+    """What the nodes of one task listen to: others work on another task, and publish nothing for this one."""
 
-    network: Any
+    listening: Listening
     on: Array  # bool[N]
 
-    def arrivals(self, publish: Array) -> tuple[Array, Array]:
-        """Arrival f32[N] (seconds) and source i32[N]; see `Network.arrivals`."""
-        return self.network.arrivals(jnp.where(self.on, publish, jnp.inf))
+    def closes(self, publish: Array) -> Array:
+        """See `Listening.closes`."""
+        return self.listening.closes(jnp.where(self.on, publish, jnp.inf))
 
 
-def _stacked(tasks: Any) -> Any:
+def _stacked(tasks: Sequence[Mechanism]) -> Mechanism:
     """Mechanisms of one kind as one whose leaves have a leading axis T."""
     if not isinstance(tasks, Sequence) or not tasks:
         raise ValueError(f"tasks must be a list of mechanisms, got {tasks!r}: give at least one")
-    alike = [_nameless(task) for task in tasks]
+    for task in tasks:
+        if not isinstance(task, Mechanism):
+            raise ValueError(f"tasks must be mechanisms, got {type(task).__name__}: give polejax.Replay or the like")
+    alike = [task.nameless() for task in tasks]
     first: Any = jax.tree.structure(alike[0])
     for number, task in enumerate(alike):
         shapes = [[np.shape(leaf) for leaf in jax.tree.leaves(one)] for one in (alike[0], task)]
@@ -248,20 +241,11 @@ def _stacked(tasks: Any) -> Any:
     return jax.tree.map(lambda *leaves: np.stack(leaves), *alike)
 
 
-def _nameless(mechanism: Any) -> Any:
-    """A mechanism without what only names its data, so that tasks compare by their shapes."""
-    if hasattr(mechanism, "bank"):
-        mechanism = replace(mechanism, bank=replace(mechanism.bank, trained="[]"))
-    if hasattr(mechanism, "task"):
-        mechanism = replace(mechanism, task=replace(mechanism.task, name="stream"))
-    return mechanism
-
-
-def _first(stacked: Any) -> Any:
+def _first(stacked: Mechanism) -> Mechanism:
     return jax.tree.map(lambda leaf: leaf[0], stacked)
 
 
-def _race_claims(mechanism: Any, key: Array, views: Views, nodes: Nodes) -> Claims:
+def _race_claims(mechanism: Mechanism, key: Array, views: Views, nodes: Nodes) -> Claims:
     """Shapes of a mechanism's claims."""
     return jax.eval_shape(lambda: mechanism.race(key, views, nodes, None))
 
@@ -274,7 +258,7 @@ def _complete(claims: Claims, models: list[Claims]) -> Claims:
         return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), found[0]) if found else None
 
     fallback = jnp.bool_(False) if claims.fallback is None else claims.fallback
-    changes: dict[str, Any] = {"fallback": fallback}
+    changes: dict[str, Any] = {"fallback": fallback, "reference": None}  # numbers of different banks
     if claims.commitment is None:
         changes["commitment"] = missing("commitment")
     if claims.learning is None and (learning := missing("learning")) is not None:

@@ -12,8 +12,8 @@ import numpy as np
 from polejax._core.folder import Folder
 from polejax.analysis.seed_tally import Tally, join, tally
 from polejax.analysis.summaries import Comparison, Summary, compare, summarise
+from polejax.consensus.claims import Learning
 from polejax.consensus.history import History
-from polejax.consensus.mechanism import Learning
 from polejax.consensus.nodes import Nodes
 from polejax.studies.shards import IDENTITY, SUMS, Arrays, Shard, dimensions
 

@@ -186,8 +186,8 @@ def _seeds_per_shard(scenario: Scenario, num_seeds: int, num_blocks: int, memory
     mechanism, count = scenario.mechanism, scenario.nodes.count
     budget = _BYTES.get(jax.local_devices()[0].platform, _BYTES_ELSEWHERE)
     per_height = 64 if memoryless else 2 * height_bytes(scenario)  # one shard is computed, one on its way to the disk
-    heights = min(num_blocks, 2 * mechanism.segment) + num_blocks // 8
-    few = _SEGMENTS * mechanism.segment // num_blocks
+    heights = min(num_blocks, 2 * mechanism.profile.heights_per_call) + num_blocks // 8
+    few = _SEGMENTS * mechanism.profile.heights_per_call // num_blocks
     per_seed = per_height * heights if blocks or not memoryless else 64 * (16 + count)  # sums alone
     most = max(1, min(budget // per_seed, few, num_seeds))
     return -(-num_seeds // -(-num_seeds // most))

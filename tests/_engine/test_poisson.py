@@ -301,7 +301,7 @@ def test_what_is_not_memoryless_is_refused_by_name(pools):
         "election": pj.BestInWindow(1.0),
         "difficulty": pj.difficulty.bitcoin(),
         "adversary": pj.adversary.withholding(pools.nodes, 5.0, [0]),
-        "nodes": pj.power_schedule.growth(pools.nodes, 0.01),
+        "nodes": pj.nodes.growth(pools.nodes, 0.01),
         "network": pj.network.random_delays(pj.network.instant(count), pj.network.exponential_delay(1.0)),
     }
     for field, value in refused.items():

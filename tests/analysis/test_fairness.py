@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import polejax as pj
-from polejax._core.record import record, replace
+from polejax._core.record import replace
 from polejax.analysis import cost, fairness, seed_tally
 from polejax.analysis.estimate import Estimate, student
 
@@ -130,16 +130,12 @@ def test_work_of_every_node_adds_up_through_forks():
     assert (work >= -1e-3).all()
 
 
-@record
-class Students:
+class Students(pj.Mechanism):
     """Training told rather than done: gamma steps, and an accuracy that grows with a node's address."""
 
-    hashes_tips: ClassVar[bool] = False
-    segment: ClassVar[int] = 64
-    cached_lanes: ClassVar[int] = 64
     initial_difficulty: ClassVar[float] = 0.5
 
-    def race(self, key, views, nodes, network=None):
+    def race(self, key, views, nodes, listening=None):
         steps = 100.0 * jax.random.gamma(key, 9.0, nodes.power.shape) / 9.0
         claimed = 0.5 + 0.01 * nodes.address.astype(jnp.float32)
         no = jnp.zeros(steps.shape, bool)
@@ -148,7 +144,7 @@ class Students:
 
 
 def test_power_that_changes_is_counted_as_it_changes():
-    nodes = pj.power_schedule.schedule(pj.nodes.equal(4, total=1.0), [0, 101], [[1, 1, 1, 1], [2, 1, 0, 0]])
+    nodes = pj.nodes.schedule(pj.nodes.equal(4, total=1.0), [0, 101], [[1, 1, 1, 1], [2, 1, 0, 0]])
     setting = pj.Scenario(nodes, pj.network.instant(4), pj.PoW(10.0))
     batch = jax.jit(jax.vmap(lambda key: pj.simulate(key, setting, 400)))
     chains = jax.tree.map(np.asarray, batch(jax.random.split(jax.random.key(2), SEEDS)))
@@ -231,8 +227,8 @@ def test_a_training_step_is_counted_from_its_network():
     forward = (
         64 * 32 + 32 * 10
     )  # multiply-adds a sample; each weight's gradient the same; the hidden layer's error once
-    assert cost.flops_per_step(pole) == 2 * 32 * (2 * forward + 32 * 10)
-    assert cost.flops_per_step(scenario().mechanism) is None
+    assert pole.profile.flops_per_unit == 2 * 32 * (2 * forward + 32 * 10)
+    assert scenario().mechanism.profile.flops_per_unit is None
 
 
 @pytest.mark.parametrize(

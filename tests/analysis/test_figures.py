@@ -13,7 +13,7 @@ from polejax import Scenario, network
 from polejax._core.record import replace
 from polejax.analysis import figures, summaries
 from polejax.consensus import nodes
-from polejax.consensus.mechanism import Learning
+from polejax.consensus.claims import Learning
 from polejax.mechanisms.pow import PoW
 
 SEEDS, HEIGHTS, POINTS = 4, 30, 6

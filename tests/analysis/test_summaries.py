@@ -10,7 +10,7 @@ from handmade import history
 from polejax.analysis import summaries
 from polejax.analysis.estimate import Estimate, clopper_pearson
 from polejax.consensus import nodes
-from polejax.consensus.mechanism import Learning
+from polejax.consensus.claims import Learning
 
 SEEDS, HEIGHTS, NODES = 5, 40, 3
 

@@ -14,9 +14,8 @@ from scripted import Scripted
 
 import polejax as pj
 from polejax import theory
-from polejax._core.record import record
 from polejax.attacks import adversary, double_spend, selfish
-from polejax.consensus.mechanism import Claims
+from polejax.consensus.claims import Claims
 from polejax.mechanisms import parametric
 
 # --- selfish mining -----------------------------------------------------------------------------------------
@@ -241,14 +240,13 @@ def test_a_leak_wins_the_share_of_its_head_start():
     assert_within(mean, 600.0 * alone, error)
 
 
-@record
 class Stopping(Scripted):
     """The same, where a node stops as soon as it has heard of a block, as mechanisms that really compute do."""
 
-    def race(self, key, views, nodes, network=None):
-        claims = super().race(key, views, nodes)
+    def race(self, key, views, nodes, listening=None):
+        claims = Scripted.race(self, key, views, nodes)
         publish = views.start + nodes.seconds(claims.work)
-        return Claims(claims.work, claims.score, publish <= network.arrivals(publish)[0])
+        return Claims(claims.work, claims.score, publish <= listening.closes(publish))
 
 
 def test_nobody_stops_for_a_block_that_its_maker_cannot_publish_yet():
@@ -318,7 +316,7 @@ def test_an_honest_adversary_changes_no_bit(name):
         (lambda: adversary.Withholding([0.0, math.inf]), "hold must be finite and at least 0, got inf at index 1"),
         (
             lambda: pj.Scenario(pj.nodes.equal(2), pj.network.instant(2), pj.PoW(1.0), adversary="selfish"),
-            "adversary must be None or of polejax.adversary, got 'selfish'",
+            "adversary must be None or of polejax.attacks, got 'selfish'",
         ),
         (
             lambda: pj.simulate(

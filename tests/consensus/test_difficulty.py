@@ -11,22 +11,20 @@ from scipy import stats
 import polejax as pj
 from polejax import theory
 from polejax._core import draw
-from polejax._core.record import record
-from polejax.consensus import difficulty, power_schedule
+from polejax.consensus import difficulty, nodes
 
 
-@record
-class Training:
+class Training(pj.Mechanism):
     """A toy law of learning: the nearer the threshold to 1, the longer it takes; steadier than Proof of Work."""
 
     threshold: Any
-    hashes_tips: ClassVar[bool] = False
+    difficulty_unit: ClassVar[str] = "accuracy"
 
     @property
     def initial_difficulty(self):
         return self.threshold
 
-    def race(self, key, views, nodes, network=None):
+    def race(self, key, views, nodes, listening=None):
         work = -40.0 * jnp.log1p(-views.difficulty) * jnp.exp(0.3 * draw.normal(key, nodes.address))
         return pj.Claims(work, jnp.ones_like(work), jnp.ones(work.shape, bool))
 
@@ -168,18 +166,18 @@ def test_a_target_out_of_reach_leaves_the_threshold_at_a_bound(target, bound):
 
 
 def test_losing_half_the_power_doubles_intervals_until_the_difficulty_answers():
-    nodes = power_schedule.lose(pj.nodes.equal(2), np.array([False, True]), height=101)
-    fixed = simulate(difficulty.fixed(), 512, 200, nodes=nodes, seed=8)
+    halved = pj.nodes.lose(pj.nodes.equal(2), np.array([False, True]), height=101)
+    fixed = simulate(difficulty.fixed(), 512, 200, nodes=halved, seed=8)
     assert abs(z_score(fixed.interval[:, :100].mean(axis=1), 600.0)) < 5
     assert abs(z_score(fixed.interval[:, 100:].mean(axis=1), 1_200.0)) < 5
     assert (fixed.producer[:, 100:] == 0).all()
-    answered = simulate(difficulty.asert(600.0, 7_200.0), 256, 400, nodes=nodes, seed=9)
+    answered = simulate(difficulty.asert(600.0, 7_200.0), 256, 400, nodes=halved, seed=9)
     assert answered.interval[:, 100:110].mean() > 900.0
     assert answered.interval[:, 200:].mean() == pytest.approx(600.0, rel=0.02)
 
 
 def test_growth_shortens_intervals_block_by_block():
-    history = simulate(difficulty.fixed(), 512, 200, nodes=power_schedule.growth(pj.nodes.equal(2), 0.01), seed=10)
+    history = simulate(difficulty.fixed(), 512, 200, nodes=nodes.growth(pj.nodes.equal(2), 0.01), seed=10)
     unit = history.interval * 1.01 ** np.arange(1, 201) / 600.0
     assert stats.kstest(unit.ravel()[::7], "expon").pvalue > 1e-5
 
@@ -197,11 +195,11 @@ def test_growth_shortens_intervals_block_by_block():
         (lambda: difficulty.accuracy(60.0, high=1.0), "high must be below 1, got 1"),
         (lambda: difficulty.accuracy(60.0, low=0.0), "low must be above 0, got 0"),
         (lambda: difficulty.accuracy(60.0, low=0.9, high=0.5), "high must be above low, got high 0.5 and low 0.9"),
-        (lambda: power_schedule.schedule(pj.nodes.equal(2), [1], [1.0]), r"since must rise from 0, got \[1\]"),
-        (lambda: power_schedule.schedule(pj.nodes.equal(2), [0], [-1.0]), "factor must be at least 0, got -1"),
-        (lambda: power_schedule.schedule(pj.nodes.equal(2), [0, 5], [1.0]), r"factor must be \[2\] or \[2, 2\]"),
-        (lambda: power_schedule.lose(pj.nodes.equal(2), np.array([True, True]), 5), "got 0 for all from height 5 on"),
-        (lambda: power_schedule.growth(pj.nodes.equal(2), -1.0), "per_block must be above -1, got -1"),
+        (lambda: nodes.schedule(pj.nodes.equal(2), [1], [1.0]), r"since must rise from 0, got \[1\]"),
+        (lambda: nodes.schedule(pj.nodes.equal(2), [0], [-1.0]), "factor must be at least 0, got -1"),
+        (lambda: nodes.schedule(pj.nodes.equal(2), [0, 5], [1.0]), r"factor must be \[2\] or \[2, 2\]"),
+        (lambda: nodes.lose(pj.nodes.equal(2), np.array([True, True]), 5), "got 0 for all from height 5 on"),
+        (lambda: nodes.growth(pj.nodes.equal(2), -1.0), "per_block must be above -1, got -1"),
     ],
 )
 def test_bad_rules_are_refused_by_name(build, message):

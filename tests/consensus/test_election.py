@@ -16,7 +16,8 @@ from scripted import Scripted, shortest_paths
 import polejax as pj
 from polejax._core.record import replace
 from polejax.analysis import winners_curse
-from polejax.consensus import chain, election
+from polejax.consensus import elections
+from polejax.consensus.round import genesis
 from polejax.consensus.scenario import ready
 from polejax.learning import holdout
 
@@ -53,7 +54,7 @@ def races(draw):
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # which patches the same for every example
 @given(races())
 def test_rounds_equal_the_event_simulator(rule, monkeypatch, race):
-    monkeypatch.setattr(election, "SMALL", 3)  # of three nodes all pairs are looked at, of eight claim by claim
+    monkeypatch.setattr(elections, "SMALL", 3)  # of three nodes all pairs are looked at, of eight claim by claim
     work, score, power, delay, seconds = race
     count = len(power)
     mechanism = Scripted(work.astype(np.float32), score.astype(np.float32))
@@ -105,8 +106,8 @@ def test_claims_that_nobody_can_prefer_need_not_be_looked_at(kind):
         for close in (pj.BestInWindow(1.0), pj.BestAtDeadline(1.0)):
             close = replace(close, seconds=seconds).closing(first, start)
             published = (publish < close) | (finder == jnp.arange(count))
-            heard = election._Heard(publish, score, first, finder, close, published)
-            ways = election.all_pairs(heard, network), election.best_first(heard, network)
+            heard = elections._Heard(publish, score, first, finder, close, published)
+            ways = elections.all_pairs(heard, network), elections.best_first(heard, network)
             chosen.append((*ways, finder, published.sum()))
         return chosen
 
@@ -243,7 +244,7 @@ def test_training_goes_on_while_claims_matter(live):
     @jax.jit
     def race(key, scenario):
         scenario = ready(scenario)
-        views = replace(chain.genesis(key, scenario), start=jnp.float32([0.0, 1.0, 0.5, 1.0, 0.25]))
+        views = replace(genesis(key, scenario), start=jnp.float32([0.0, 1.0, 0.5, 1.0, 0.25]))
         network, found = scenario.network, []
         for hears in (scenario.election.listening(network, views), None):
             claims = scenario.mechanism.race(key, views, scenario.nodes, hears)

@@ -10,7 +10,7 @@ import pytest
 from small_tasks import small_pole
 
 import polejax as pj
-from polejax.consensus import chain
+from polejax.consensus.round import genesis
 from polejax.consensus.scenario import ready
 
 COUNT = 5
@@ -37,7 +37,9 @@ def claims(scenario):
     @jax.jit
     def race(key, scenario):
         scenario = ready(scenario)
-        return scenario.mechanism.race(key, chain.genesis(key, scenario), scenario.nodes, scenario.network)
+        views = genesis(key, scenario)
+        listening = scenario.election.listening(scenario.network, views)
+        return scenario.mechanism.race(key, views, scenario.nodes, listening)
 
     nodes = pj.nodes.Nodes(scenario.nodes.power[order], scenario.nodes.address[order])
     relabelled = pj.Scenario(nodes, scenario.network, scenario.mechanism)
@@ -90,7 +92,7 @@ def test_histories_hold_no_nan_and_conserve_blocks(scenario, histories):
     assert (many.published >= 1).all()
     assert (many.interval > 0).all()
     np.testing.assert_array_equal((many.published * many.settled).sum(axis=1), many.published_by.sum(axis=1))
-    assert (many.tip is not None) == scenario.mechanism.hashes_tips
+    assert (many.tip is not None) == scenario.mechanism.profile.hashes_tips
 
 
 def test_useful_work_is_part_of_what_was_computed(histories):

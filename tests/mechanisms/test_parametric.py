@@ -11,6 +11,7 @@ from scipy import stats
 
 import polejax as pj
 from polejax import theory
+from polejax._core.record import replace
 from polejax.mechanisms import parametric
 
 ADDRESSES = np.arange(8, dtype=np.uint32)
@@ -116,7 +117,7 @@ def test_weibull_races_have_their_closed_forms(played):
 def test_steadier_work_ties_as_often_as_fork_theory_says():
     nodes, delay, k = pj.nodes.from_shares(SHARES), 20.0, 6.0
     mechanism = parametric.weibull(600.0, k)
-    views = pj.Views(jnp.int32(1), jnp.zeros(6), jnp.zeros(6), None, jnp.full(6, 600.0), None)
+    views = pj.Views(jnp.int32(1), jnp.zeros(6), jnp.zeros(6), None, jnp.full(6, 600.0), None, jnp.bool_(False))
     keys = jax.random.split(jax.random.key(6), 50_000)
     claims = jax.jit(jax.vmap(lambda key: mechanism.race(key, views, nodes)))(keys)
     finish = np.sort(np.asarray(claims.work) / nodes.power, axis=1)
@@ -130,7 +131,7 @@ def test_the_shape_sweeps_and_difficulty_scales():
     scenario = pj.Scenario(pj.nodes.equal(1), pj.network.instant(1), parametric.gamma(10.0, 1.0))
 
     def interval(shape, mean):
-        swept = pj.record.replace(scenario, mechanism=pj.record.replace(scenario.mechanism, shape=shape, mean=mean))
+        swept = replace(scenario, mechanism=replace(scenario.mechanism, shape=shape, mean=mean))
         return pj.simulate(jax.random.key(7), swept, 2_000).interval
 
     shapes, means = jnp.array([0.5, 1.0, 16.0]), jnp.array([10.0, 20.0, 5.0])

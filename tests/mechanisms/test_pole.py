@@ -15,7 +15,7 @@ from small_tasks import small_pole, small_task
 import polejax as pj
 from polejax._core import timing
 from polejax._core.record import replace
-from polejax.consensus import chain
+from polejax.consensus.round import genesis
 from polejax.consensus.scenario import ready
 from polejax.learning import models, training
 from polejax.mechanisms import verification
@@ -32,8 +32,8 @@ def scenario_of(mechanism, seconds=3.0):
 def race(key, scenario):
     """The first round's claims when the network ends the race, and when nobody does."""
     scenario = ready(scenario)
-    views = chain.genesis(key, scenario)
-    stopped = scenario.mechanism.race(key, views, scenario.nodes, scenario.network)
+    views = genesis(key, scenario)
+    stopped = scenario.mechanism.race(key, views, scenario.nodes, scenario.election.listening(scenario.network, views))
     return views, stopped, scenario.mechanism.race(key, views, scenario.nodes)
 
 
@@ -41,7 +41,7 @@ def race(key, scenario):
 def endless_race(key, scenario):
     """The first round's claims when nobody ends the race."""
     scenario = ready(scenario)
-    return scenario.mechanism.race(key, chain.genesis(key, scenario), scenario.nodes)
+    return scenario.mechanism.race(key, genesis(key, scenario), scenario.nodes)
 
 
 @pytest.fixture(scope="module")

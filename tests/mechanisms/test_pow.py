@@ -11,7 +11,7 @@ from scipy import stats
 import polejax as pj
 from polejax import theory
 from polejax._core import draw
-from polejax.consensus import chain
+from polejax.consensus.round import genesis
 from polejax.consensus.scenario import ready
 from polejax.crypto import target
 
@@ -85,8 +85,10 @@ def test_the_work_is_the_hashes_tried():
 
     @jax.jit
     def race(key):
-        views = chain.genesis(key, scenario)
-        return views, scenario.mechanism.race(key, views, scenario.nodes, scenario.network)
+        views = genesis(key, scenario)
+        return views, scenario.mechanism.race(
+            key, views, scenario.nodes, scenario.election.listening(scenario.network, views)
+        )
 
     for seed in range(4):
         key = jax.random.key(seed)

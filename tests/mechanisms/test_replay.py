@@ -74,7 +74,7 @@ def test_an_empty_block_ends_a_round_that_nobody_finishes():
 @pytest.mark.smoke
 def test_a_rule_for_work_moves_no_threshold():
     replay = pj.Replay(geometric_bank(0, 8, num_evaluations=4), threshold=0.5)
-    with pytest.raises(ValueError, match="difficulty Window scales work, but Replay asks for an accuracy"):
+    with pytest.raises(ValueError, match="difficulty Window moves work, but Replay asks for an accuracy"):
         pj.Scenario(pj.nodes.equal(2), pj.network.instant(2), replay, difficulty=pj.difficulty.window(10, 30.0))
 
 
@@ -83,12 +83,12 @@ def test_moved_and_fixed_thresholds_agree():
     rng = np.random.default_rng(0)
     curves = np.sort(rng.uniform(0.3, 1.0, (500, 40)).astype(np.float32), axis=1)
     test = np.clip(curves + rng.normal(0, 0.05, curves.shape).astype(np.float32), 0, 1)
-    bank = pj.record.replace(geometric_bank(0, 500, num_evaluations=40), validation=curves, test=test)
+    bank = replace(geometric_bank(0, 500, num_evaluations=40), validation=curves, test=test)
     nodes, network = pj.nodes.zipf(5), pj.network.clique(5, 1.0)
     for rules in ({}, {"deadline": 30.0}, {"verification": 0.5}):
         scenario = pj.Scenario(nodes, network, pj.Replay(bank, threshold=0.8, margin=0.0, **rules))
         still = pj.difficulty.window(10, 30.0, clamp=1.0)
-        moved = pj.record.replace(scenario, difficulty=still)
+        moved = replace(scenario, difficulty=still)
         one, other = (pj.simulate_many(keys(0, 8), s, 50) for s in (scenario, moved))
         for name in ("interval", "producer", "score", "published"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))

@@ -1,7 +1,6 @@
 """Task streams against a queue in plain Python, queueing theory, and the mechanisms they consist of."""
 
 import math
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +13,9 @@ from laws import assert_within, mean_and_error
 
 import polejax as pj
 from polejax import theory
-from polejax._core.record import record, replace
-from polejax.consensus import chain
-from polejax.consensus.mechanism import Claims
+from polejax._core.record import replace
+from polejax.consensus.claims import Claims
+from polejax.consensus.round import genesis
 from polejax.consensus.scenario import ready
 from polejax.mechanisms import parametric
 from polejax.mechanisms.task_stream import Queue, Taken
@@ -90,19 +89,19 @@ def test_branches_take_what_was_posted_before_them(order):
     assert set(wanted) == {0, 1, 2, 3}
 
 
-@record
-class Probe:
+class Probe(pj.Mechanism):
     """Claims that tell on whose behalf they were made: work by when the second node would be heard, score by task."""
 
     number: np.ndarray
     valid: np.ndarray
-    initial_difficulty: np.ndarray
-    hashes_tips: ClassVar[bool] = False
-    segment: ClassVar[int] = 64
-    cached_lanes: ClassVar[int] = 64
+    demand: np.ndarray
 
-    def race(self, key, views, nodes, network=None):
-        heard = jnp.zeros(2) if network is None else network.arrivals(jnp.float32([jnp.inf, 0.0]))[0]
+    @property
+    def initial_difficulty(self):
+        return self.demand
+
+    def race(self, key, views, nodes, listening=None):
+        heard = jnp.zeros(2) if listening is None else listening.closes(jnp.float32([jnp.inf, 0.0]))
         return Claims(heard, self.number + jnp.zeros(2), self.valid)
 
 
@@ -111,10 +110,12 @@ def test_nodes_of_a_fork_race_for_their_own_task(valid, scores):
     tasks = [Probe(np.float32(number), np.array(who, bool), np.float32(1.0)) for number, who in enumerate(valid)]
     mechanism = pj.TaskStream(tasks, [1.0, 1.0], [1.0, 1.0], tasks[0])
     scenario = ready(pj.Scenario(pj.nodes.equal(2), pj.network.clique(2, 5.0), mechanism))
-    views = chain.genesis(jax.random.key(0), scenario)
-    taken = replace(views.queue.taken, task=jnp.int32([0, 1]))
-    views = replace(views, queue=replace(views.queue, taken=taken))
-    claims = scenario.mechanism.race(jax.random.key(0), views, scenario.nodes, scenario.network)
+    views = genesis(jax.random.key(0), scenario)
+    taken = replace(views.branch.taken, task=jnp.int32([0, 1]))
+    views = replace(views, branch=replace(views.branch, taken=taken))
+    claims = scenario.mechanism.race(
+        jax.random.key(0), views, scenario.nodes, scenario.election.listening(scenario.network, views)
+    )
     np.testing.assert_array_equal(claims.score, scores)
     assert claims.valid.any()
     # Who works on the other task is not heard: it may never finish this one.

@@ -13,67 +13,94 @@ publish[j] + D[j, i] <= first[k] + D[k, i]; adding a constant and taking the gre
 tests/winner_simulator.py is the independent check).
 """
 
-from typing import Any, NamedTuple, Protocol
+import abc
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from polejax._core import checks
-from polejax._core.record import convert, record
+from polejax._core.record import Record, convert
 from polejax._core.types import Array
-from polejax.consensus.mechanism import Claims, Views
+from polejax.consensus.claims import Claims
+from polejax.consensus.listening import Listening
+from polejax.consensus.views import Views
+from polejax.network.base import Network
 
 SMALL = 16  # nodes; up to here all pairs at once cost about as much, and take no loop
 
 
 class Elected(NamedTuple):
-    """What every node makes of one height's claims; leading axis N."""
+    """What every node makes of one height's claims; leading axis N.
 
-    close: Array  # f32[N], s: when the node takes a block and begins the next height
-    source: Array  # i32[N]: that block's producer
-    published: Array | None  # bool[N]: whether the node published; None: exactly where `source` is the node itself
+    Attributes:
+      close: f32[N], s, when the node takes a block and begins the next height.
+      source: i32[N], that block's producer.
+      published: bool[N], whether the node published; None: exactly where `source` is the node itself.
+    """
+
+    close: Array
+    source: Array
+    published: Array | None
 
 
-class Election(Protocol):
-    """The rule by which every node chooses among the claims it hears."""
+class Election(Record, abc.ABC, abstract=True):
+    """The rule by which every node chooses among the claims it hears; it is a rule of closing."""
 
-    def elect(self, publish: Array, claims: Claims, network: Any, views: Views) -> Elected:
-        """When each node settles on a block and whose.
+    @abc.abstractmethod
+    def closing(self, first: Array, start: Array) -> Array:
+        """When nodes close a height.
+
+        Args:
+          first: f32[N], seconds at which each node hears its first claim, its own included.
+          start: f32[N], seconds at which it began the height.
+
+        Returns:
+          f32[N], seconds, at least `first`.
+        """
+
+    @abc.abstractmethod
+    def elect(self, publish: Array, claims: Claims, network: Network, views: Views) -> Elected:
+        """When each node settles on a block, and whose.
 
         Args:
           publish: f32[N], seconds at which each node would publish its claim; inf if never.
           claims: of all nodes.
-          network: answers `hear` and `row`.
+          network: of this round.
           views: of all nodes, before the race.
         """
-        ...
 
-    def listening(self, network: Any, views: Views) -> Any:
-        """What a mechanism hears with that really computes: how long it must compute.
-
-        Returns:
-          Something whose `hear(publish f32[N])` answers, beside the source of the first claim, until when f32[N]
-          (seconds) a node's own claim can matter: its close, if only the given claims are published.
-        """
-        ...
+    def listening(self, network: Network, views: Views) -> Listening:
+        """What a mechanism listens to that really computes: the closes of this rule on this network."""
+        return Closing(network, self, views.start)
 
 
-@record
-class FirstSeen:
+class Closing(Listening):
+    """The closes of an election on a network: a node's claim matters until it closes the height."""
+
+    network: Network
+    election: Election
+    start: Array  # f32[N], s
+
+    def closes(self, publish: Array) -> Array:
+        """See `Listening.closes`."""
+        return self.election.closing(self.network.arrivals(publish)[0], self.start)
+
+
+class FirstSeen(Election):
     """The first valid block to arrive wins: longest-chain consensus as in Bitcoin (design theorem; exact)."""
 
-    def elect(self, publish: Array, claims: Claims, network: Any, views: Views) -> Elected:
+    def closing(self, first: Array, start: Array) -> Array:
+        """At the first claim; see `Election.closing`."""
+        return first
+
+    def elect(self, publish: Array, claims: Claims, network: Network, views: Views) -> Elected:
         """The first block heard, at once; see `Election.elect`."""
         arrival, source = network.arrivals(publish)
         return Elected(arrival, source, None)
 
-    def listening(self, network: Any, views: Views) -> Any:
-        """The network itself: a claim matters until another one is heard."""
-        return network
 
-
-@record
-class BestInWindow:
+class BestInWindow(Election):
     """Every node takes the best claim that it hears within so many seconds of the first one.
 
     The window of node i opens when it hears of the height's first claim, or has finished one itself, and closes
@@ -103,20 +130,15 @@ class BestInWindow:
         convert(self, seconds=lambda seconds: checks.real("seconds", seconds, low=0.0))
 
     def closing(self, first: Array, start: Array) -> Array:
-        """When nodes close f32[N] that began at `start` f32[N] and hear the first claim at `first` f32[N], seconds."""
+        """See `Election.closing`."""
         return first + self.seconds
 
-    def elect(self, publish: Array, claims: Claims, network: Any, views: Views) -> Elected:
+    def elect(self, publish: Array, claims: Claims, network: Network, views: Views) -> Elected:
         """The best block of each window; see `Election.elect`."""
         return _best(self, publish, claims, network, views)
 
-    def listening(self, network: Any, views: Views) -> "Listening":
-        """A claim matters until the window closes; see `Election.listening`."""
-        return Listening(network, self, views.start)
 
-
-@record
-class BestAtDeadline:
+class BestAtDeadline(Election):
     """Every node takes the best claim that it has heard so many seconds after it began, or else the next one it hears.
 
     Node i closes the height at max(start + seconds, first claim heard): blocks come at a steady pace as long as
@@ -138,33 +160,15 @@ class BestAtDeadline:
         convert(self, seconds=lambda seconds: checks.real("seconds", seconds, low=0.0))
 
     def closing(self, first: Array, start: Array) -> Array:
-        """When nodes close f32[N] that began at `start` f32[N] and hear the first claim at `first` f32[N], seconds."""
+        """See `Election.closing`."""
         return jnp.maximum(start + self.seconds, first)
 
-    def elect(self, publish: Array, claims: Claims, network: Any, views: Views) -> Elected:
+    def elect(self, publish: Array, claims: Claims, network: Network, views: Views) -> Elected:
         """The best block at each node's deadline; see `Election.elect`."""
         return _best(self, publish, claims, network, views)
 
-    def listening(self, network: Any, views: Views) -> "Listening":
-        """A claim matters until the deadline, and then until the first; see `Election.listening`."""
-        return Listening(network, self, views.start)
 
-
-@record
-class Listening:
-    """A network whose arrivals are the closes of an election; see `Election.listening`."""
-
-    network: Any
-    election: Any
-    start: Array
-
-    def arrivals(self, publish: Array) -> tuple[Array, Array]:
-        """Close f32[N] (seconds) and the source i32[N] of the first claim."""
-        first, source = self.network.arrivals(publish)
-        return self.election.closing(first, self.start), source
-
-
-def _best(election: Any, publish: Array, claims: Claims, network: Any, views: Views) -> Elected:
+def _best(election: Election, publish: Array, claims: Claims, network: Network, views: Views) -> Elected:
     """The best claim that each node hears before it closes."""
     first, finder = network.arrivals(publish)
     close = election.closing(first, views.start)
@@ -187,7 +191,7 @@ class _Heard(NamedTuple):
     published: Array  # bool[N]
 
 
-def all_pairs(heard: _Heard, network: Any) -> Array:
+def all_pairs(heard: _Heard, network: Network) -> Array:
     """Source i32[N] of the best claim that each node hears in time, over all pairs of nodes."""
     publish, score, first, finder, close, published = heard
     nodes = jnp.arange(publish.shape[0], dtype=finder.dtype)
@@ -200,7 +204,7 @@ def all_pairs(heard: _Heard, network: Any) -> Array:
     return jnp.where(best, arrival, jnp.inf).argmin(axis=0).astype(finder.dtype)
 
 
-def best_first(heard: _Heard, network: Any) -> Array:
+def best_first(heard: _Heard, network: Network) -> Array:
     """The same, claim by claim from the best one down, until no claim that is left can be anybody's best.
 
     Every node starts from what it heard first, which no equal claim beats, or from its own claim where that is better.
@@ -222,12 +226,12 @@ def best_first(heard: _Heard, network: Any) -> Array:
         top = jnp.where(left, score, -jnp.inf).max()
         return top, jnp.where(left & (score == top), publish, jnp.inf).min()
 
-    def undecided(state: tuple[Any, Array]) -> Array:
+    def undecided(state: tuple[tuple[Array, ...], Array]) -> Array:
         (value, since, _), left = state
         top, earliest = best_left(left)
         return ((value < top) | ((value == top) & (earliest <= since))).any()
 
-    def spread(state: tuple[Any, Array]) -> tuple[Any, Array]:
+    def spread(state: tuple[tuple[Array, ...], Array]) -> tuple[tuple[Array, ...], Array]:
         (value, since, source), left = state
         top, earliest = best_left(left)
         claimant = jnp.where(left & (score == top) & (publish == earliest), nodes, nodes.size - 1).min()

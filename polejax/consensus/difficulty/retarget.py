@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from polejax._core import checks
 from polejax._core.record import record, static
 from polejax._core.types import Array
+from polejax.consensus.difficulty.base import Difficulty
+from polejax.consensus.mechanism import Unit
 
 
 @record
@@ -17,15 +19,15 @@ class WindowState:
     elapsed: Array  # f32[N], seconds
 
 
-@record
-class Window:
+class Window(Difficulty):
     """Every `blocks` blocks, scale the difficulty by target time over measured time (Bitcoin's rule)."""
 
     target: Array  # f32[], seconds per block
     clamp: Array  # f32[], largest factor of one change, up or down
     blocks: int = static()
     off_by_one: bool = static(default=True)
-    per_branch: ClassVar[bool] = True
+
+    unit: ClassVar[Unit] = "work"
 
     def start(self, initial: Array) -> WindowState:
         """State at genesis for difficulties f32[N]: genesis is the first block of the first window."""

@@ -43,6 +43,10 @@ class Nodes:
         """Number of nodes N."""
         return self.power.shape[-1]
 
+    def at(self, height: Array) -> "Nodes":
+        """The nodes as they are while they work on a block of a height i32[]: always the same."""
+        return self
+
     def seconds(self, work: Array) -> Array:
         """Time f32[N] that each node takes for its work f32[N]: work / power, to 23 bits.
 

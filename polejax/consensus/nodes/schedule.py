@@ -1,7 +1,6 @@
 """Power that changes along the chain: growth, a sudden loss, nodes that come and go."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from polejax._core import checks
 from polejax._core.record import record, replace
 from polejax._core.types import Array
-from polejax.consensus.nodes import Nodes
+from polejax.consensus.nodes.nodes import Nodes
 
 
 @record
@@ -94,6 +93,5 @@ def lose(nodes: Nodes, lost: Array, height: int) -> Scheduled:
     return schedule(nodes, [0, checks.whole("height", height, low=1)], np.stack([np.ones(nodes.count), after]))
 
 
-def at_height(nodes: Any, height: Array) -> Nodes:
-    """The nodes of one round: of their schedule where they have one, else as they are."""
-    return nodes.at(height) if hasattr(nodes, "at") else nodes
+AnyNodes = Nodes | Scheduled
+"""What a scenario takes for its nodes."""

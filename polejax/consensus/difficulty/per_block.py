@@ -5,57 +5,53 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from polejax._core import checks
-from polejax._core.record import record, static
+from polejax._core.record import static
 from polejax._core.types import Array
+from polejax.consensus.difficulty.base import LevelRule
+from polejax.consensus.mechanism import Unit
 
 
-class Level:
-    """A controller that remembers nothing but the difficulty."""
-
-    per_branch: ClassVar[bool] = True
-
-    def start(self, initial: Array) -> Array:
-        """The difficulty f32[N] itself."""
-        return initial
-
-    def level(self, state: Array) -> Array:
-        """f32[N], difficulty of the next block."""
-        return state
-
-
-@record
-class Ethereum(Level):
+class Ethereum(LevelRule):
     """Add the fraction `gain` of the difficulty, times max(1 + u - floor(interval / step), lowest); u is for uncles."""
 
     step: Array  # f32[], seconds
     gain: Array  # f32[], of the difficulty per unit
     lowest: Array  # f32[], negative
-    counts_uncles: bool = static(default=False)
+    uncles: bool = static(default=False)
+
+    unit: ClassVar[Unit] = "work"
+
+    @property
+    def counts_uncles(self) -> bool:
+        """See `Difficulty.counts_uncles`."""
+        return self.uncles
 
     def extend(self, state: Array, increment: Array, height: Array, uncles: Array) -> Array:
         """Difficulty f32[N] after a block `increment` f32[N] seconds after its parent that names `uncles` i32[]."""
-        credit = 1.0 + (uncles > 0).astype(jnp.float32) if self.counts_uncles else jnp.float32(1.0)
+        credit = 1.0 + (uncles > 0).astype(jnp.float32) if self.uncles else jnp.float32(1.0)
         return state + state * self.gain * jnp.maximum(credit - jnp.floor(increment / self.step), self.lowest)
 
 
-@record
-class Asert(Level):
+class Asert(LevelRule):
     """Difficulty times 2 to the power of (target - interval) / half-life, at every block."""
 
     target: Array  # f32[], seconds per block
     half_life: Array  # f32[], seconds
+
+    unit: ClassVar[Unit] = "work"
 
     def extend(self, state: Array, increment: Array, height: Array, uncles: Array) -> Array:
         """Difficulty f32[N] after a block `increment` f32[N] seconds after its parent."""
         return state * jnp.exp2((self.target - increment) / self.half_life)
 
 
-@record
-class MovingAverage(Level):
+class MovingAverage(LevelRule):
     """The target moves a fraction 1 / blocks of the way to what would have made this interval the target one."""
 
     target: Array  # f32[], seconds per block
     blocks: Array  # f32[], memory
+
+    unit: ClassVar[Unit] = "work"
 
     def extend(self, state: Array, increment: Array, height: Array, uncles: Array) -> Array:
         """Difficulty f32[N] after a block `increment` f32[N] seconds after its parent."""

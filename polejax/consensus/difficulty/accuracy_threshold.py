@@ -7,21 +7,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
-from polejax._core.record import record
 from polejax._core.types import Array
+from polejax.consensus.difficulty.base import Difficulty
+from polejax.consensus.mechanism import Unit
 
 FURTHEST = 12.0  # logits from the middle: within 1e-5 of the span of either bound, and back in finite time
 
 
-@record
-class Accuracy:
+class Accuracy(Difficulty):
     """An accuracy threshold between two bounds, whose logit moves by `gain` times (1 - interval / target)."""
 
     target: Array  # f32[], seconds per block
     gain: Array  # f32[], logits per target interval too early or too late
     low: Array  # f32[], accuracy
     high: Array  # f32[], accuracy
-    per_branch: ClassVar[bool] = True
+
+    unit: ClassVar[Unit] = "accuracy"
 
     def start(self, initial: Array) -> Array:
         """Logits f32[N] of thresholds f32[N], moved inside the bounds."""

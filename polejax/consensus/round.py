@@ -1,0 +1,211 @@
+"""The round: a race for one height whose blocks extend every node's view; the theorem as code.
+
+A round is a min-plus product. Let node i hear of height h - 1 at `start[i]` and need `work[i]` for height h:
+
+    finish[j]  = start[j] + work[j] / power[j]
+    arrival[i] = min_j (finish[j] + D[j, i]),   source[i] = the j of that minimum
+    node i publishes a block at height h   <=>   source[i] == i
+    start'     = arrival,   view'[i] = view[source[i]] extended by block (h, source[i])
+
+where the first block heard wins; of other rules, `polejax.consensus.elections` says what stands for the middle lines.
+
+It is exact for delays D >= 0 that obey the triangle inequality: a node that stopped at hearing k's block is first
+nowhere, as finish[k] + D[k, i] <= finish[k] + D[k, j] + D[j, i] <= finish[j] + D[j, i], so the minimum over all nodes
+is the one over publishers; and nobody hears of height h + 1 before height h, so heights follow one another even when
+delays exceed block intervals (ours; tests/event_simulator.py is the independent check).
+"""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from polejax._core.record import record
+from polejax._core.types import Array, Key, Tree
+from polejax.consensus.claims import Claims, Learning, Taken
+from polejax.consensus.nodes import Nodes
+from polejax.consensus.scenario import Scenario
+from polejax.consensus.views import Views
+from polejax.crypto import header, sha256
+
+_NETWORK = 0  # heights count from 1, so that 0 keeps the network's random numbers apart from the race's
+_BRANCH = 0xFFFFFFFF  # heights never reach this number, so that it keeps the branches' random numbers apart
+
+
+@record
+class Blocks:
+    """The blocks that nodes would publish at one height, leading axis N; only those that `Round` says exist.
+
+    Attributes:
+      interval: f32[N], s since the parent was published.
+      score: f32[N], of the claims; None where they are all 1, or can be looked up.
+      difficulty: f32[N], that the block met; None under a rule that never moves it.
+      commitment: u32[N, 8], what the header commits to; None where the mechanism needs no hashes, like the tip.
+      tip: u32[N, 8], the block's hash.
+      learning: of claims with a model; None without, or where it can be looked up.
+      reference: i32[N], from which the mechanism can look up score and learning; None: they are here.
+      taken: the tasks that the blocks are for; None of mechanisms without a stream.
+    """
+
+    interval: Array
+    score: Array | None
+    difficulty: Array | None
+    commitment: Array | None
+    tip: Array | None
+    learning: Learning | None
+    reference: Array | None = None
+    taken: Taken | None = None
+
+
+@record
+class Round:
+    """What one height leaves behind.
+
+    Attributes:
+      source: i32[N], whose block each node took for this height.
+      blocks: `Blocks` of all nodes.
+      fallback: bool[], nobody finished before the deadline.
+      flawed: bool[], a claim at this height or below was no claim: its work NaN or negative, or its score NaN.
+      useful: f32[], work that nodes did before they finished or closed the height, of all nodes; None: not computed.
+      computed: f32[], work that the program did for it.
+      published: bool[N], who published; None: exactly those who took their own block.
+    """
+
+    source: Array
+    blocks: Blocks
+    fallback: Array
+    flawed: Array
+    useful: Array | None
+    computed: Array | None
+    published: Array | None = None
+
+
+def genesis(key: Key, scenario: Scenario) -> Views:
+    """Views of all nodes at genesis, which everyone knows from time 0 on; its tip hashes the chain's key."""
+    zeros = jnp.zeros_like(scenario.nodes.power)
+    controller = scenario.difficulty.start(jnp.broadcast_to(scenario.mechanism.initial_difficulty, zeros.shape))
+    tip = None
+    if scenario.mechanism.profile.hashes_tips:
+        words = jnp.concatenate([jnp.asarray(header.GENESIS), jax.random.key_data(key).reshape(-1)])
+        tip = jnp.broadcast_to(sha256.digest_words(words), (*zeros.shape, 8))
+    return Views(
+        height=jnp.int32(1),
+        start=zeros,
+        stamp=zeros,
+        tip=tip,
+        difficulty=scenario.difficulty.level(controller),
+        controller=controller,
+        flawed=jnp.bool_(False),
+        rivals=jnp.int32(0) if scenario.difficulty.counts_uncles else None,
+        branch=scenario.mechanism.begin_branch(zeros.size),
+    )
+
+
+def play_round(key: Key, scenario: Scenario, views: Views) -> tuple[Views, Round]:
+    """Race for one height and spread its blocks.
+
+    Args:
+      key: of the whole chain; the height is folded in here.
+      scenario: of N nodes, `ready`.
+      views: of all nodes, before.
+
+    Returns:
+      The views after, their times moved to the new origin, and the `Round`.
+    """
+    nodes = scenario.nodes.at(views.height)
+    network = scenario.network.sample(jax.random.fold_in(jax.random.fold_in(key, _NETWORK), views.height))
+    listening = scenario.election.listening(network, views)
+    claims = scenario.mechanism.race(jax.random.fold_in(key, views.height), views, nodes, listening)
+    sound = _sound(scenario, claims)
+
+    finish = jnp.where(sound & claims.valid, views.start + nodes.seconds(claims.work), jnp.inf)
+    close, source, published = scenario.election.elect(finish, claims, network, views)
+    start, stamp = next_times(finish, close, source)
+
+    blocks, extended = _extend(key, scenario, views, claims, finish - views.stamp)
+    flawed = views.flawed | (claims.valid & ~sound).any()
+    own = source == jnp.arange(nodes.count) if published is None else published
+    rivals = None if views.rivals is None else own.sum(dtype=jnp.int32) - 1
+    after = _follow(scenario, views, extended, source, start, stamp, rivals, flawed)
+    useful, computed = _effort(nodes, views, claims, close)
+    fallback = jnp.bool_(False) if claims.fallback is None else claims.fallback
+    return after, Round(source, blocks, fallback, flawed, useful, computed, published)
+
+
+def next_times(finish: Array, close: Array, source: Array) -> tuple[Array, Array]:
+    """The clock of the next height: when nodes begin it, and when their new tips were published, f32[N] seconds.
+
+    Args:
+      finish: f32[N], s, when each node would publish; inf for a node that does not.
+      close: f32[N], s, when each node takes a block.
+      source: i32[N], whose.
+    """
+    origin = finish.min()  # which is the first arrival too
+    return close - origin, finish[source] - origin
+
+
+def advance(key: Key, scenario: Scenario, views: Views, num_blocks: int) -> tuple[Views, Round]:
+    """Play `num_blocks` rounds on from `views`: the views after, and the rounds with a leading axis of heights."""
+    return jax.lax.scan(lambda views, _: play_round(key, scenario, views), views, length=num_blocks)
+
+
+def _sound(scenario: Scenario, claims: Claims) -> Array:
+    """bool[N]: the claim is one, neither NaN nor of negative work."""
+    chex.assert_equal_shape([claims.work, claims.score, claims.valid])
+    sound = claims.work >= 0.0
+    return sound & (claims.score == claims.score) if scenario.mechanism.profile.scored else sound
+
+
+def _extend(
+    key: Key, scenario: Scenario, views: Views, claims: Claims, interval: Array
+) -> tuple[Blocks, tuple[Array | None, Tree, Tree | None]]:
+    """The block every node would publish; and tips, difficulty rules' states and branches behind them."""
+    mechanism, rule = scenario.mechanism, scenario.difficulty
+    tip = None
+    if mechanism.profile.hashes_tips:
+        tip = header.tip(views.height, views.tip, scenario.nodes.address, claims.commitment, interval)
+    uncles = jnp.int32(0) if views.rivals is None else views.rivals
+    controller = rule.extend(views.controller, interval, views.height, uncles)
+    branch = None
+    if views.branch is not None:
+        posting = jax.random.fold_in(jax.random.fold_in(key, jnp.uint32(_BRANCH)), views.height)
+        branch = mechanism.extend_branch(posting, views.branch, interval, claims)
+    # What never changes, or can be looked up, is not written down at every height: it would cost as much as the race.
+    kept = claims.reference is None
+    blocks = Blocks(
+        interval=interval,
+        score=claims.score if kept and mechanism.profile.scored else None,
+        difficulty=views.difficulty if rule.per_branch else None,
+        commitment=None if tip is None else claims.commitment,
+        tip=tip,
+        learning=claims.learning if kept else None,
+        reference=claims.reference,
+        taken=None if views.branch is None else mechanism.taken(views.branch),
+    )
+    return blocks, (tip, controller, branch)
+
+
+def _follow(
+    scenario: Scenario,
+    views: Views,
+    extended: tuple[Array | None, Tree, Tree | None],
+    source: Array,
+    start: Array,
+    stamp: Array,
+    rivals: Array | None,
+    flawed: Array,
+) -> Views:
+    """Every node's view after it has taken its source's block."""
+    tip, controller, branch = extended
+    own = controller if scenario.difficulty.per_branch else None
+    tip, followed, branch = jax.tree.map(lambda leaf: leaf[source], (tip, own, branch))
+    controller = followed if scenario.difficulty.per_branch else views.controller
+    level = scenario.difficulty.level(controller)
+    return Views(views.height + 1, start, stamp, tip, level, controller, flawed, rivals, branch)
+
+
+def _effort(nodes: Nodes, views: Views, claims: Claims, close: Array) -> tuple[Array | None, Array | None]:
+    """Work f32[] that all nodes did before they finished or closed the height, and that the program did for it."""
+    if claims.computed is None:
+        return None, None
+    done = jnp.minimum(claims.work, (close - views.start) * nodes.power)
+    return done.sum(), claims.computed.sum()
