@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from polejax._core.types import Array, Key
@@ -118,7 +119,7 @@ def key(name: str, value: Any, ndim: int = 0) -> Key:
     Raises:
       ValueError: not made by `jax.random.key`, or of another number of axes.
     """
-    if not (isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key)):
+    if not (isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)):
         raise ValueError(f"{name} must be a typed JAX key, got {value!r}: make one with jax.random.key")
     if value.ndim != ndim:
         wanted = "a single key" if ndim == 0 else "one axis of keys"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 _LISTED = {0: 1, 1: 4_096, 2: 256}  # by axes: numbers of an array that are written out; a longer one is digested
@@ -30,7 +31,7 @@ def describe(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(float(value))
-    if isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
+    if isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
         return {"key": np.asarray(jax.random.key_data(value)).tolist(), "law": str(jax.random.key_impl(value))}
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         return _describe_array(np.asarray(value))

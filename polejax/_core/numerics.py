@@ -5,11 +5,14 @@ into a sum, and whether a loop is vectorised, by the sizes of all arrays of a pr
 """
 
 import functools
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from polejax._core.types import Array
+
+_Value = TypeVar("_Value")
 
 
 def rounded(product: Array) -> Array:
@@ -22,8 +25,9 @@ def rounded(product: Array) -> Array:
     return jax.lax.reduce_precision(product, exponent_bits=8, mantissa_bits=22)
 
 
-kept = jax.lax.optimization_barrier
-"""An array as it is, which no compiler merges with what is made of it."""
+def kept(value: _Value) -> _Value:
+    """An array, or a nest of them, unchanged: the compiler does not fuse it with what is computed from it."""
+    return jax.lax.optimization_barrier(value)  # type: ignore[no-any-return]
 
 
 @jax.custom_vjp

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, dataclass_transform
 import jax
 
 _Class = TypeVar("_Class", bound=type)
+_Value = TypeVar("_Value")
 
 
 def static(**options: Any) -> Any:
@@ -58,15 +59,14 @@ class Record:
             record(cls)
 
 
-def replace(value: Any, **changes: Any) -> Any:
+def replace(value: _Value, **changes: Any) -> _Value:
     """Copy a record with some fields changed, as they are: unlike `dataclasses.replace`, nothing is checked again."""
     copy = object.__new__(type(value))
-    for field in dataclasses.fields(value):
-        object.__setattr__(copy, field.name, changes.pop(field.name, getattr(value, field.name)))
+    names = [field.name for field in dataclasses.fields(value)]  # type: ignore[arg-type]
+    for name in names:
+        object.__setattr__(copy, name, changes.pop(name, getattr(value, name)))
     if changes:
-        raise ValueError(
-            f"{type(value).__name__} has no field {sorted(changes)[0]!r}: {[f.name for f in dataclasses.fields(value)]}"
-        )
+        raise ValueError(f"{type(value).__name__} has no field {sorted(changes)[0]!r}: it has {', '.join(names)}")
     return copy
 
 

@@ -13,7 +13,7 @@ from polejax._core.types import Array
 from polejax._engine.runner import simulate_many
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
-from polejax.attacks import detection
+from polejax.attacks import detection, head_start
 from polejax.attacks.adversary import EarlyKey
 from polejax.attacks.cheating import honest_bank
 from polejax.attacks.head_start import Run
@@ -41,7 +41,7 @@ def early_key(mechanism: PoLe, run: Run, lead: int | None = None) -> Attempt:
     seeds, last = np.arange(len(claims)), claims.shape[1] - 1
     first = np.where(claims.any(axis=1), claims.argmax(axis=1), last)
     lead = last if lead is None else min(lead, last)
-    ready = (first <= lead) & detection.head_start.passes(mechanism, run.validation, run.test)[seeds, first]
+    ready = (first <= lead) & head_start.passes(mechanism, run.validation, run.test)[seeds, first]
     onwards = np.minimum(np.minimum(first, lead)[:, None] + np.arange(last + 1), last)
     index = np.where(ready[:, None], first[:, None], onwards)
     validation, test = (np.take_along_axis(np.asarray(curve), index, axis=1) for curve in (run.validation, run.test))

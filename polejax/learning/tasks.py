@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from polejax._core.checks import real, whole
@@ -266,7 +267,7 @@ def _entropy(key_or_seed: Any) -> int | list[int]:
     """Return what seeds NumPy: a typed key's bits or a whole number."""
     if not isinstance(key_or_seed, jax.Array):
         return whole("key_or_seed", key_or_seed)
-    if not jax.dtypes.issubdtype(key_or_seed.dtype, jax.dtypes.prng_key) or key_or_seed.shape:
+    if not jnp.issubdtype(key_or_seed.dtype, jax.dtypes.prng_key) or key_or_seed.shape:
         raise ValueError(
             f"key_or_seed must be one typed key or a whole number, got {key_or_seed.dtype} of shape "
             f"{key_or_seed.shape}: use jax.random.key(0)"

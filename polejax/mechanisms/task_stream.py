@@ -180,7 +180,7 @@ class TaskStream(Mechanism):
     def postings(self, key: Array) -> tuple[Array, Array, Array]:
         """What is posted after one block: times f32[Q] in seconds, tasks i32[Q], and a normal variate f32[]."""
         words = draw.two_words(key, jnp.arange(self.capacity, dtype=jnp.uint32))
-        rate = jnp.maximum(self.rates.sum(), jnp.finfo(jnp.float32).tiny)
+        rate = jnp.maximum(self.rates.sum(), np.finfo(np.float32).tiny)
         times = jnp.cumsum(-jnp.log1p(-draw.uniform_of(words[:, 0]))) / rate
         edges = jnp.cumsum(self.rates)[:-1] / rate
         tasks = (draw.uniform_of(words[:, 1])[:, None] > edges[None]).sum(axis=1, dtype=jnp.int32)

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 
 from polejax._core import checks
 from polejax._core.record import record, static
@@ -47,7 +48,7 @@ class Window(Difficulty):
         else:
             elapsed = jnp.where(position == 1 % self.blocks, 0.0, state.elapsed) + increment
             complete = position == 0
-        factor = self.blocks * self.target / jnp.maximum(elapsed, jnp.finfo(jnp.float32).tiny)
+        factor = self.blocks * self.target / jnp.maximum(elapsed, np.finfo(np.float32).tiny)
         factor = jnp.clip(factor, 1.0 / self.clamp, self.clamp)
         return WindowState(jnp.where(complete, state.level * factor, state.level), elapsed)
 
