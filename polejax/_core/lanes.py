@@ -1,6 +1,8 @@
 """Lanes: independent computations in lockstep, split over devices and, on each, into blocks that stay in cache."""
 
-from collections.abc import Callable, Sequence
+import importlib.util
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -109,3 +111,30 @@ def each(function: Callable[..., Any], lanes: int, replicated: tuple[int, ...], 
         return jax.tree.map(lambda leaf: leaf[None], function(*merged))
 
     return single
+
+
+def on_cpu() -> bool:
+    """Whether programs run on a CPU unless told otherwise."""
+    return jax.default_backend() == "cpu"
+
+
+def takes_kernels() -> bool:
+    """Whether Pallas compiles for the device: a TPU, or a GPU from NVIDIA's Ampere on, while JAX has Triton."""
+    if jax.default_backend() != "gpu":
+        return jax.default_backend() == "tpu"
+    capability = getattr(jax.local_devices()[0], "compute_capability", "")  # "7.5" of NVIDIA's, "gfx942" of AMD's
+    is_old = re.fullmatch(r"[1-7]\.\d", capability) is not None
+    return not is_old and importlib.util.find_spec("jax.experimental.pallas.triton") is not None
+
+
+def with_kernels(plain: Callable[..., Any], kernels: Mapping[str, Callable[..., Any]], *arguments: Any) -> Any:
+    """Apply the form of a function that suits the device: on a GPU or TPU that takes Pallas kernels, its kernel.
+
+    Args:
+      plain: the function in plain JAX, for every other device.
+      kernels: the same function as a Pallas kernel, by platform: "gpu" and "tpu".
+      arguments: of the function.
+    """
+    if not takes_kernels():
+        return plain(*arguments)
+    return jax.lax.platform_dependent(*arguments, cpu=plain, tpu=kernels["tpu"], default=kernels["gpu"])

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core.types import Array
-from polejax.crypto import sha256
+from polejax.crypto import hash_tree, sha256
 
 VERSION = 0x506F4C01
 """First word of a PoLe header, telling it from other messages: "PoL" and the layout's version, 1."""
@@ -40,7 +40,7 @@ def words(height: Array, previous: Array, address: Array, commitment: Array, inc
       increment: seconds, f32[N].
 
     Returns:
-      The headers, u32[N, 20]. Any leading axes may stand for N, and broadcast.
+      The headers, u32[N, 20]. Any leading axes may take the place of N; they broadcast.
 
     Raises:
       ValueError: a tip, address or commitment is not of uint32 words.
@@ -69,7 +69,7 @@ def commit(params: Any) -> jax.Array:
       params: a pytree of f32[N, ...].
 
     Returns:
-      u32[N, 8]: `sha256.tree_digest` of the float32 bit patterns of all leaves, flattened in row-major order
+      u32[N, 8]: `hash_tree.digest` of the float32 bit patterns of all leaves, flattened in row-major order
       and concatenated in the tree's order. (So 0.0 and -0.0 differ.)
 
     Raises:
@@ -86,7 +86,7 @@ def commit(params: Any) -> jax.Array:
         if leaf.ndim == 0 or (patterns and leaf.shape[0] != patterns[0].shape[0]):
             raise ValueError(f"params{name} must have the leading axis N, got {leaf.shape}: stack the models")
         patterns.append(jax.lax.bitcast_convert_type(leaf, jnp.uint32).reshape(leaf.shape[0], -1))
-    return sha256.tree_digest(jnp.concatenate(patterns, axis=-1))
+    return hash_tree.digest(jnp.concatenate(patterns, axis=-1))
 
 
 def pow_words(version: Array, previous: Array, merkle_root: Array, time: Array, bits: Array, nonce: Array) -> jax.Array:

@@ -1,32 +1,31 @@
 """Trying nonces: the double SHA-256 of one header with many nonces, two compressions each, the rest hashed once."""
 
 import functools
-import importlib.util
-import re
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from polejax._core import lanes
 from polejax._core.types import Array
 from polejax.crypto import sha256
 
-_LANES = 128  # along a kernel's last axis, as wide as a TPU's registers
-_ROWS = {"tpu": 8, "gpu": 2}  # one register a word on a TPU; two nonces a thread of four warps
-_ROUNDS = 8  # in a row, as in `sha256`
+_LANES = 128  # nonces along a kernel's last axis: the width of a TPU's registers
+_ROWS = {"tpu": 8, "gpu": 2}  # a word fills one register of a TPU; on a GPU each thread of four warps has two nonces
+_ROUNDS = 8  # rounds unrolled in the kernel's loop, as in `sha256`
 
 
 def digests(midstate: Array, tail: Array, first: Array, count: int) -> tuple[jax.Array, ...]:
     """Hash headers with consecutive nonces: an XLA scan over rounds on a CPU, a Pallas kernel on a GPU or TPU.
 
-    NVIDIA's GPUs before Ampere, Colab's T4 among them, take no such kernels: they scan, too, as all GPUs will on a JAX
-    without its Triton backend, which it means to drop.
+    Pallas does not compile for NVIDIA's GPUs before Ampere (Colab's T4, for one), nor for any GPU on a JAX without the
+    Triton backend, which JAX is about to drop: these GPUs run the scan, too.
 
-    XLA keeps the words between rounds in memory: in a CPU's cache if `count` and the nodes make 4,096 to 16,384 hashes
-    at a time, but in main memory on a GPU. The kernel keeps them in registers, and so loops over groups of eight rounds
-    inside. It has passed its tests interpreted on a CPU, and compiles for both (benchmarks/ahead_of_time.py); it has
-    not run on a GPU or TPU.
+    XLA keeps the words between rounds in memory: in a CPU's cache if nodes times `count` is 4,096 to 16,384 hashes, but
+    in main memory on a GPU. The kernel keeps them in registers and loops over groups of eight rounds itself. It passes
+    its tests interpreted on a CPU, and compiles for GPUs and TPUs (experiments/benchmarks/ahead_of_time.py); it has not
+    run on either.
 
     Args:
       midstate: see `header.midstate`, u32[N, 8].
@@ -37,29 +36,15 @@ def digests(midstate: Array, tail: Array, first: Array, count: int) -> tuple[jax
     Returns:
       The eight words of the digests, u32[N, count] each: `header.double_digest` of each header.
     """
-    if not _takes_kernels():
-        return scanned(midstate, tail, first, count)
-    return jax.lax.platform_dependent(
-        midstate,
-        tail,
-        first,
-        cpu=functools.partial(scanned, count=count),
-        tpu=functools.partial(in_kernel, count=count, backend="tpu"),
-        default=functools.partial(in_kernel, count=count, backend="gpu"),
+    kernels = {backend: functools.partial(in_kernel, count=count, backend=backend) for backend in _ROWS}
+    found: tuple[jax.Array, ...] = lanes.with_kernels(
+        functools.partial(scanned, count=count), kernels, midstate, tail, first
     )
-
-
-def _takes_kernels() -> bool:
-    """Whether Pallas compiles for the device: a TPU, or a GPU from NVIDIA's Ampere on, while JAX has Triton."""
-    if jax.default_backend() != "gpu":
-        return jax.default_backend() == "tpu"
-    capability = getattr(jax.local_devices()[0], "compute_capability", "")  # "7.5" of NVIDIA's, "gfx942" of AMD's
-    is_old = re.fullmatch(r"[1-7]\.\d", capability) is not None
-    return not is_old and importlib.util.find_spec("jax.experimental.pallas.triton") is not None
+    return found
 
 
 def scanned(midstate: Array, tail: Array, first: Array, count: int) -> tuple[jax.Array, ...]:
-    """`digests` by XLA on any backend, one array a word."""
+    """The digests that `digests` returns, in plain JAX on any backend: one array per word."""
     shape = (midstate.shape[0], count)
 
     def spread(words: Any) -> tuple[jax.Array, ...]:
@@ -74,17 +59,17 @@ def scanned(midstate: Array, tail: Array, first: Array, count: int) -> tuple[jax
 def in_kernel(
     midstate: Array, tail: Array, first: Array, count: int, backend: str, interpret: bool = False
 ) -> tuple[jax.Array, ...]:
-    """`digests` by a Pallas kernel, one program for each header and tile of nonces.
+    """The digests that `digests` returns, by a Pallas kernel: one program for each header and tile of nonces.
 
     Args:
-      midstate: as `digests`, whose other arguments and result these are too.
-      tail: likewise.
-      first: likewise.
-      count: likewise.
+      midstate: as in `digests`, u32[N, 8].
+      tail: as in `digests`, u32[N, 3].
+      first: as in `digests`, u32[].
+      count: as in `digests`.
       backend: "gpu" (Triton) or "tpu" (Mosaic).
-      interpret: whether to run on any backend, slowly, as a test does.
+      interpret: run the kernel interpreted, slowly, on any backend; for tests.
     """
-    from jax.experimental import pallas as pl  # only where it is needed: importing polejax stays light
+    from jax.experimental import pallas as pl  # imported here so that importing polejax stays fast
 
     headers, rows = midstate.shape[0], _ROWS[backend]
     tiles = -(-count // (rows * _LANES))
@@ -128,7 +113,8 @@ def _kernel(header: Any, constants: Any, out: Any) -> None:
     shape = out.shape[2:]
 
     def full(word: Any) -> jax.Array:
-        # A loop's carry that begins alike in all lanes must stay so on a TPU, or the kernel does not compile.
+        # For a TPU, a loop's carry that is known to be equal in all lanes must stay so, or the kernel does not compile:
+        # `nothing` hides that these words are.
         return nothing | jnp.uint32(word)
 
     def compress(state: tuple[jax.Array, ...], block: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
@@ -144,7 +130,7 @@ def _kernel(header: Any, constants: Any, out: Any) -> None:
     place = pl.program_id(1) * (shape[0] * shape[1])
     place += jax.lax.broadcasted_iota(jnp.int32, shape, 0) * shape[1] + jax.lax.broadcasted_iota(jnp.int32, shape, 1)
     nonce = sha256.swap_bytes(header[0, 0, 11] + place.astype(jnp.uint32))
-    nothing = (place >> 31).astype(jnp.uint32)  # 0, which a TPU's compiler does not know: see `full`
+    nothing = (place >> 31).astype(jnp.uint32)  # always 0, but the compiler cannot tell: see `full`
     midstate = tuple(full(header[0, 0, word]) for word in range(8))
     tail = tuple(full(header[0, 0, word]) for word in range(8, 11))
     once = compress(midstate, (*tail, nonce, *map(full, _FIRST_PADDING)))

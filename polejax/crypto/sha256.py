@@ -36,12 +36,9 @@ ROUND_CONSTANTS = np.array(
 )
 # fmt: on
 
-CHUNK_WORDS = 256
-"""Words (of 4 bytes) in a chunk of `tree_digest`: 1,024 bytes, hence 32 digests."""
-
-# Every fusion reads and writes its words in cache, which bounds the rate on a CPU: 7 million double hashes a second and
-# core, 0.4 of the rate of the operations themselves. Eight rounds in a row spare most copies of the schedule; with 64,
-# the fusions repeat each other's work and the compile time explodes.
+# On a CPU the rate is bounded by XLA's fusions, which read their words from cache and write them back: 7 million double
+# hashes per second and core, 0.4 of what the operations alone would allow. Unrolling eight rounds avoids most copies of
+# the schedule; with all 64 unrolled, fusions recompute shared inputs and the compile time explodes.
 _UNROLL = 8
 
 
@@ -95,7 +92,7 @@ def digest_words(message: Array) -> jax.Array:
 
 
 def digest_bytes(message: bytes | np.ndarray) -> bytes:
-    """Hash one message of any number of bytes, on the host's loop: one compiled program serves every length.
+    """Hash one message of any number of bytes, block by block from the host: one compiled program serves every length.
 
     Args:
       message: bytes, or a (concrete) uint8 array of them.
@@ -113,49 +110,14 @@ def digest_bytes(message: bytes | np.ndarray) -> bytes:
     return np.asarray(state).astype(">u4").tobytes()
 
 
-def tree_digest(words: Array) -> jax.Array:
-    """Commit to many words with a hash tree: sequential depth grows with the logarithm of their number.
-
-    The words, padded with zero words to whole chunks of 256 words (1,024 bytes; at least one chunk), are
-    replaced by the concatenated SHA-256 digests of the chunks, and these, padded likewise, by the digests of
-    *their* chunks, until one digest `top` is left. The result is SHA-256(top || n), 36 bytes, with n the true
-    number of words as a big-endian 32-bit integer. As n settles the tree's shape, neither padding nor an
-    inner chunk can pass for data.
-
-    Args:
-      words: u32[..., n], n static.
-
-    Returns:
-      The commitment, u32[..., 8].
-
-    Raises:
-      ValueError: not uint32, or 2^32 words or more.
-
-    Construction: ours (a 32-ary tree after Merkle, 1987).
-    """
-    words = as_words("words", words)
-    *shape, length = words.shape
-    if length >= 2**32:
-        raise ValueError(f"words must be fewer than 2^32, got {length}: commit to them in parts")
-    while True:
-        chunks = max(1, -(-words.shape[-1] // CHUNK_WORDS))
-        words = _pad_with_zeros(words, chunks * CHUNK_WORDS)
-        digests = digest_words(words.reshape(*shape, chunks, CHUNK_WORDS))
-        words = digests.reshape(*shape, chunks * 8)
-        if chunks == 1:
-            break
-    count = jnp.full((*shape, 1), length, dtype=jnp.uint32)
-    return digest_words(jnp.concatenate([words, count], axis=-1))
-
-
 def stream(seed: Array, count: int) -> jax.Array:
-    """Draw pseudo-random words that anybody with the seed can draw again: SHA-256 in counter mode.
+    """Draw pseudo-random words that anybody who has the seed can draw again: SHA-256 in counter mode.
 
     Words 8 c to 8 c + 7 are SHA-256(seed || c) with c = 0, 1, ... as a big-endian 32-bit integer.
 
     Args:
-      seed: u32[..., L] words; up to 12 and the counter make one block, which is the cheapest.
-      count: the number of words, static.
+      seed: u32[..., L]; with L up to 12, seed and counter fit into one block, which is the cheapest.
+      count: number of words to draw, static.
 
     Returns:
       Uniform words, u32[..., count].
@@ -236,8 +198,7 @@ def as_words(name: str, value: Any, count: int | None = None) -> jax.Array:
 
 
 def _split(words: Array, shape: tuple[int, ...]) -> tuple[jax.Array, ...]:
-    # One array a word: the messages, not the words, lie side by side in memory, and the rounds vectorise over
-    # them.
+    # One array per word: so messages, not words, are adjacent in memory, and the rounds vectorise over messages.
     return tuple(jnp.broadcast_to(words[..., i], shape) for i in range(words.shape[-1]))
 
 
@@ -257,8 +218,12 @@ def advance(
       state: a to h, u32[...] each.
       schedule: the next 16 words, u32[...] each.
       constant: the round's, u32[].
-      once: makes sure that a word is computed once. XLA's fusions on a CPU have one result each, so the new a, which is
-        t1 + t2, and the new e, which is d + t1, would each compute t1; with e there, a needs only e - d for it.
+      once: identity, or an optimisation barrier where a word must be computed only once. XLA:CPU's fusions have one
+        result each, so the new a = t1 + t2 and the new e = d + t1 would both compute t1. Behind a barrier the new e is
+        computed first, and a takes t1 from it as e - d.
+
+    Returns:
+      The state and the schedule for the next round.
 
     FIPS 180-4, section 6.2.2, steps 1 and 3, in its notation.
     """
@@ -276,7 +241,7 @@ def advance(
 
 @jax.custom_batching.custom_vmap
 def compress_words(state: _Words, block: _Words) -> _Words:
-    """Mix a block, 16 arrays, into the state, 8 arrays, all of one shape: `compress` without stacking its words."""
+    """`compress` on separate words: a block of 16 arrays and a state of 8 arrays, all u32[...] of one shape."""
 
     def step(carry: tuple[_Words, _Words], constant: jax.Array) -> tuple[tuple[_Words, _Words], None]:
         return advance(*carry, constant, jax.lax.optimization_barrier), None
@@ -290,8 +255,8 @@ def compress_words(state: _Words, block: _Words) -> _Words:
 
 @compress_words.def_vmap
 def _compress_many(axis_size: int, batched: Any, state: _Words, block: _Words) -> tuple[_Words, Any]:
-    # Left to itself, vmap gives the rounds two axes, and only a few lanes along the last one (the nodes): a third of
-    # the speed. Here the new axis reaches `compress_words`, which merges all of them.
+    # By default vmap would give the rounds two axes, of which the last one (the nodes) is too short to vectorise well:
+    # a third of the speed. This rule adds the new axis to the arguments of `compress_words`, which flattens all axes.
     def lead(array: jax.Array, has_axis: bool) -> jax.Array:
         return array if has_axis else jnp.broadcast_to(array, (axis_size, *array.shape))
 
@@ -300,14 +265,10 @@ def _compress_many(axis_size: int, batched: Any, state: _Words, block: _Words) -
 
 
 def _alike(arrays: _Words, other: jax.Array) -> _Words:
-    # Under `shard_map` a scan's carry must differ between devices from the start if it does so later: let it depend,
-    # in name only, on what it will meet.
+    # Under `shard_map` a scan's carry that comes to differ between devices must be marked as different from the start.
+    # Or-ing zeros computed from `other` marks it and changes no bit.
     nothing = other & 0
     return tuple(array | nothing for array in arrays)
 
 
 _compress_jit = jax.jit(compress)
-
-
-def _pad_with_zeros(words: jax.Array, length: int) -> jax.Array:
-    return jnp.pad(words, [(0, 0)] * (words.ndim - 1) + [(0, length - words.shape[-1])])

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from polejax._core import checks, draw
+from polejax._core import checks, draw, lanes
 from polejax._core.record import convert, static
 from polejax._core.types import Array, Key
 from polejax.consensus.claims import Claims
@@ -97,4 +97,5 @@ class HashedPoW(Mechanism):
 
 
 def _at_once() -> int:
-    return 2**12 if jax.default_backend() == "cpu" else 2**16
+    """Nonces of all nodes that one step tries: what a CPU's cache holds, or what fills a GPU or TPU."""
+    return 2**12 if lanes.on_cpu() else 2**16

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from jax import export
 
+from polejax._core import lanes
 from polejax.crypto import header, nonces
 
 COUNT = 300  # no whole number of tiles
@@ -67,9 +68,9 @@ def test_an_accelerator_gets_the_kernel_unless_it_is_old(arguments, platform, ca
     batch = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), arguments)
     ours = [export.DisabledSafetyCheck.custom_call(name) for name in ("__gpu$xla.gpu.triton", "tpu_custom_call")]
     module = export.export(jax.jit(chains), platforms=[platform], disabled_checks=ours)(*batch).mlir_module()
-    assert nonces._takes_kernels() == bool(call)
+    assert lanes.takes_kernels() == bool(call)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert nonces._takes_kernels() == (platform == "tpu")  # on a JAX without Triton
+    assert lanes.takes_kernels() == (platform == "tpu")  # on a JAX without Triton
     if call:
         assert call in module
     else:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import AxisType, PartitionSpec
 
-from polejax.crypto import sha256
+from polejax.crypto import hash_tree, sha256
 
 FIPS_180_4 = {
     b"": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -87,7 +87,7 @@ def tree(words):
 @pytest.mark.parametrize("length", [0, 256, 257, 256 * 32 + 5])
 def test_tree_matches_its_definition(length):
     words = random_words(length, 2, length)
-    digests = jax.jit(sha256.tree_digest)(words)
+    digests = jax.jit(hash_tree.digest)(words)
     for row in range(2):
         np.testing.assert_array_equal(digests[row], tree(words[row]))
 
@@ -120,7 +120,7 @@ def test_hexadecimal_and_byte_orders(numbers):
     [
         (lambda: sha256.compress(sha256.INITIAL, sha256.INITIAL), r"block must be u32\[..., 16\], got"),
         (lambda: sha256.digest_words(jnp.zeros(4)), "message must be .* got float32"),
-        (lambda: sha256.tree_digest(jnp.zeros(4, jnp.int32)), "words must be .* got int32"),
+        (lambda: hash_tree.digest(jnp.zeros(4, jnp.int32)), "words must be .* got int32"),
         (lambda: sha256.stream(sha256.INITIAL, -1), "count must be at least 0 .* got -1"),
         (lambda: sha256.to_hex(jnp.zeros((2, 8), jnp.uint32)), "pass one digest"),
         (lambda: sha256.from_hex("abc"), "hexadecimal digits"),
