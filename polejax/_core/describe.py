@@ -1,4 +1,4 @@
-"""Descriptions: records in plain words and numbers, which print, compare and go into JSON files; never a pickle."""
+"""Descriptions: records as JSON values, to print, to compare and to store in files; nothing is pickled."""
 
 import dataclasses
 import functools
@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-_LISTED = {0: 1, 1: 4_096, 2: 256}  # by axes: numbers of an array that are written out; a longer one is digested
+_LISTED = {0: 1, 1: 4_096, 2: 256}  # by number of axes: elements up to which an array is listed, not digested
 
 
 def describe(value: Any) -> Any:
-    """Say what a record holds, as nested dicts, lists, strings and numbers of JSON.
+    """Describe what a record holds, as nested dicts, lists, strings and numbers of JSON.
 
     Args:
       value: a record, Flax module, array, typed key, function, plain value or container of them.
@@ -36,7 +36,9 @@ def describe(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         return _describe_array(np.asarray(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        hidden = ("parent", "name") if hasattr(value, "init_with_output") else ()  # a Flax module's own bookkeeping
+        hidden = (
+            ("parent", "name") if hasattr(value, "init_with_output") else ()
+        )  # fields that Flax adds to every module
         fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name not in hidden}
         return {"type": type(value).__name__, **fields}
     if isinstance(value, dict):
@@ -60,7 +62,7 @@ def _describe_array(array: np.ndarray) -> Any:
 
 
 def as_text(description: Any) -> str:
-    """Write a description on one line of JSON, in one way only."""
+    """Write a description as one line of JSON; equal descriptions give equal text."""
     return json.dumps(description, sort_keys=True, allow_nan=False)
 
 
@@ -75,7 +77,7 @@ def differences(first: Any, second: Any, name: str = "") -> Iterator[str]:
                 yield from differences(first[field], second[field], inner)
     elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
         unequal = (index for index, pair in enumerate(zip(first, second, strict=True)) if pair[0] != pair[1])
-        for index in itertools.islice(unequal, 1):  # the first will do: two data sets differ in thousands
+        for index in itertools.islice(unequal, 1):  # only the first: two data sets differ in thousands
             yield from differences(first[index], second[index], f"{name}[{index}]")
     elif isinstance(first, dict) and isinstance(second, dict) and second.get("shape") == first["shape"]:
         if first != second:

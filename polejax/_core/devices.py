@@ -1,4 +1,4 @@
-"""Devices: what a run used, and how to use all of a processor."""
+"""Devices: which ones a run used, and how to use all cores of a CPU."""
 
 import os
 import platform
@@ -12,20 +12,20 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "chex", "numpy", "scipy", "matplot
 
 
 def use_all_cores() -> None:
-    """Make every CPU core a JAX device of its own, which trains twice as fast as XLA's threads; call it first.
+    """Make every CPU core a JAX device, which trains twice as fast as XLA's own threads; call it before using JAX.
 
-    Nothing happens where JAX already runs, where `jax_num_cpu_devices` was set, or where an accelerator leads.
+    It changes nothing once JAX has started, where `jax_num_cpu_devices` is set, or where JAX runs on an accelerator.
     """
     chosen: int = getattr(jax.config, "jax_num_cpu_devices", -1)
     if chosen < 0 and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         try:
             jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-        except (RuntimeError, AttributeError):  # already running, or a platform that does not say
+        except (RuntimeError, AttributeError):  # JAX has started, or the platform does not tell its cores
             return
 
 
 def versions() -> dict[str, str]:
-    """Versions of polejax, Python and the packages that decide a result, by name; "absent" where not installed."""
+    """Versions, by name, of polejax, Python and the packages that results depend on; "absent" where not installed."""
     from polejax._core.version import __version__
 
     found = {"polejax": __version__, "python": platform.python_version()}
@@ -51,7 +51,7 @@ def machine() -> dict[str, Any]:
 
 
 def provenance() -> dict[str, str]:
-    """What every file of results says of where it comes from: versions, device, and when the work began."""
+    """Where results come from, as every file of results states it: versions, device, and the time the run began."""
     from polejax._core.version import __version__
 
     device = machine()

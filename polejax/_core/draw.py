@@ -1,4 +1,4 @@
-"""Random numbers that belong to an identity: a draw depends on the key and a node's address, never on its position."""
+"""Random numbers by address: a draw depends on the key and a node's address, never on the node's position."""
 
 import jax
 import jax.numpy as jnp
@@ -8,21 +8,21 @@ from polejax._core.types import Array
 
 
 def bits(key: Array, address: Array) -> Array:
-    """32 random bits per address, u32[N]: one threefry call each, keyed by `key`, counting `address` u32[N].
+    """32 random bits per address, u32[N]: one call of threefry each, with key `key` and counter `address` u32[N].
 
-    The key that `fold_in` makes *is* threefry's output, so a node that needs a single number needs no second call.
+    `jax.random.fold_in` returns threefry's output as a key; the bits are that output, so no second call is needed.
     """
     return two_words(key, address)[..., 0]
 
 
 def two_words(key: Array, address: Array) -> Array:
-    """64 random bits per address, u32[N, 2], for the price of 32: threefry makes two words a call."""
+    """64 random bits per address, u32[N, 2], at the cost of 32: threefry returns two words per call."""
     folded = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, address)
     return jax.random.key_data(folded)
 
 
 def uniform(key: Array, address: Array) -> Array:
-    """One number per address, f32[N], uniform on (0, 1), in steps of 2^-32 near 0 and never above 1 - 2^-24."""
+    """One number per address, f32[N], uniform on (0, 1); spaced by 2^-32 near 0, and at most 1 - 2^-24."""
     return uniform_of(bits(key, address))
 
 
@@ -35,7 +35,7 @@ def uniform_of(word: Array) -> Array:
 def exponential(key: Array, address: Array) -> Array:
     """One number per address, f32[N], from the exponential law of mean 1.
 
-    The fine steps of `uniform` near 0 are where the winner of a race among thousands of nodes is decided.
+    In a race among thousands of nodes the smallest draws decide, so `uniform` must be finely spaced near 0.
     """
     return exponential_of(bits(key, address))
 
@@ -55,15 +55,16 @@ def normal_of(word: Array) -> Array:
     return jax.scipy.special.ndtri(uniform_of(word))
 
 
-# z / x as a function of w = -log(1 - x^2), x = P(|Z| < z): rational and minimax for x up to 1 - 2^-33 (ours).
+# z / x as a rational function of w = -log(1 - x^2), x = P(|Z| < z); minimax fit for x up to 1 - 2^-33 (ours).
 _NUMERATOR = (1.2533143, 0.4562694, 0.09105393, 0.012088268, 0.0010239023, 2.8750090e-5)
 _DENOMINATOR = (1.0, 0.10225436, 0.032835174, 0.0023698376, 1.6972552e-4, 9.7527300e-7)
 
 
 def signed_normal_of(word: Array) -> Array:
-    """What `normal_of` returns, by law, at half its cost: the last bit is the sign, the others the distance.
+    """Random words u32[...] as standard normal numbers f32[...], at half the cost of `normal_of`.
 
-    Within 1e-6 of the exact quantiles, relatively, up to 6.4 on either side.
+    The last bit of a word gives the sign, the others the absolute value: the same law as `normal_of`, other numbers.
+    Relative error of the quantiles below 1e-6; absolute values up to 6.4. Source: ours.
     """
     tail = uniform_of(word >> 1 << 1)
     ratio = -jnp.log(tail * (2.0 - tail))

@@ -1,4 +1,4 @@
-"""Folders that outlive a kill: a manifest, parts that appear whole, a lock. What is wrong is said in one line."""
+"""Folders of results that survive a killed process: a manifest, parts written whole or not at all, and a lock."""
 
 import contextlib
 import glob
@@ -18,7 +18,7 @@ class StudyError(RuntimeError):
 
 
 class Folder:
-    """The files of one study or bank: `<kind>.json` says what it computes; `parts` hold it, one netCDF file each.
+    """The files of one study or bank: its manifest `<kind>.json`, which says what it computes, and its `parts/*.nc`.
 
     Args:
       path: of the folder.
@@ -36,7 +36,7 @@ class Folder:
         return os.path.join(self.path, f"{self.kind}.json")
 
     def part_path(self, name: str) -> str:
-        """Where a part is or will be."""
+        """Path of a part, whether it is written yet or not."""
         return os.path.join(self.path, "parts", name)
 
     def has(self, name: str) -> bool:
@@ -44,14 +44,14 @@ class Folder:
         return os.path.exists(self.part_path(name))
 
     def begin(self, manifest: dict[str, Any], identity: tuple[str, ...]) -> dict[str, Any]:
-        """Write the manifest, or find the same work begun before.
+        """Write the manifest, or check it against that of an earlier run.
 
         Args:
-          manifest: what JSON can hold.
-          identity: the entries that must agree with those of a manifest found.
+          manifest: JSON values by name.
+          identity: names of the entries that must equal those of an earlier run's manifest.
 
         Returns:
-          The manifest that holds: of an earlier run, it may cut the work into other parts.
+          The manifest in force. An earlier run's may divide the work into other parts than `manifest` does.
 
         Raises:
           StudyError: other work is in the folder, its manifest is damaged, or the folder cannot be written.
@@ -73,7 +73,7 @@ class Folder:
         return before
 
     def manifest(self, needed: tuple[str, ...]) -> dict[str, Any]:
-        """Read the manifest and see that it has the entries `needed`.
+        """Read the manifest and check that it has the entries `needed`.
 
         Raises:
           StudyError: there is none, or it is damaged or of another format.
@@ -118,7 +118,7 @@ class Folder:
         remedy = "delete it and run again"
         try:
             arrays, attributes = netcdf.read(path, names)
-        except Exception as error:  # h5py raises what it pleases on damaged files
+        except Exception as error:  # h5py raises many kinds of exceptions on damaged files
             raise StudyError(f"{path} is damaged ({_line(error)}): {remedy}") from None
         if any(attributes.get(attribute) != value for attribute, value in expected.items()):
             raise StudyError(f"{path} is not the part that its name says: {remedy}")
@@ -126,14 +126,16 @@ class Folder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes out, but for those that fill the folder together, and clear a killed run's rests away.
+        """Hold the folder's lock, and delete temporary files that a killed run has left.
+
+        Processes that fill the folder together have a lock each (`process`).
 
         Raises:
           StudyError: another process has the lock.
         """
         with _explained(self.path, "choose another folder"):
             os.makedirs(self.path, exist_ok=True)
-            file = open(os.path.join(self.path, f"lock-{self.process}"), "a")  # closing it gives the lock back
+            file = open(os.path.join(self.path, f"lock-{self.process}"), "a")  # closing the file releases the lock
         with file:
             _lock(file, self.path)
             pattern = os.path.join(glob.escape(self.path), "**", f".*.p{self.process}.part")
@@ -152,7 +154,7 @@ def _lock(file: Any, path: str) -> None:
     except BlockingIOError:
         raise StudyError(f"{path} is in use by another process: wait for it, or choose another folder") from None
     except OSError:
-        return  # some network file systems know no locks
+        return  # some network file systems have no locks
 
 
 @contextlib.contextmanager

@@ -8,19 +8,20 @@ from typing import Any
 import jax
 from jax.sharding import AxisType, PartitionSpec
 
-REGISTER = 128  # lanes of a TPU's: its compiler takes three times as long for a number that no whole registers hold
-_MOST = 2**15  # lanes that fill a GPU or TPU several times; for more, a TPU's compiler takes minutes
-_UNTOLD = 2**33  # bytes of memory, of devices that do not say: half of the smallest GPUs' and TPUs' in use
+REGISTER = 128  # lanes of a TPU's register; its compiler takes three times as long for widths that are no multiple
+_MOST = 2**15  # lanes that fill a GPU or TPU several times over; with more, a TPU's compiler takes minutes
+_UNTOLD = 2**33  # bytes of memory assumed of a device that does not report it: half of the smallest GPUs and TPUs used
 
 
 def in_lockstep(needed: int, cached: int, held: int, devices: Sequence[Any]) -> int:
-    """How many lanes of a device advance in lockstep, at least 1: on a GPU or TPU as many as it makes faster.
+    """How many lanes advance in lockstep on each device, at least 1.
 
-    A quarter of its memory must hold them.
+    On a CPU at most as many as stay in cache; on a GPU or TPU as many as still add speed. They must fit into a quarter
+    of the device's memory.
 
     Args:
       needed: lanes that the device is to advance.
-      cached: those whose data stay in the cache of a CPU's core, which are the most there.
+      cached: lanes whose data fit into the cache of a CPU core.
       held: bytes that a lane holds.
       devices: of one kind.
     """
@@ -35,15 +36,15 @@ def memory(device: Any) -> int:
     """Bytes of memory that JAX may use of a device."""
     try:
         told = device.memory_stats() or {}
-    except RuntimeError:  # it is not here: a program is compiled for it only
+    except RuntimeError:  # the device is not attached: programs are only compiled for it
         told = {}
     return int(told.get("bytes_limit", _UNTOLD))
 
 
 def wide(devices: tuple[Any, ...]) -> dict[str, Any] | None:
-    """Options of the compiler for vectors of 512 bits, where CPUs have them: XLA's choice is 256, a fifth slower here.
+    """Compiler options for 512-bit vectors on CPUs: XLA's default of 256 bits is a fifth slower for these programs.
 
-    Of elementwise loops alone: how a sum is split up depends on the width.
+    Only for programs of elementwise loops: the width also decides how a sum is split, and so its bits.
     """
     return {"xla_cpu_prefer_vector_width": 512} if devices[0].platform == "cpu" else None
 

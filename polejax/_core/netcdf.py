@@ -14,7 +14,8 @@ def encode(variables: Variables, attributes: dict[str, str | int | float]) -> by
     """The bytes of a netCDF 4 file, every chunk of it with its checksum."""
     import h5py
 
-    # h5netcdf would write the same, in five times the time: a study's last shard is written while nothing else goes on.
+    # h5netcdf would write the same file in five times the time, and while a study's last shard is written nothing else
+    # is computed.
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", track_order=True) as file:
         scales: dict[str, Any] = {}
@@ -23,8 +24,8 @@ def encode(variables: Variables, attributes: dict[str, str | int | float]) -> by
                 if dim not in scales:
                     scales[dim] = _dimension(file, dim, size, len(scales))
             stored = array.astype(np.int8) if array.dtype == bool else array
-            # Random mantissas do not compress; whatever else there is compresses well and fast, integers byte by byte,
-            # accuracies and the like, of which there are few different ones, number by number.
+            # Intervals are not compressed: their mantissas are random. Integers compress best byte by byte (shuffled),
+            # accuracies and other floats with few distinct values number by number.
             packing: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": array.dtype.kind != "f"}
             packing = {} if name == "interval" else packing
             chunks = tuple(max(1, size) for size in array.shape)
@@ -42,7 +43,7 @@ def encode(variables: Variables, attributes: dict[str, str | int | float]) -> by
 
 
 def _dimension(file: Any, name: str, size: int, index: int) -> Any:
-    """Add a dimension without coordinates as netCDF 4 keeps it: an HDF5 dimension scale (Unidata, file format)."""
+    """Add a dimension without coordinates as netCDF 4 stores it: an HDF5 dimension scale (Unidata, file format)."""
     scale = file.create_dataset(name, (size,), dtype=">f4", track_order=True)
     scale.make_scale(f"This is a netCDF dimension but not a netCDF variable.{size:10d}")
     scale.attrs["_Netcdf4Dimid"] = np.int32(index)
@@ -50,10 +51,10 @@ def _dimension(file: Any, name: str, size: int, index: int) -> Any:
 
 
 def read(path: str, names: list[str] | None = None) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays (all, or those named that the file has) and attributes.
+    """Read a file's arrays (all, or those of `names` that the file has) and its attributes.
 
     Raises:
-      OSError, or what else h5py raises: the file is damaged.
+      Exception: the file is damaged; h5py raises OSError and other kinds.
     """
     import h5netcdf
 

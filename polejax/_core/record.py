@@ -1,4 +1,4 @@
-"""Records: frozen dataclasses that are JAX pytrees and check what a user gives them, once."""
+"""Records: frozen dataclasses that are JAX pytrees, and check what a user passes when they are built."""
 
 import dataclasses
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def record(kind: _Class) -> _Class:
     """Make a class a frozen dataclass and a pytree whose leaves are all fields not declared `static`.
 
     A record's `__post_init__` may check and convert what the *user* passed. Unflattening a pytree does not run it, so
-    tracers, `vmap` axis markers and stacked sweeps pass through unchecked (flax's and chex's records re-run theirs).
+    tracers, `vmap` axis markers and stacked sweeps pass unchecked (Flax's and chex's dataclasses check again).
     """
     cls: Any = dataclasses.dataclass(frozen=True, eq=False)(kind)
     names = [field.name for field in dataclasses.fields(cls)]
@@ -60,7 +60,7 @@ class Record:
 
 
 def replace(value: _Value, **changes: Any) -> _Value:
-    """Copy a record with some fields changed, as they are: unlike `dataclasses.replace`, nothing is checked again."""
+    """Copy a record with some fields changed; unlike `dataclasses.replace`, it does not run `__post_init__` again."""
     copy = object.__new__(type(value))
     names = [field.name for field in dataclasses.fields(value)]  # type: ignore[arg-type]
     for name in names:

@@ -1,7 +1,7 @@
-"""Threefry written out: the words of `jax.random`, twenty rounds in a row, for loops in which nothing else takes time.
+"""Threefry unrolled: the random words of `jax.random`, for loops that do little else than draw.
 
-On CPUs JAX rolls the rounds up to compile faster, and then every few rounds go through memory. Written out and used
-within one loop they stay in the processor's registers, at half the time.
+On CPUs `jax.random` runs threefry's twenty rounds in a loop, which compiles faster but writes its words to memory every
+few rounds. Unrolled and fused into the caller's loop, the words stay in registers, and drawing takes half the time.
 """
 
 import jax
@@ -14,14 +14,14 @@ _PARITY = 0x1BD11BDA
 
 
 def two_words(keys: Array, address: Array) -> tuple[Array, Array]:
-    """The words that `polejax.draw.two_words` makes of each key and address, as two arrays.
+    """The two words that `polejax._core.draw.two_words` returns for each key and address, as two arrays.
 
     Args:
-      keys: typed keys [...] of JAX's default kind; of another kind, the first two words key the rounds.
-      address: u32[...], of a shape that goes with that of the keys.
+      keys: typed keys [...] of JAX's default kind; of another kind, only the first two words are used.
+      address: u32[...], of a shape that broadcasts with that of the keys.
 
     Returns:
-      u32[...] and u32[...], of the shape that both make together.
+      First words u32[...] and second words u32[...], of the broadcast shape.
 
     Source: Salmon, Moraes, Dror, Shaw 2011 (SC11), Threefry-2x32-20.
     """
@@ -30,7 +30,7 @@ def two_words(keys: Array, address: Array) -> tuple[Array, Array]:
 
 
 def two_words_of(first: Array, second: Array, address: Array) -> tuple[Array, Array]:
-    """The same of the two words u32[...] of keys."""
+    """What `two_words` returns, for keys given as their two words u32[...]."""
     key = (first, second, first ^ second ^ jnp.uint32(_PARITY))
     one, two = jnp.broadcast_arrays(key[0], address + key[1])
     for turn in range(5):

@@ -1,4 +1,4 @@
-"""Timing: what compilation cost, apart from running, and how not to pay it again."""
+"""Timing: how long JAX compiled, and how to keep compiled programs for the next process."""
 
 import contextlib
 import functools
@@ -18,19 +18,23 @@ _active = threading.local()
 
 
 class Compilation:
-    """What was traced, lowered and compiled so far."""
+    """What was traced, lowered and compiled so far.
+
+    Attributes:
+      programs: number of programs compiled.
+    """
 
     def __init__(self) -> None:
-        self.programs = 0  # compiled
-        self._spans: list[tuple[float, float]] = []  # begin and end, s, one after the other
+        self.programs = 0
+        self._spans: list[tuple[float, float]] = []  # begin and end, s; disjoint, in order of time
 
     @property
     def seconds(self) -> float:
-        """Time spent, each second once: JAX reports the tracing of an inner function within its outer one's, too."""
+        """Seconds spent. JAX reports the tracing of an inner function also within its outer one's; it counts once."""
         return sum(end - begin for begin, end in self._spans)
 
     def add(self, begin: float, end: float) -> None:
-        """Count a span that ends after all others; those inside it are part of it."""
+        """Count a span that ends after all others; spans inside it are merged into it."""
         while self._spans and self._spans[-1][0] >= begin:
             self._spans.pop()
         self._spans.append((max(begin, self._spans[-1][1]) if self._spans else begin, end))
@@ -65,10 +69,10 @@ def _listen() -> None:
 
 
 def keep_compiled(path: str | os.PathLike[str]) -> None:
-    """Keep what is compiled from now on in a folder, so that the next process need not compile it again; opt-in.
+    """Keep programs that are compiled from now on in a folder, so that later processes load them; opt-in.
 
-    JAX's persistent cache, for programs of any size. It pays on TPUs and GPUs; on CPUs, XLA may refuse its own programs
-    on another machine.
+    This turns on JAX's persistent compilation cache for programs of any size. It saves time on TPUs and GPUs; on CPUs,
+    XLA may refuse programs that it compiled on another machine.
 
     Args:
       path: of the folder, made when it is first needed.

@@ -1,4 +1,4 @@
-"""What a network is: delays from every node to every other, and what follows from them."""
+"""The base of all networks: delays from every node to every other, and the arrivals that follow from them."""
 
 import abc
 from typing import Self
@@ -12,11 +12,12 @@ from polejax.network.min_plus import Arrivals, flood
 
 
 class Network(Record, abc.ABC, abstract=True):
-    """What carries blocks: delays D[j, i] >= 0 seconds from j's publishing to i's having received and verified it.
+    """Delays D[j, i] >= 0: seconds from node j's publishing a block until node i has received and verified it.
 
-    D[i, i] = 0, and D obeys the triangle inequality, as shortest paths do: then rounds are exact (`polejax.consensus`).
-    A network of your own is a subclass with `count` and `delays_from`, and fields for what may be swept; every other
-    method has a default, which a faster one may replace. `polejax.testing.check_network` tries it.
+    D[i, i] = 0, and D obeys the triangle inequality, as shortest paths do; then rounds are exact
+    (`polejax.consensus.round`). A network of your own is a subclass with `count`, `delays_from` and fields for whatever
+    may be swept. Every other method has a default, which a subclass may replace by a faster one.
+    `polejax.testing.check_network` tests it.
     """
 
     @property
@@ -26,29 +27,29 @@ class Network(Record, abc.ABC, abstract=True):
 
     @abc.abstractmethod
     def delays_from(self, publisher: Array) -> Array:
-        """Delays D[j] f32[N] in seconds of a block that node j i32[] publishes."""
+        """Delays D[j] f32[N], seconds, of a block that node j i32[] publishes."""
 
     def arrivals(self, publish: Array) -> Arrivals:
-        """First arrival at every node, and whose block it is: the min-plus product.
+        """When each node receives its first block, and whose block that is: the min-plus product.
 
         Args:
-          publish: f32[N], seconds at which each node would publish; inf for a node that does not.
+          publish: f32[N], seconds, when each node would publish; inf for a node that does not.
 
         Returns:
-          arrival f32[N], `min_j publish[j] + D[j, i]`, seconds; source i32[N], the j of that minimum, the lowest j
-          among exactly equal ones. O(N) for every block that is published.
+          arrival f32[N], seconds, `min_j publish[j] + D[j, i]`; source i32[N], the j of that minimum, the lowest one
+          where several are exactly equal. Takes O(N) for every block that is really published.
         """
         return flood(publish, self.delays_from)
 
     def between(self, publisher: Array, node: Array) -> Array:
-        """Delays f32[...] in seconds from publishers to nodes, indices i32[...] of one shape."""
+        """Delays f32[...], seconds, from publishers to nodes, given as indices i32[...] of one shape."""
         shape = jnp.shape(publisher)
         rows = jax.vmap(self.delays_from)(jnp.ravel(publisher))
         return jnp.take_along_axis(rows, jnp.ravel(node)[:, None].astype(jnp.int32), axis=1)[:, 0].reshape(shape)
 
     @property
     def max_delay(self) -> Array:
-        """f32[], seconds: no delay is longer."""
+        """The longest delay, f32[], seconds; inf if delays have no bound."""
         return jax.vmap(self.delays_from)(jnp.arange(self.count, dtype=jnp.int32)).max()
 
     @property
@@ -58,7 +59,7 @@ class Network(Record, abc.ABC, abstract=True):
 
     @property
     def fixed(self) -> bool:
-        """Whether every block has the same delays; if not, `sample` draws those of one round."""
+        """Whether every block has the same delays; if not, `sample` draws the delays of one round."""
         return True
 
     def sample(self, key: Key) -> Self:
@@ -67,9 +68,10 @@ class Network(Record, abc.ABC, abstract=True):
 
 
 class NetworkWrapper(Network, abstract=True):
-    """A network around another one: every method asks the inner one unless the wrapper has its own.
+    """A network built around another one: every method that a subclass does not define is the inner network's.
 
-    A subclass has a field `network`, the inner one.
+    Attributes:
+      network: the inner network, a field of every subclass.
     """
 
     network: Network

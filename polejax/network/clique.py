@@ -1,4 +1,4 @@
-"""Networks whose nodes are all equally far apart."""
+"""Cliques: networks in which all pairs of nodes are equally far apart."""
 
 import jax.numpy as jnp
 
@@ -10,7 +10,12 @@ from polejax.network.min_plus import Arrivals
 
 
 class Clique(Network):
-    """All pairs equally far apart: `seconds` f32[] from anyone to anyone else."""
+    """A network in which every node is equally far from every other.
+
+    Attributes:
+      seconds: f32[], delay from any node to any other.
+      num_nodes: N, static.
+    """
 
     seconds: Array
     num_nodes: int = static()
@@ -27,22 +32,22 @@ class Clique(Network):
 
     @property
     def max_delay(self) -> Array:
-        """f32[], seconds: no delay is longer."""
+        """See `Network.max_delay`."""
         return self.seconds
 
     def between(self, publisher: Array, node: Array) -> Array:
-        """Delays f32[...] in seconds from publishers to nodes, indices of one shape."""
+        """See `Network.between`."""
         return jnp.where(publisher == node, jnp.float32(0.0), self.seconds)
 
     def delays_from(self, publisher: Array) -> Array:
-        """Delays f32[N] in seconds of a block that node i32[] publishes."""
+        """See `Network.delays_from`."""
         return jnp.where(jnp.arange(self.count, dtype=jnp.int32) == publisher, 0.0, self.seconds)
 
     def arrivals(self, publish: Array) -> Arrivals:
-        """First arrival f32[N] (seconds) and its source i32[N]; O(N), see `Network.arrivals`."""
+        """See `Network.arrivals`; O(N) whatever is published."""
         nodes = jnp.arange(self.count, dtype=jnp.int32)
         first = publish.min()
-        # All ties go to the lowest index, so that a clique agrees with its matrix to the last bit.
+        # Exact ties go to the lowest index, so that a clique gives the same bits as its matrix.
         finder = jnp.where(publish == first, nodes, self.count - 1).min()
         heard = first + self.seconds
         own = (publish < heard) | ((publish == heard) & (nodes <= finder))
@@ -50,16 +55,16 @@ class Clique(Network):
 
 
 def instant(count: int) -> Clique:
-    """`count` nodes that hear every block at once; raises ValueError unless count >= 1."""
+    """`count` nodes without any delay between them; raises ValueError unless count >= 1."""
     return clique(count, 0.0)
 
 
 def clique(count: int, seconds: float) -> Clique:
-    """`count` nodes, each `seconds` away from every other.
+    """A network of `count` nodes, each `seconds` away from every other.
 
     Args:
       count: number of nodes N, at least 1.
-      seconds: f32[], from publishing to having received and verified; at least 0; may be swept.
+      seconds: f32[], at least 0, from publishing a block to having received and verified it; may be swept.
 
     Raises:
       ValueError: count below 1 or a negative delay.

@@ -1,4 +1,4 @@
-"""Gossip networks: nodes pass blocks on to those they are linked to, and delays are shortest paths."""
+"""Gossip networks: nodes pass blocks on over their links, so that delays are shortest paths."""
 
 import numpy as np
 from scipy import sparse
@@ -8,7 +8,7 @@ from polejax.network.graphs import Graph
 from polejax.network.matrix import Matrix
 from polejax.network.propagation import hop_delay
 
-NAMED = 10  # of the nodes that an error names
+NAMED = 10  # nodes that an error message lists at most
 
 
 def gossip(
@@ -23,18 +23,18 @@ def gossip(
     """A network in which every node, once it has verified a block, passes it on over its links.
 
     Args:
-      graph: who is linked to whom: `random_regular`, `erdos_renyi`, `small_world`, `scale_free`, `from_edges`.
-      latency: seconds one way, one for all links or [E], one per link of `graph.edges`.
-      num_bytes: of a block as it is sent.
-      bandwidth: bytes per second, one for all links or [E]; inf for none to wait for.
-      verification: seconds that every node takes before it passes a block on.
-      messages: latencies per hop; 3 for announcement, request and block.
+      graph: links between nodes, from `random_regular`, `erdos_renyi`, `small_world`, `scale_free` or `from_edges`.
+      latency: seconds, one way; one number for all links, or [E], one per link of `graph.edges`.
+      num_bytes: size of a block as it is sent.
+      bandwidth: bytes per second, one number for all links or [E]; inf: transfer takes no time.
+      verification: seconds that every node takes to verify a block before it passes it on.
+      messages: one-way latencies per hop; 3 for announcement, request and block.
 
     Returns:
       A `Matrix` of shortest paths (Dijkstra), N^2 numbers: beyond some thousand nodes use `regions`.
 
     Raises:
-      ValueError: some node cannot be reached, something is negative, or the shapes do not match.
+      ValueError: some node cannot be reached, an argument is negative, or the shapes do not match.
     """
     from scipy.sparse import csgraph
 

@@ -1,4 +1,4 @@
-"""Random graphs of who is linked to whom."""
+"""Random graphs: the links of a gossip network."""
 
 from typing import NamedTuple
 
@@ -8,14 +8,19 @@ from polejax._core import checks
 
 
 class Graph(NamedTuple):
-    """Undirected links between `num_nodes` nodes; each link once, none from a node to itself."""
+    """Undirected links between nodes; each link once, none from a node to itself.
+
+    Attributes:
+      num_nodes: number of nodes N.
+      edges: i64[E, 2], the two nodes of each link, the lower index first.
+    """
 
     num_nodes: int
-    edges: np.ndarray  # i64[E, 2]
+    edges: np.ndarray
 
 
 def from_edges(count: int, edges: np.ndarray) -> Graph:
-    """A graph with the given links i[E, 2], doubles and loops dropped; raises ValueError for a node that is none."""
+    """A graph of links i[E, 2], without duplicates and loops; raises ValueError for an index outside 0 .. N - 1."""
     count = checks.whole("count", count, low=1)
     edges = np.asarray(edges, dtype=np.int64).reshape(-1, 2)
     if edges.size and (edges.min() < 0 or edges.max() >= count):
@@ -33,7 +38,7 @@ def random_regular(count: int, degree: int = 8, seed: int = 0) -> Graph:
       seed: of the draw (NumPy's PCG64).
 
     Raises:
-      ValueError: no such graph.
+      ValueError: no such graph exists.
 
     Source: Steger and Wormald 1999, Generating random regular graphs quickly, algorithm 1.
     """
@@ -49,7 +54,7 @@ def random_regular(count: int, degree: int = 8, seed: int = 0) -> Graph:
 
 
 def _pair_up(ends: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray | None:
-    """Links low * count + high that use every end once, or None where the pairing got stuck."""
+    """Links, as codes low * count + high, that use every end once; None if the random pairing fails."""
     links = np.empty(0, np.int64)
     for _ in range(30):
         if not ends.size:
@@ -64,7 +69,7 @@ def _pair_up(ends: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarr
 
 
 def erdos_renyi(count: int, probability: float, seed: int = 0) -> Graph:
-    """A random graph in which every pair is linked with the same probability, independently.
+    """A random graph in which every pair of nodes is linked independently with the same probability.
 
     Args:
       count: number of nodes N.
@@ -90,7 +95,7 @@ def small_world(count: int, degree: int = 8, rewired: float = 0.1, seed: int = 0
     Args:
       count: number of nodes N.
       degree: links per node before rewiring, even and below N.
-      rewired: fraction of links that get a random far end; one that would double a link stays.
+      rewired: fraction of links whose far end is drawn anew; a link stays where the draw would duplicate another.
       seed: of the draw (NumPy's PCG64).
 
     Raises:
@@ -120,11 +125,11 @@ def small_world(count: int, degree: int = 8, rewired: float = 0.1, seed: int = 0
 
 
 def scale_free(count: int, links: int = 4, seed: int = 0) -> Graph:
-    """A graph grown node by node, each new one linked to old ones in proportion to their links.
+    """A graph grown node by node; each new node links to old ones with probability proportional to their links.
 
     Args:
       count: number of nodes N.
-      links: of each new node, below N; the first `links` + 1 nodes are all linked.
+      links: number of links of each new node, below N; the first `links` + 1 nodes are all linked to one another.
       seed: of the draw (NumPy's PCG64).
 
     Raises:

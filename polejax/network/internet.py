@@ -1,4 +1,4 @@
-"""The internet between six regions, as published for 2015 and 2019, and networks of nodes that live there."""
+"""The internet between six regions, as measured in 2015 and in 2019, and networks of nodes in these regions."""
 
 from typing import NamedTuple
 
@@ -13,12 +13,19 @@ REGIONS = ("North America", "Europe", "South America", "Asia-Pacific", "Japan", 
 
 
 class Internet(NamedTuple):
-    """What was measured of one year's internet; one entry per region, in the order of `REGIONS`."""
+    """Measurements of one year; one entry per region, in the order of `REGIONS`.
 
-    latency: tuple[tuple[int, ...], ...]  # ms, mean, from row to column
-    download: tuple[float, ...]  # Mbit/s
-    upload: tuple[float, ...]  # Mbit/s
-    share: tuple[float, ...]  # of Bitcoin's nodes
+    Attributes:
+      latency: milliseconds, mean, one way, from row to column.
+      download: Mbit/s.
+      upload: Mbit/s.
+      share: fraction of Bitcoin's nodes.
+    """
+
+    latency: tuple[tuple[int, ...], ...]
+    download: tuple[float, ...]
+    upload: tuple[float, ...]
+    share: tuple[float, ...]
 
 
 # SimBlock (Aoki et al. 2019, arXiv 1901.09777), NetworkConfiguration.java. Latencies of 2015 are those of Gervais et
@@ -64,18 +71,19 @@ def internet(
     region: Array | None = None,
     seed: int = 0,
 ) -> Regions:
-    """Nodes spread over six regions of the internet of 2015 or 2019.
+    """A network of nodes in six regions of the internet, as measured in 2015 or 2019.
 
-    Every node is one hop from every other, and nodes pass blocks on where two hops are faster than one (Asia-Pacific to
-    Australia over Japan, in 2019). One hop is `messages` latencies, the block's bytes over the lesser of the sender's
-    upload and the receiver's download bandwidth (as SimBlock), and the verification; a mean, without SimBlock's spread.
+    Every node is one hop from every other, and a node of a third region passes blocks on where two hops are faster than
+    one (from Asia-Pacific to Australia over Japan, in 2019). One hop takes `messages` latencies, the block's bytes
+    divided by the lesser of the sender's upload and the receiver's download bandwidth (as in SimBlock), and the
+    verification. These are means: SimBlock's spread around them is left out.
 
     Args:
       count: number of nodes N.
       year: 2015 or 2019 (`INTERNET`).
-      num_bytes: of a block; by default a Bitcoin block of 535 kB, `COMPACT_BLOCK` for BIP 152.
-      verification: seconds to verify a block; of a block that carries a model, see `polejax.models.model_block`.
-      messages: latencies per hop; 3 for announcement, request and block.
+      num_bytes: size of a block; by default a Bitcoin block of 535 kB; for BIP 152 use `COMPACT_BLOCK`.
+      verification: seconds to verify a block.
+      messages: one-way latencies per hop; 3 for announcement, request and block.
       region: i32[N], each node's region in the order of `REGIONS`; None: numbers in proportion to the published shares
         of Bitcoin's nodes (largest remainders), in an order drawn from `seed`.
       seed: of that order (NumPy's PCG64).
@@ -84,7 +92,7 @@ def internet(
       A `Regions` network.
 
     Raises:
-      ValueError: an unknown year, a count below 1, something negative, or a region out of range.
+      ValueError: an unknown year, a count below 1, a negative argument, or a region out of range.
     """
     count = checks.whole("count", count, low=1)
     if year not in INTERNET:
@@ -100,7 +108,7 @@ def internet(
 
 
 def _quota(share: tuple[float, ...], count: int) -> np.ndarray:
-    """Whole numbers that sum to `count`, in proportion to the shares as far as largest remainders can."""
+    """Whole numbers that sum to `count`, in proportion to the shares by the method of largest remainders."""
     exact = np.asarray(share) / np.sum(share) * count
     quota = np.floor(exact).astype(int)
     quota[np.argsort(quota - exact, kind="stable")[: count - quota.sum()]] += 1

@@ -1,4 +1,4 @@
-"""Networks given by all their delays."""
+"""Matrices: networks given by the delays of all pairs of nodes."""
 
 import numpy as np
 
@@ -7,11 +7,15 @@ from polejax._core.types import Array
 from polejax.network.base import Network
 from polejax.network.min_plus import Arrivals, all_pairs, flood
 
-SMALL = 32  # nodes; up to here all pairs at once cost no more than block by block, and many forks cost nothing extra
+SMALL = 32  # nodes, up to which all pairs at once cost no more than one block after another, however many forks
 
 
 class Matrix(Network):
-    """Any delays that obey the triangle inequality, as one matrix f32[N, N] of seconds from row j to column i."""
+    """Any delays that obey the triangle inequality.
+
+    Attributes:
+      delay: f32[N, N], seconds from the publisher (row j) to the receiver (column i).
+    """
 
     delay: Array
 
@@ -22,19 +26,19 @@ class Matrix(Network):
 
     @property
     def max_delay(self) -> Array:
-        """f32[], seconds: no delay is longer."""
+        """See `Network.max_delay`."""
         return self.delay.max(axis=(-2, -1))
 
     def between(self, publisher: Array, node: Array) -> Array:
-        """Delays f32[...] in seconds from publishers to nodes, indices of one shape."""
+        """See `Network.between`."""
         return self.delay.at[publisher, node].get(mode="promise_in_bounds")
 
     def delays_from(self, publisher: Array) -> Array:
-        """Delays f32[N] in seconds of a block that node i32[] publishes."""
+        """See `Network.delays_from`."""
         return self.delay[publisher]
 
     def arrivals(self, publish: Array) -> Arrivals:
-        """First arrival f32[N] (seconds) and its source i32[N]; O(N) per published block, see `Network.arrivals`."""
+        """See `Network.arrivals`; O(N) per published block."""
         if self.count > SMALL:
             return flood(publish, self.delays_from)
         return flood(publish, self.delays_from, lambda publish: all_pairs(publish, self.delay))
@@ -45,14 +49,14 @@ def from_matrix(delay: Array, tolerance: float = 1e-5) -> Matrix:
 
     Args:
       delay: f32[N, N], seconds from row j's publishing to column i's having received and verified; zero diagonal.
-      tolerance: relative excess over the triangle inequality that is taken for rounding and mended (ours).
+      tolerance: relative excess over the triangle inequality that counts as rounding and is removed (ours).
 
     Returns:
       A `Matrix` network whose delays obey the triangle inequality in float32.
 
     Raises:
       ValueError: not square, negative, a diagonal that is not 0, or a triple j, k, i with
-        D[j, i] > D[j, k] + D[k, i]: such delays are no shortest paths, and the round would not be exact.
+        D[j, i] > D[j, k] + D[k, i]: such delays are not shortest paths, and the round would not be exact.
     """
     delay = known("delay", checks.real("delay", delay, low=0.0, ndim=2))
     if delay.shape[0] != delay.shape[1] or delay.shape[0] == 0:
@@ -60,7 +64,7 @@ def from_matrix(delay: Array, tolerance: float = 1e-5) -> Matrix:
     diagonal = np.diagonal(delay)
     if diagonal.any():
         node = int(np.flatnonzero(diagonal)[0])
-        raise ValueError(f"delay[{node}, {node}] must be 0, got {diagonal[node]:g}: a node hears itself at once")
+        raise ValueError(f"delay[{node}, {node}] must be 0, got {diagonal[node]:g}: a node has its own block at once")
     for via in range(delay.shape[0]):
         detour = delay[:, via, None] + delay[None, via, :]
         broken = delay > detour * (1.0 + tolerance) + np.finfo(np.float32).tiny
@@ -75,19 +79,19 @@ def from_matrix(delay: Array, tolerance: float = 1e-5) -> Matrix:
 
 
 def relay(network: Matrix, members: Array, seconds: float) -> Matrix:
-    """The same network with a relay network (FIBRE, Falcon) beside it: a fast path between its members.
+    """The same network with a relay network (FIBRE, Falcon) added: a fast path between its members.
 
     Args:
-      network: a `Matrix`, such as `gossip` makes.
-      members: bool[N], nodes that are linked to the relay network.
+      network: a `Matrix`, such as `gossip` returns.
+      members: bool[N], nodes that take part in the relay network.
       seconds: from any member to any other through the relay network.
 
     Returns:
       A `Matrix` of shortest paths, D'[j, i] = min(D[j, i], min_m D[j, m] + seconds + min_m D[m, i]) over members m: a
-      second passage through the relay network never pays, so this is the closure (ours).
+      second passage through the relay network is never faster, so these are all shortest paths (ours).
 
     Raises:
-      ValueError: no or wrongly shaped members, or negative seconds.
+      ValueError: members of another shape or none of them true, or negative seconds.
     """
     delay = known("network.delay", network.delay)
     members = np.asarray(members)
@@ -101,7 +105,7 @@ def relay(network: Matrix, members: Array, seconds: float) -> Matrix:
 
 
 def known(name: str, value: Array) -> np.ndarray:
-    """The value as a NumPy array; raises ValueError for a tracer, whose triangle inequality nobody can check."""
+    """The value as a NumPy array; raises ValueError for a tracer, whose triangle inequality cannot be checked."""
     if checks.is_traced(value):
         raise ValueError(f"{name} must be known when the network is built: sweep with jax.vmap over stacked networks")
     return np.asarray(value)

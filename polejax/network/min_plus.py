@@ -1,4 +1,4 @@
-"""How one height's blocks spread: the min-plus product, block by block in the order of publishing or all at once."""
+"""The min-plus product: when each node receives its first block of a height, and whose block that is."""
 
 from collections.abc import Callable
 
@@ -8,24 +8,25 @@ import jax.numpy as jnp
 from polejax._core.types import Array
 
 Arrivals = tuple[Array, Array]
-"""Arrival f32[N], seconds, and source i32[N], whose block it is."""
+"""First arrival f32[N], seconds, and source i32[N], the node whose block it is."""
 
 
 def flood(
     publish: Array, delays_from: Callable[[Array], Array], rest: Callable[[Array], Arrivals] | None = None
 ) -> Arrivals:
-    """Spread the blocks that are really published, earliest first; most heights have a single one.
+    """The min-plus product over the blocks that are really published, earliest first; most heights have only one.
 
-    A node that has heard a block before it would publish is first nowhere (triangle inequality), so nothing is lost by
-    leaving it out. One block costs O(N), and a height with B blocks O(B N), rather than the O(N^2) of all pairs: at 128
-    nodes on a CPU a tenth of it. That a stopped node's block is not spread also makes `source[source] == source` exact
-    in float32 (ours).
+    A node that receives a block before it would publish its own stops, and its block would arrive first nowhere
+    (triangle inequality), so it can be left out. One block costs O(N), and a height with B blocks O(B N), instead of
+    O(N^2) for all pairs: at 128 nodes on a CPU a tenth of the time. Leaving out the blocks of stopped nodes also makes
+    `source[source] == source` exact in float32 (ours).
 
     Args:
-      publish: f32[N], seconds at which each node would publish; inf for a node that does not.
-      delays_from: from a node j i32[] to its delays D[j] f32[N], seconds, 0 at j itself.
-      rest: the arrivals of all blocks at once, whatever their number; None: spread the others one by one. It runs only
-        when there is a second block (under `vmap`: in any lane, where a `cond` would run always).
+      publish: f32[N], seconds, when each node would publish; inf for a node that does not.
+      delays_from: function of a node j i32[] that returns its delays D[j] f32[N], seconds, 0 at j itself.
+      rest: function of `publish` that returns the arrivals of all blocks at once; None: the blocks after the first are
+        spread one by one. It runs only if there is a second block (under `vmap`: if there is one in any lane, whereas
+        a `cond` would always run it).
 
     Returns:
       As `Network.arrivals`: arrival f32[N] and source i32[N].
@@ -38,7 +39,7 @@ def flood(
         return first + delays_from(publisher), jnp.broadcast_to(publisher, nodes.shape)
 
     def ahead(heard: Arrivals) -> Array:
-        """Who publishes before hearing anyone, ties going to the lower index, and has not been spread yet."""
+        """bool[N]: publishes before any block arrives (the lower index wins a tie), and is not spread yet."""
         arrival, source = heard
         return (publish < arrival) | ((publish == arrival) & (nodes < source))
 
@@ -49,15 +50,15 @@ def flood(
         return jnp.where(better, times, arrival), jnp.where(better, publisher, source)
 
     def spread_rest(heard: Arrivals) -> Arrivals:
-        # Stopped nodes are masked out so that this depends on the loop's state: XLA would otherwise compute it ahead of
-        # the loop, needed or not.
+        # Masking the stopped nodes makes this depend on the loop's state. Otherwise XLA would move it out of the loop
+        # and compute it whether it is needed or not.
         return rest(jnp.where(publish <= heard[0], publish, jnp.inf)) if rest else spread(heard)
 
     return jax.lax.while_loop(lambda heard: ahead(heard).any(), spread_rest, earliest(publish))
 
 
 def all_pairs(publish: Array, delay: Array) -> Arrivals:
-    """The min-plus product as it stands.
+    """The min-plus product over all pairs of publishers and nodes.
 
     Args:
       publish: f32[J], seconds at which each of J publishers publishes.
@@ -68,6 +69,6 @@ def all_pairs(publish: Array, delay: Array) -> Arrivals:
     """
     times = publish[:, None] + delay
     arrival = times.min(axis=0)
-    # A min over matching indices: the same as argmin with ties to the lowest index, but XLA vectorises it.
+    # The least index that attains the minimum: what argmin returns, but XLA vectorises this form.
     rows = jnp.arange(publish.shape[0], dtype=jnp.int32)[:, None]
     return arrival, jnp.where(times == arrival[None, :], rows, publish.shape[0] - 1).min(axis=0)

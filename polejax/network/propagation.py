@@ -1,4 +1,4 @@
-"""What one hop costs: latency, bytes over bandwidth, verification."""
+"""The delay of one hop: latency, bytes over bandwidth, verification."""
 
 import numpy as np
 
@@ -16,20 +16,20 @@ def hop_delay(
     verification: float = 0.0,
     messages: int = 1,
 ) -> np.ndarray:
-    """Seconds from a node's having a block to its neighbour's having received and verified it.
+    """Seconds from when a node has a block until its neighbour has received and verified it.
 
     Args:
-      latency: seconds one way, any shape.
-      num_bytes: of the block as it is sent; a compact block is a smaller block (`COMPACT_BLOCK`).
-      bandwidth: bytes per second, of a shape that broadcasts with `latency`; inf for none to wait for.
-      verification: seconds that the receiver takes before it passes the block on.
-      messages: latencies per hop: 1 for a block that is sent unasked, 3 for announcement, request and block.
+      latency: seconds, one way, any shape.
+      num_bytes: size of the block as it is sent; a compact block is a smaller block (`COMPACT_BLOCK`).
+      bandwidth: bytes per second, of a shape that broadcasts with `latency`; inf: transfer takes no time.
+      verification: seconds that the receiver takes to verify the block before it passes it on.
+      messages: one-way latencies per hop: 1 for a block that is sent unasked, 3 for announcement, request and block.
 
     Returns:
       messages x latency + num_bytes / bandwidth + verification, f64, seconds.
 
     Raises:
-      ValueError: something negative, no bandwidth, or less than one message.
+      ValueError: a negative argument, a bandwidth of 0, or less than one message.
     """
     latency = np.asarray(checks.real("latency", latency, low=0.0), np.float64)
     bandwidth = np.asarray(checks.real("bandwidth", bandwidth, above=0.0, infinite=True), np.float64)

@@ -1,4 +1,4 @@
-"""Delays that every block draws anew."""
+"""Random delays: every block draws its own."""
 
 import abc
 from typing import Self
@@ -14,15 +14,19 @@ from polejax.network.base import Network
 
 
 class DelayLaw(Record, abc.ABC, abstract=True):
-    """A law of non-negative seconds, by its inverse distribution function."""
+    """A distribution of non-negative delays in seconds, given by its quantile function."""
 
     @abc.abstractmethod
     def quantile(self, probability: Array) -> Array:
-        """Seconds f32[...] that are not exceeded with a probability f32[...] in (0, 1)."""
+        """The quantiles f32[...], seconds, at probabilities f32[...] in (0, 1)."""
 
 
 class ConstantDelay(DelayLaw):
-    """Always `seconds` f32[]."""
+    """A delay that is always the same.
+
+    Attributes:
+      seconds: f32[].
+    """
 
     seconds: Array
 
@@ -32,7 +36,12 @@ class ConstantDelay(DelayLaw):
 
 
 class UniformDelay(DelayLaw):
-    """Uniform between `low` and `high`, f32[] seconds."""
+    """A delay uniform between two bounds.
+
+    Attributes:
+      low: f32[], seconds.
+      high: f32[], seconds.
+    """
 
     low: Array
     high: Array
@@ -43,7 +52,11 @@ class UniformDelay(DelayLaw):
 
 
 class ExponentialDelay(DelayLaw):
-    """Exponential with the given mean, f32[] seconds."""
+    """An exponential delay.
+
+    Attributes:
+      mean: f32[], seconds.
+    """
 
     mean: Array
 
@@ -53,7 +66,12 @@ class ExponentialDelay(DelayLaw):
 
 
 class LogNormalDelay(DelayLaw):
-    """Log-normal with the given median f32[] in seconds, and standard deviation `sigma` f32[] of its logarithm."""
+    """A log-normal delay.
+
+    Attributes:
+      median: f32[], seconds.
+      sigma: f32[], standard deviation of the delay's logarithm.
+    """
 
     median: Array
     sigma: Array
@@ -64,7 +82,11 @@ class LogNormalDelay(DelayLaw):
 
 
 class EmpiricalDelay(DelayLaw):
-    """A measured law: `quantiles` f32[Q] in seconds at probabilities 0, 1/(Q-1), ..., 1, linear between."""
+    """A measured delay, linear between its quantiles.
+
+    Attributes:
+      quantiles: f32[Q], seconds, at the probabilities 0, 1/(Q-1), ..., 1.
+    """
 
     quantiles: Array
 
@@ -74,17 +96,22 @@ class EmpiricalDelay(DelayLaw):
 
 
 class RandomDelays(Network):
-    """Approximate: a network whose every block takes, to every node, an extra time drawn anew.
+    """Approximate: a network in which every block takes an extra, random time to every node.
 
-    Within one height it is exact for blocks that are sent directly: a node publishes unless it heard of a rival before.
-    Approximate, because (a) nobody passes a block on where that would be faster than its direct way, as drawn delays
-    obey no triangle inequality; and (b) a node that a block reaches before its parent, as then may happen, goes on
-    racing for the parent's height until the parent comes (ours).
+    Within one height the simulation is exact for blocks that are sent directly: a node publishes unless it has heard
+    of a rival block before. It is approximate because random delays break the triangle inequality: (a) no node passes a
+    block on where that would be faster than the direct way; and (b) a node that receives a block before that block's
+    parent goes on racing for the parent's height until the parent arrives (ours).
+
+    Attributes:
+      base: the network to whose delays the random ones are added.
+      law: distribution of the random delays.
+      key: from which the delays of one round are drawn; None outside a round.
     """
 
     base: Network
     law: DelayLaw
-    key: Key | None = None  # of one round
+    key: Key | None = None
 
     @property
     def count(self) -> int:
@@ -92,11 +119,11 @@ class RandomDelays(Network):
         return self.base.count
 
     def sample(self, key: Key) -> Self:
-        """The network of one round, whose delays are drawn from `key`."""
+        """The network of one round, with delays drawn from `key`."""
         return replace(self, key=key)
 
     def delays_from(self, publisher: Array) -> Array:
-        """Delays f32[N] in seconds of the block that node i32[] publishes in this round."""
+        """See `Network.delays_from`; of the block that the node publishes in this round."""
         if self.key is None:
             raise ValueError("key must be given before delays are drawn, got None: use network.sample(key)")
         nodes = jnp.arange(self.count, dtype=jnp.uint32)
@@ -105,25 +132,27 @@ class RandomDelays(Network):
 
     @property
     def max_delay(self) -> Array:
-        """f32[], seconds: infinite, as no drawn delay is known to be the longest."""
+        """See `Network.max_delay`; always inf, whatever the law."""
         return jnp.float32(jnp.inf)
 
     @property
     def fixed(self) -> bool:
-        """See `Network.fixed`: every block has delays of its own."""
+        """See `Network.fixed`; False, as every block has its own delays."""
         return False
 
 
 def random_delays(base: Network, law: DelayLaw) -> RandomDelays:
-    """A network whose every block takes, to every node, a time drawn anew beside that of the base network. Approximate.
+    """A network in which every block takes, to every node, a random time in addition to the base network's delay.
+
+    Approximate, see `RandomDelays`.
 
     Args:
-      base: any `Network`; `instant(N)` for nothing but the drawn times.
+      base: any `Network`; `instant(N)` for random times alone.
       law: `constant_delay`, `uniform_delay`, `exponential_delay`, `lognormal_delay`, `empirical_delay`, or a
         subclass of `DelayLaw`.
 
     Raises:
-      ValueError: a law that is no `DelayLaw` or a base that is no `Network`.
+      ValueError: `law` is not a `DelayLaw`, or `base` is not a `Network`.
     """
     if not isinstance(law, DelayLaw):
         raise ValueError(f"law must be a DelayLaw, got {law!r}: use polejax.network.exponential_delay(...)")
@@ -133,12 +162,12 @@ def random_delays(base: Network, law: DelayLaw) -> RandomDelays:
 
 
 def constant_delay(seconds: float) -> ConstantDelay:
-    """Always `seconds`; raises ValueError when negative."""
+    """A delay that is always `seconds`; raises ValueError if negative."""
     return ConstantDelay(checks.real("seconds", seconds, low=0.0))
 
 
 def uniform_delay(low: float, high: float) -> UniformDelay:
-    """Uniform between `low` and `high` seconds; raises ValueError unless 0 <= low <= high."""
+    """A delay uniform between `low` and `high` seconds; raises ValueError unless 0 <= low <= high."""
     low = checks.real("low", low, low=0.0)
     if not checks.is_traced(low):
         checks.real("high", high, low=float(np.max(low)))
@@ -146,12 +175,12 @@ def uniform_delay(low: float, high: float) -> UniformDelay:
 
 
 def exponential_delay(mean: float) -> ExponentialDelay:
-    """Exponential with a mean in seconds; raises ValueError unless it is positive."""
+    """An exponential delay with its mean in seconds; raises ValueError unless positive."""
     return ExponentialDelay(checks.real("mean", mean, above=0.0))
 
 
 def lognormal_delay(median: float, sigma: float) -> LogNormalDelay:
-    """Log-normal with a median in seconds and the standard deviation of the logarithm.
+    """A log-normal delay with its median in seconds and the standard deviation `sigma` of its logarithm.
 
     Raises:
       ValueError: a median that is not positive or a negative sigma.
@@ -160,7 +189,7 @@ def lognormal_delay(median: float, sigma: float) -> LogNormalDelay:
 
 
 def empirical_delay(quantiles: Array) -> EmpiricalDelay:
-    """A measured law from its quantiles [Q] in seconds at Q >= 2 evenly spaced probabilities from 0 to 1.
+    """A measured delay from its quantiles [Q], seconds, at Q >= 2 evenly spaced probabilities from 0 to 1.
 
     Raises:
       ValueError: negative, decreasing or fewer than two quantiles.

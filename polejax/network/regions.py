@@ -1,4 +1,4 @@
-"""Networks of regions: nodes behind their own links, regions at given distances."""
+"""Regions: networks whose delays depend on the nodes' regions and on each node's own link."""
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,17 @@ from polejax.network.min_plus import Arrivals, flood
 
 
 class Regions(Network):
-    """Delays D[j, i] = up[j] + reach[region[j], i] for i != j, with N nodes in R regions."""
+    """Delays D[j, i] = up[j] + reach[region[j], i] for i != j, with N nodes in R regions.
 
-    region: Array  # i32[N], below R
-    up: Array  # f32[N], seconds that a block takes over its publisher's own link
-    reach: Array  # f32[R, N], seconds from a region to a node: between the regions, over the node's link, verified
+    Attributes:
+      region: i32[N], each node's region, from 0 to R - 1.
+      up: f32[N], seconds that a block takes over its publisher's own link.
+      reach: f32[R, N], seconds from a region to a node: between the regions, over the node's own link, and to verify.
+    """
+
+    region: Array
+    up: Array
+    reach: Array
 
     @property
     def count(self) -> int:
@@ -25,26 +31,26 @@ class Regions(Network):
 
     @property
     def max_delay(self) -> Array:
-        """f32[], seconds: no delay is longer."""
+        """See `Network.max_delay`."""
         return self.up.max(axis=-1) + self.reach.max(axis=(-2, -1))
 
     def between(self, publisher: Array, node: Array) -> Array:
-        """Delays f32[...] in seconds from publishers to nodes, indices of one shape."""
+        """See `Network.between`."""
         up, region = (of.at[publisher].get(mode="promise_in_bounds") for of in (self.up, self.region))
         reach = self.reach.at[region, node].get(mode="promise_in_bounds")
         return jnp.where(publisher == node, jnp.float32(0.0), up + reach)
 
     def delays_from(self, publisher: Array) -> Array:
-        """Delays f32[N] in seconds of a block that node i32[] publishes."""
+        """See `Network.delays_from`."""
         delay = self.up[publisher] + self.reach[self.region[publisher]]
         return jnp.where(jnp.arange(self.count, dtype=jnp.int32) == publisher, 0.0, delay)
 
     def arrivals(self, publish: Array) -> Arrivals:
-        """First arrival f32[N] (seconds) and its source i32[N]; O(R N) at most, see `Network.arrivals`."""
+        """See `Network.arrivals`; O(R N) at most."""
         return flood(publish, self.delays_from, self._arrivals_of_all)
 
     def _arrivals_of_all(self, publish: Array) -> Arrivals:
-        """Of each region only the block that leaves it first can matter elsewhere; a node's own has no delay."""
+        """Arrivals of all blocks: for other nodes only the first block to leave each region counts."""
         nodes = jnp.arange(self.count, dtype=jnp.int32)
         leave = publish + self.up
         num_regions = self.reach.shape[0]
@@ -61,22 +67,22 @@ class Regions(Network):
 def regions(
     region: Array, between: Array, up: Array = 0.0, down: Array = 0.0, *, relay: bool = False, tolerance: float = 1e-5
 ) -> Regions:
-    """Nodes in regions: D[j, i] = up[j] + between[region[j], region[i]] + down[i] from node j to another node i.
+    """A network of nodes in regions: D[j, i] = up[j] + between[region[j], region[i]] + down[i] for i != j.
 
-    A round costs O(N) when one block is published, O(R N) whatever is published: 10,000 nodes are usable.
+    A round costs O(N) if one block is published and O(R N) at most, so that 10,000 nodes are practical.
 
     Args:
       region: i32[N], each node's region, from 0 to R - 1.
       between: f32[R, R], seconds from row to column; the diagonal is between two different nodes of one region.
-      up: f32[N] or one for all, seconds over the publisher's own link.
-      down: f32[N] or one for all, seconds over the receiver's own link, and until it has verified.
-      relay: let a node of a third region pass blocks on where that is faster (shortest paths); else such delays raise.
-        Measured latencies break the triangle inequality: a detour over a third region is often faster.
-      tolerance: relative excess over the triangle inequality that is taken for rounding (ours).
+      up: f32[N] or one number for all, seconds over the publisher's own link.
+      down: f32[N] or one number for all, seconds over the receiver's own link and to verify the block.
+      relay: whether nodes of a third region pass blocks on where that is faster (shortest paths); if not, such delays
+        are refused. Measured latencies often break the triangle inequality in this way.
+      tolerance: relative excess over the triangle inequality that counts as rounding (ours).
 
     Raises:
-      ValueError: a region that is no row of `between`, negative delays, wrong shapes, or, unless `relay`, a delay
-        between two regions that a node of a third one undercuts.
+      ValueError: a region without a row in `between`, negative delays, wrong shapes, or, unless `relay`, a delay
+        between two regions that is longer than a detour over a third one.
     """
     region = known("region", region)
     between = known("between", checks.real("between", between, low=0.0, ndim=2)).astype(np.float64)
