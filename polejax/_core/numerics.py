@@ -27,7 +27,7 @@ def rounded(product: Array) -> Array:
 
 
 def kept(value: _Value) -> _Value:
-    """An array, or a nest of them, unchanged, behind a barrier: XLA does not fuse what computes it with what uses it."""
+    """An array, or a nest of them, unchanged: XLA does not fuse what computes it with what uses it."""
     return jax.lax.optimization_barrier(value)  # type: ignore[no-any-return]
 
 

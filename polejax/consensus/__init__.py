@@ -1,1 +1,1 @@
-"""Consensus: the round, and the chain that rounds make."""
+"""Consensus: the round, what takes part in it, and the chain that rounds build."""

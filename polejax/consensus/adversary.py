@@ -1,4 +1,4 @@
-"""What an adversary is: whoever deviates from the protocol within the round."""
+"""The base of all adversaries: deviations from the protocol within the round."""
 
 import abc
 from typing import TYPE_CHECKING
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 class Adversary(Record, abc.ABC, abstract=True):
-    """Anything that deviates from the protocol: it turns the scenario that others believe in into the real one."""
+    """A deviation from the protocol, as a change of the scenario: another network, or another mechanism."""
 
     def check(self, scenario: "Scenario") -> None:
-        """Raise a ValueError that names the field and the remedy where the scenario cannot be played so."""
+        """Raise a ValueError that names the field and the remedy if the scenario does not allow this adversary."""
 
     @abc.abstractmethod
     def enter(self, scenario: "Scenario") -> "Scenario":
-        """The scenario as it is really played, without an adversary: another network, or another mechanism."""
+        """The scenario that is really simulated: with the deviation built in, and without an adversary."""

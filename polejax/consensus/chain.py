@@ -10,14 +10,14 @@ from polejax.consensus.round import Blocks, Round
 
 @record
 class Canonical:
-    """What the walk back finds at each height; leading axis of heights.
+    """The canonical block of each height; leading axis of heights.
 
     Attributes:
-      producer: i32[H], who produced the canonical block.
-      blocks: of the canonical blocks, each leaf [H, ...].
-      settled: bool[H], whether every node's branch has this block, so that no later block can change it, and no claim
+      producer: i32[H], the node that produced the canonical block.
+      blocks: the canonical blocks, each leaf [H, ...].
+      settled: bool[H], whether every node's branch holds this block, so that no later block can change it, and no claim
         up to it was flawed.
-      published: i32[H], how many blocks were published at the height.
+      published: i32[H], number of blocks published at the height.
     """
 
     producer: Array
@@ -31,13 +31,13 @@ def settle(rounds: Round, holders: Array) -> tuple[Array, Array, Canonical]:
 
     Args:
       rounds: H rounds, leading axis of heights.
-      holders: i32[N], for each node's branch the node whose *view* after the last of these rounds it descends from;
-        `arange(N)` at the end of a chain.
+      holders: i32[N], for each node's final branch, the node whose view after the last of these rounds that branch
+        extends; `arange(N)` at the end of a chain.
 
     Returns:
-      The same map before the first of these rounds, i32[N]; the blocks that each node published at settled heights,
-      i32[N]; and `Canonical`: canonical[h - 1] = source[h - 1, canonical[h]]. The canonical branch is that of node 0's
-      tip; where `settled`, it is everyone's.
+      The same map for the views before the first of these rounds, i32[N]; the number of blocks that each node published
+      at settled heights, i32[N]; and `Canonical`, from canonical[h - 1] = source[h - 1, canonical[h]]. The canonical
+      branch is the one that ends in node 0's tip; at settled heights all nodes' branches agree with it.
     """
     nodes = jnp.arange(rounds.source.shape[-1], dtype=rounds.source.dtype)
 

@@ -1,4 +1,4 @@
-"""Claims: what nodes hold at the end of a race, and what a block that carries a model says of it."""
+"""Claims: the work each node needs for its next block, and what the block would state."""
 
 from typing import NamedTuple
 
@@ -8,14 +8,14 @@ from polejax._core.types import Array, Tree
 
 @record
 class Learning:
-    """What a block that carries a model says of it. Leading axis N, one entry per node's claim.
+    """What is recorded of the model that a block carries. Leading axis N, one entry per node's claim.
 
     Attributes:
       claimed: f32[N], fraction, validation accuracy as the claimant measured it.
-      rejected: i32[N], claims of this node that verification turned down before.
+      rejected: i32[N], number of this node's earlier claims that failed verification.
       diverged: bool[N], whether the network had non-finite parameters when training ended.
       curve: f32[N, K], fraction, validation accuracy at each evaluation; 0 from where training ended (K = 0: not kept).
-      holdout: f32[N], fraction, accuracy on samples that decide nothing; None: none are held out.
+      holdout: f32[N], fraction, accuracy on held-out samples, on which no decision depends; None: none are held out.
     """
 
     claimed: Array
@@ -26,11 +26,11 @@ class Learning:
 
 
 class Evidence(NamedTuple):
-    """What `Mechanism.look_up` tells of claims.
+    """What `Mechanism.look_up` returns.
 
     Attributes:
       score: f32[...], as `Claims.score`.
-      learning: leaves [..., ...], as `Claims.learning`; None of a mechanism without models.
+      learning: each leaf [..., ...], as `Claims.learning`; None: the mechanism has no models.
     """
 
     score: Array
@@ -39,7 +39,7 @@ class Evidence(NamedTuple):
 
 @record
 class Claims:
-    """What a race returns: for every node the work it needs before it holds a publishable claim, and the claim.
+    """What `Mechanism.race` returns: for every node the work until it holds a publishable claim, and the claim.
 
     Attributes:
       work: f32[N], hashes or training steps, at least 0; inf for a node that never finishes. A claim whose work is NaN
@@ -47,13 +47,14 @@ class Claims:
       score: f32[N], how good the claim is (PoLe: verified test accuracy; PoW: 1).
       valid: bool[N], whether the node ever publishes.
       commitment: u32[N, 8], what the block's header commits to (a model's parameters, a proof); None: no hashes.
-      computed: f32[N], work the program really did for the node, idle lanes included; None: the law was drawn.
-      fallback: bool[], nobody finished before the deadline; None: there is no deadline.
-      learning: of claims with a model, each leaf [N, ...]; None: no models.
-      reference: i32[N], a number from which `Mechanism.look_up` tells score and learning again. Of N claims of a round
-        one becomes canonical: where there is a reference, rounds keep it alone, and history looks up the canonical
-        blocks' claims. None: score and learning are kept as they are.
-      carried: what the block carries for its branch (`Mechanism.extend_branch`), each leaf [N, ...]; None: nothing.
+      computed: f32[N], work that the program really computed for the node, idle lanes included; None: work is drawn
+        from a law.
+      fallback: bool[], whether no node finished before the deadline; None: there is no deadline.
+      learning: the claims' models, each leaf [N, ...]; None: claims carry no models.
+      reference: i32[N], a number from which `Mechanism.look_up` recovers score and learning. Only one of a round's N
+        claims becomes canonical. With a reference, rounds store the reference only, and history looks up the claims of
+        canonical blocks. None: rounds store score and learning.
+      carried: what the block adds to its branch's state (`Mechanism.extend_branch`), each leaf [N, ...]; None: nothing.
     """
 
     work: Array
@@ -69,17 +70,17 @@ class Claims:
 
 @record
 class Taken:
-    """What a branch has done with its tasks when its next block is begun; leading axis N, or heights [H] in a history.
+    """A branch's task queue when work on its next block begins; leading axis N, or heights [H] in a history.
 
-    posted = served + waiting + dropped, always.
+    At all times posted = served + waiting + dropped.
 
     Attributes:
-      task: i32, number of the task that the block works on; T: none was waiting, so the idle mechanism's block.
-      reward: f32, coins that the block earns; 0 of an idle one.
-      waiting: i32, tasks left in the queue.
-      posted: i32, tasks posted on the branch so far.
-      served: i32, tasks taken so far, this one included.
-      dropped: i32, tasks turned away so far as the queue was full.
+      task: i32, number of the task that the block works on; T if none was waiting and the idle mechanism runs.
+      reward: f32, coins that the block earns; 0 without a task.
+      waiting: i32, number of tasks left in the queue.
+      posted: i32, number of tasks posted on the branch so far.
+      served: i32, number of tasks taken so far, this one included.
+      dropped: i32, number of tasks refused so far because the queue was full.
     """
 
     task: Array

@@ -1,16 +1,16 @@
-"""Elections: which of the claims that reach a node it takes for the block of a height, and when.
+"""Elections: which of the claims that reach a node it takes as the block of a height, and when.
 
-Every rule is a rule of closing: node i begins a height at `start[i]`, first hears a claim at `first[i]` (its own, when
-it finishes, like anyone's), and at `close[i] >= first[i]` takes the best claim it has heard and begins the next height.
-Rounds stay exact (`polejax.chain`) as long as
+An election decides when a node closes a height. Node i begins a height at `start[i]` and first hears a claim at
+`first[i]`; it hears its own claim when it finishes. At `close[i] >= first[i]` it takes the best claim it has heard, and
+begins the next height. Rounds stay exact (`polejax.consensus.round`) as long as
 
-    close[i] <= close[k] + D[k, i]    for all nodes k, i,
+    close[i] <= close[k] + D[k, i]    for all nodes k, i.
 
-for then nobody hears of height h + 1 before it has closed h: whoever publishes it, k, began it at close[k], and i hears
-of it at close[k] + D[k, i] or later. It holds for all rules here by induction: start, the last height's close, obeys
-it, and so does `first`, by the triangle inequality, as first[k] = publish[j] + D[j, k] gives first[i] <=
-publish[j] + D[j, i] <= first[k] + D[k, i]; adding a constant and taking the greater of two keep it (ours;
-tests/winner_simulator.py is the independent check).
+Then no node hears of height h + 1 before it has closed height h: a node k that publishes at h + 1 began that height at
+close[k], so node i hears of its block at close[k] + D[k, i] or later. The inequality holds for all elections here, by
+induction over heights. `start`, the close of the height before, satisfies it. So does `first`, by the triangle
+inequality: first[k] = publish[j] + D[j, k] for some j, hence first[i] <= publish[j] + D[j, i] <= first[k] + D[k, i].
+Adding a constant and taking the maximum of two preserve it (ours; tests/winner_simulator.py is the independent check).
 """
 
 import abc
@@ -27,16 +27,16 @@ from polejax.consensus.listening import Listening
 from polejax.consensus.views import Views
 from polejax.network.base import Network
 
-SMALL = 16  # nodes; up to here all pairs at once cost about as much, and take no loop
+SMALL = 16  # nodes, up to which comparing all pairs at once costs about as much as the loop, and is compiles faster
 
 
 class Elected(NamedTuple):
-    """What every node makes of one height's claims; leading axis N.
+    """Which block every node takes at one height, and when; leading axis N.
 
     Attributes:
-      close: f32[N], s, when the node takes a block and begins the next height.
-      source: i32[N], that block's producer.
-      published: bool[N], whether the node published; None: exactly where `source` is the node itself.
+      close: f32[N], seconds, when the node takes a block and begins the next height.
+      source: i32[N], the node that produced that block.
+      published: bool[N], whether the node published a block; None: exactly where `source` is the node itself.
     """
 
     close: Array
@@ -45,15 +45,15 @@ class Elected(NamedTuple):
 
 
 class Election(Record, abc.ABC, abstract=True):
-    """The rule by which every node chooses among the claims it hears; it is a rule of closing."""
+    """The rule by which every node chooses among the claims that it hears: when it closes a height, and with which."""
 
     @abc.abstractmethod
     def closing(self, first: Array, start: Array) -> Array:
-        """When nodes close a height.
+        """When each node closes a height.
 
         Args:
-          first: f32[N], seconds at which each node hears its first claim, its own included.
-          start: f32[N], seconds at which it began the height.
+          first: f32[N], seconds, when each node hears its first claim, its own included.
+          start: f32[N], seconds, when it began the height.
 
         Returns:
           f32[N], seconds, at least `first`.
@@ -61,26 +61,32 @@ class Election(Record, abc.ABC, abstract=True):
 
     @abc.abstractmethod
     def elect(self, publish: Array, claims: Claims, network: Network, views: Views) -> Elected:
-        """When each node settles on a block, and whose.
+        """Which block each node takes, and when.
 
         Args:
-          publish: f32[N], seconds at which each node would publish its claim; inf if never.
+          publish: f32[N], seconds, when each node would publish its claim; inf if never.
           claims: of all nodes.
           network: of this round.
           views: of all nodes, before the race.
         """
 
     def listening(self, network: Network, views: Views) -> Listening:
-        """What a mechanism listens to that really computes: the closes of this rule on this network."""
+        """What tells a mechanism that really computes when to stop: the closes under this rule on this network."""
         return Closing(network, self, views.start)
 
 
 class Closing(Listening):
-    """The closes of an election on a network: a node's claim matters until it closes the height."""
+    """When nodes close the height, under an election on a network; a node's own claim matters until then.
+
+    Attributes:
+      network: of this round.
+      election: the rule.
+      start: f32[N], seconds, when each node began the height.
+    """
 
     network: Network
     election: Election
-    start: Array  # f32[N], s
+    start: Array
 
     def closes(self, publish: Array) -> Array:
         """See `Listening.closes`."""
@@ -88,7 +94,7 @@ class Closing(Listening):
 
 
 class FirstSeen(Election):
-    """The first valid block to arrive wins: longest-chain consensus as in Bitcoin (design theorem; exact)."""
+    """The first valid block to arrive wins: longest-chain consensus as in Bitcoin (exact, `polejax.consensus.round`)."""
 
     def closing(self, first: Array, start: Array) -> Array:
         """At the first claim; see `Election.closing`."""
@@ -101,21 +107,21 @@ class FirstSeen(Election):
 
 
 class BestInWindow(Election):
-    """Every node takes the best claim that it hears within so many seconds of the first one.
+    """Every node takes the best claim that it hears within `seconds` after the first one.
 
-    The window of node i opens when it hears of the height's first claim, or has finished one itself, and closes
-    `seconds` later; until then it listens, and races on if it has no claim yet, which it publishes if it finishes in
-    time. Best is the greatest `Claims.score`: verified test accuracy. Of equal ones the first heard wins, as in
-    `FirstSeen`, and of those the lowest index; so where claims are all alike, as under Proof of Work, the first heard
-    wins but everybody waits. A claim that arrives exactly at the close is late, unless it is the first: a window of 0
-    seconds is `FirstSeen` to the last bit. Nodes fork where their windows hold different claims; a window that is long
-    against the delays makes that rare: only claims near its end are heard here and not there.
+    The window of node i opens when it hears the height's first claim, or finishes its own, and closes `seconds` later.
+    Until then the node listens, and a node without a claim races on and publishes if it finishes in time. Best is the
+    greatest `Claims.score` (verified test accuracy). Among equal scores the claim heard first wins, as in `FirstSeen`,
+    and among those heard at once the lowest index; so where all scores are equal, as under Proof of Work, the first
+    claim wins but every node waits. A claim that arrives exactly at the close is late, unless it is the first: a window
+    of 0 seconds gives the same bits as `FirstSeen`. Nodes fork where their windows hold different claims. That is rare
+    if the window is long against the delays, as only claims near its end reach some nodes in time and others too late.
 
     A node claims once, with the first model that meets the threshold: it does not train on to a better one (ours).
-    A round takes O(N) for each claim that may be somebody's best (`best_first`), usually a few; all pairs of nodes are
-    looked at of up to 16 nodes, and where delays are drawn anew for every block.
+    A round takes O(N) for each claim that may be some node's best (`best_first`), usually a few. With up to 16 nodes,
+    and where every block draws its own delays, all pairs of nodes are compared instead.
 
-    Args:
+    Attributes:
       seconds: f32[], finite, at least 0. May be swept.
 
     Raises:
@@ -139,13 +145,13 @@ class BestInWindow(Election):
 
 
 class BestAtDeadline(Election):
-    """Every node takes the best claim that it has heard so many seconds after it began, or else the next one it hears.
+    """Every node takes the best claim it has heard `seconds` after it began; if none, the first that it hears.
 
-    Node i closes the height at max(start + seconds, first claim heard): blocks come at a steady pace as long as
-    somebody finishes in time. Ties, and claims that arrive exactly at the close, are as in `BestInWindow`, as are
-    forks, a node's single claim and the price of a round.
+    Node i closes the height at max(start + seconds, first claim heard), so blocks come at a steady pace as long as some
+    node finishes in time. Ties, claims that arrive exactly at the close, forks, a node's single claim and the cost of a
+    round are as in `BestInWindow`.
 
-    Args:
+    Attributes:
       seconds: f32[], finite, at least 0. May be swept. A deadline of 0 is `FirstSeen`.
 
     Raises:
@@ -169,35 +175,45 @@ class BestAtDeadline(Election):
 
 
 def _best(election: Election, publish: Array, claims: Claims, network: Network, views: Views) -> Elected:
-    """The best claim that each node hears before it closes."""
+    """What nodes take under an election that picks the best claim heard before the close."""
     first, finder = network.arrivals(publish)
     close = election.closing(first, views.start)
-    # Whoever publishes late has heard a claim before, so the first heard of all is the first heard of those published.
+    # A node that would publish after its close has heard a claim before, so leaving it out changes no first arrival.
     published = (publish < close) | (finder == jnp.arange(publish.shape[0], dtype=finder.dtype))
     heard = _Heard(publish, claims.score, first, finder, close, published)
-    # Only where delays obey the triangle inequality is what a node hears first surely what arrives there first.
+    # `best_first` takes the first claim heard for the first to arrive, which needs the triangle inequality.
     few = publish.shape[0] <= SMALL or not network.fixed
     return Elected(close, all_pairs(heard, network) if few else best_first(heard, network), published)
 
 
 class _Heard(NamedTuple):
-    """What an election goes by; leading axis N."""
+    """What an election of the best claim needs to know; leading axis N.
 
-    publish: Array  # f32[N], s
-    score: Array  # f32[N]
-    first: Array  # f32[N], s: when the node hears its first claim
-    finder: Array  # i32[N]: whose that is
-    close: Array  # f32[N], s
-    published: Array  # bool[N]
+    Attributes:
+      publish: f32[N], seconds, when the node would publish; inf if never.
+      score: f32[N], of its claim.
+      first: f32[N], seconds, when the node hears its first claim.
+      finder: i32[N], the node whose claim that is.
+      close: f32[N], seconds, when the node closes the height.
+      published: bool[N], whether the node publishes.
+    """
+
+    publish: Array
+    score: Array
+    first: Array
+    finder: Array
+    close: Array
+    published: Array
 
 
 def all_pairs(heard: _Heard, network: Network) -> Array:
-    """Source i32[N] of the best claim that each node hears in time, over all pairs of nodes."""
+    """Source i32[N] of the best claim that each node hears in time, comparing all pairs of nodes."""
     publish, score, first, finder, close, published = heard
     nodes = jnp.arange(publish.shape[0], dtype=finder.dtype)
     arrival = publish[:, None] + jax.vmap(network.delays_from)(nodes)
-    # `hear` may add up a delay in another order than `row`: nothing is heard before the first, nor from the stopped,
-    # whose claims come too late for everybody anyway, but for rounding and where random delays break the triangle.
+    # `arrivals` may sum a delay in another order than `delays_from`, so an arrival is never taken to be before `first`.
+    # Nodes that did not publish are left out: their claims would be late for every node, except by rounding, or where
+    # random delays break the triangle inequality.
     in_time = jnp.maximum(arrival, first[None]) < close[None]
     candidate = (in_time & published[:, None]) | (nodes[:, None] == finder[None])
     best = candidate & (score[:, None] == jnp.where(candidate, score[:, None], -jnp.inf).max(axis=0)[None])
@@ -205,17 +221,18 @@ def all_pairs(heard: _Heard, network: Network) -> Array:
 
 
 def best_first(heard: _Heard, network: Network) -> Array:
-    """The same, claim by claim from the best one down, until no claim that is left can be anybody's best.
+    """The same, spreading claims from the best down, until no claim that is left can be the best of any node.
 
-    Every node starts from what it heard first, which no equal claim beats, or from its own claim where that is better.
-    Then only claims count that are better than what some node has; of equal ones the earliest come first, and those
-    published after all such nodes heard theirs are out. A claim costs O(N). Usually few are looked at, as one of the
-    best, published early enough, reaches everybody in time; never more than were published (ours).
+    Every node starts with the claim it heard first, which no claim of equal score beats, or with its own if that is
+    better. After that only claims count that are better than what some node holds. Claims of equal score are spread in
+    the order of publishing, and dropped once they are published after all nodes heard a claim as good. A claim costs
+    O(N). Usually a few are spread, since one of the best, published early enough, reaches all nodes in time; never more
+    than were published (ours).
     """
     publish, score, first, finder, close, published = heard
     nodes = jnp.arange(publish.shape[0], dtype=finder.dtype)
     own = published & (jnp.maximum(publish, first) < close) & (score > score[finder])
-    # Of the best claim that each node knows of: its score, when it was heard, and whose it is.
+    # Of the best claim that each node knows: its score, when the node heard it, and whose it is.
     known = (
         jnp.where(own, score, score[finder]),
         jnp.where(own, publish, -jnp.inf),

@@ -1,4 +1,4 @@
-"""History: what is kept of a chain."""
+"""History: the record of a simulated chain."""
 
 import jax.numpy as jnp
 
@@ -13,29 +13,29 @@ from polejax.consensus.scenario import Scenario
 
 @record
 class History:
-    """The canonical chain above genesis, and what was published beside it. `S` seeds may lead every axis.
+    """The canonical chain above genesis, and how many blocks were published beside it.
 
-    Heights that are not `settled` (the last few, where some node may still follow another branch; all from a flawed
-    claim on) count in no statistic.
+    Every array may have a leading axis of S seeds. Heights that are not `settled` (the last few, where some node may
+    still follow another branch, and all from a flawed claim on) count in no statistic.
 
     Attributes:
-      interval: f32[H], s from the parent's publishing to the block's.
+      interval: f32[H], seconds from the parent's publishing to the block's.
       producer: i32[H], index of the node that produced the block.
-      score: f32[H], of the block's claim (PoLe: verified test accuracy, a fraction; PoW: 1).
-      difficulty: f32[H], that the block met (PoW: expected hashes; PoLe: accuracy threshold).
-      commitment: u32[H, 8], what the header commits to: the model's parameters, the proof of work; None: no hashes.
+      score: f32[H], the claim's score (PoLe: verified test accuracy, a fraction; PoW: 1).
+      difficulty: f32[H], the difficulty that the block met (PoW: expected hashes; PoLe: accuracy threshold).
+      commitment: u32[H, 8], what the header commits to (a model's parameters, a proof of work); None: no hashes.
       tip: u32[H, 8], the block's SHA-256 hash; None where the mechanism needs no hashes.
       settled: bool[H], whether every node's branch holds the block, and no claim up to it was flawed.
       published: i32[H], blocks published at the height, the canonical one included.
-      published_by: i32[N], blocks each node published at settled heights.
-      fallback: bool[H], nobody finished: the deadline's rule made the block.
-      useful: f32[H], work units of all nodes until they finished or heard; None where no work is computed.
-      computed: f32[H], work units the program did for that; None likewise.
-      learning: of the canonical blocks that carry a model, each leaf [H, ...]; None: no models.
-      taken: tasks of the canonical blocks, each leaf [H]; None: no stream of tasks.
-      rounds: [H, N] records of every node; None unless asked for.
-      flawed: bool[H], a claim up to this height was NaN or of negative work: a fault of the mechanism. None: no claims
-        were made, as blocks were drawn as one Poisson process.
+      published_by: i32[N], number of blocks that each node published at settled heights.
+      fallback: bool[H], whether no node finished and the deadline's rule made the block.
+      useful: f32[H], work units of all nodes until they finished or closed the height; None: no work was computed.
+      computed: f32[H], work units that the program computed for that; None: no work was computed.
+      learning: the canonical blocks' models, each leaf [H, ...]; None: blocks carry no models.
+      taken: the canonical blocks' tasks, each leaf [H]; None: there is no stream of tasks.
+      rounds: records [H, N] of every node; None unless asked for.
+      flawed: bool[H], whether a claim up to this height had NaN or negative work, which is a fault of the mechanism.
+        None: there were no claims, as blocks were drawn as one Poisson process.
     """
 
     interval: Array
@@ -99,7 +99,7 @@ def from_chain(
 
 
 def _told(mechanism: Mechanism, blocks: Blocks, constant: Array, fallback: Array) -> Blocks:
-    """Blocks [...] with score and learning looked up, where claims were kept by their reference."""
+    """Blocks [...] with score and learning looked up, where rounds stored only the claims' references."""
     if blocks.reference is None:
         return blocks
     difficulty = constant if blocks.difficulty is None else blocks.difficulty

@@ -1,4 +1,4 @@
-"""Listening: how long a mechanism that really computes must compute."""
+"""Listening: how a mechanism that really computes learns that it can stop."""
 
 import abc
 
@@ -7,20 +7,20 @@ from polejax._core.types import Array
 
 
 class Listening(Record, abc.ABC, abstract=True):
-    """What a race listens to: the closes of the height, if only the claims made so far are published."""
+    """Tells when each node closes the height if only the claims made so far are published."""
 
     @abc.abstractmethod
     def closes(self, publish: Array) -> Array:
-        """Until when a node's own claim can matter.
+        """When each node closes the height and begins the next; a claim it makes later does not count.
 
         Args:
-          publish: f32[N], seconds at which each node would publish the claim it holds; inf without one.
+          publish: f32[N], seconds, when each node would publish the claim it holds; inf without one.
 
         Returns:
-          f32[N], seconds: when the node closes the height, and begins the next.
+          f32[N], seconds.
         """
 
 
 def closes(listening: Listening | None, publish: Array) -> Array:
-    """`listening.closes(publish)`; without anything to listen to, a node works on until it finishes or gives up."""
+    """`listening.closes(publish)`; for None `publish`: a node works on until it finishes or gives up."""
     return publish if listening is None else listening.closes(publish)

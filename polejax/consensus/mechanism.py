@@ -1,4 +1,4 @@
-"""What a consensus mechanism is: a law of work, given each node's view of the chain."""
+"""The base of all mechanisms: a law of work, given each node's view of the chain."""
 
 import abc
 from typing import Literal, NamedTuple, Self
@@ -14,15 +14,15 @@ Unit = Literal["work", "accuracy"]
 
 
 class Profile(NamedTuple):
-    """What a mechanism's rounds ask of the programs that play them; all static.
+    """What a mechanism's rounds require of the compiled programs that play them; all static.
 
     Attributes:
-      hashes_tips: whether views carry SHA-256 tips, which cost more than drawing a law does.
-      scored: whether claims differ in score; if not, every score is 1 and none is kept.
-      heights_per_call: heights that one compiled call plays at most, so that a call takes seconds and not minutes.
-      cached_lanes: nodes of chains that a CPU core plays in lockstep, their data in its cache.
+      hashes_tips: whether views carry SHA-256 tips, which cost more than drawing work from a law.
+      scored: whether claims differ in score; if not, every score is 1 and is not stored.
+      heights_per_call: most heights that one compiled call plays, so that a call takes seconds and not minutes.
+      cached_lanes: nodes (chains times N) whose data a CPU core holds in cache while it plays them in lockstep.
       bytes_per_node: bytes that a node holds while it races, beside its view.
-      flops_per_unit: floating-point operations of one unit of work; None: not known.
+      flops_per_unit: floating-point operations per unit of work; None: not known.
     """
 
     hashes_tips: bool = False
@@ -36,80 +36,81 @@ class Profile(NamedTuple):
 class Mechanism(Record, abc.ABC, abstract=True):
     """A law of work; `time = work / power` (seconds).
 
-    A mechanism of your own is a subclass with `initial_difficulty` and `race`, and fields for its parameters: array
-    fields are swept by `jax.vmap`, `static()` ones are part of the compiled program. Every other method has a default.
-    `polejax.testing.check_mechanism` tries it.
+    A mechanism of your own is a subclass with `initial_difficulty`, `race` and fields for its parameters: `jax.vmap`
+    sweeps array fields, `static()` fields are part of the compiled program. Every other method has a default.
+    `polejax.testing.check_mechanism` tests it.
     """
 
     @property
     @abc.abstractmethod
     def initial_difficulty(self) -> Array:
-        """f32[], what the first block demands: expected hashes or other units of work, or an accuracy."""
+        """f32[], the first block's difficulty: expected hashes or other units of work, or an accuracy threshold."""
 
     @abc.abstractmethod
     def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """Claims of all nodes for the blocks at `views.height`.
 
         Args:
-          key: of this height; every node folds in its own address (`polejax.draw`).
-          views: what each node builds on.
+          key: of this height; random numbers of a node depend on it and on the node's address (`polejax._core.draw`).
+          views: of all nodes, what each builds on.
           nodes: powers f32[N] and addresses u32[N].
-          listening: tells a mechanism that really computes when the round is decided, so that it can stop. None: every
-            node works on until it finishes or gives up.
+          listening: tells a mechanism that really computes when each node closes the height, so that it can stop. None:
+            every node works on until it finishes or gives up.
         """
 
     @property
     def profile(self) -> Profile:
-        """What its rounds ask of the programs that play them."""
+        """What the mechanism's rounds require of the programs that play them."""
         return Profile()
 
     @property
     def difficulty_unit(self) -> Unit:
-        """What a difficulty rule moves: the work that a block takes, or the accuracy that a claim needs."""
+        """What the difficulty measures: the work that a block takes, or the accuracy that a claim needs."""
         return "work"
 
     def prepare(self, difficulty_is_fixed: bool) -> Self:
-        """The same mechanism with what it can work out once, before the first round."""
+        """The same mechanism with everything computed that can be computed once, before the first round."""
         return self
 
     def nameless(self) -> Self:
-        """The same mechanism without static words that only name its data, so that alike ones share a program."""
+        """The same mechanism without static names of its data, so that those that differ in names share a program."""
         return self
 
     def begin_branch(self, count: int) -> Tree:
-        """What `count` nodes keep of their branches at genesis, each leaf [N, ...]; None: nothing, ever."""
+        """The state of `count` nodes' branches at genesis, each leaf [N, ...]; None: branches have no state."""
         return None
 
     def extend_branch(self, key: Key, branch: Tree, interval: Array, claims: Claims) -> Tree:
-        """What nodes keep of their branches behind the blocks that they would publish.
+        """The state of each node's branch after the block that the node would publish.
 
         Args:
-          key: of this height, apart from the race's.
-          branch: before the blocks, each leaf [N, ...].
-          interval: f32[N], seconds after the parents.
+          key: of this height, independent of the race's.
+          branch: the state before the block, each leaf [N, ...].
+          interval: f32[N], seconds from the parent's publishing to the block's.
           claims: of all nodes.
         """
         return branch
 
     def taken(self, branch: Tree) -> Taken | None:
-        """What of the branches goes on record with their next blocks; None: nothing."""
+        """What of the branches' state is recorded with their next blocks; None: nothing."""
         return None
 
     def look_up(self, reference: Array, difficulty: Array, fallback: Array) -> Evidence:
-        """Score and learning of claims that were kept by their reference.
+        """Score and learning of claims of which rounds stored only the reference.
 
         Args:
           reference: i32[...], as in `Claims.reference`.
-          difficulty: f32[...], what each block met.
-          fallback: bool[...], whether nobody finished.
+          difficulty: f32[...], the difficulty that each block met.
+          fallback: bool[...], whether no node finished in that round.
         """
         raise NotImplementedError(f"{type(self).__name__} gives claims a reference, so it must have look_up")
 
 
 class MechanismWrapper(Mechanism, abstract=True):
-    """A mechanism around another one: every method asks the inner one unless the wrapper has its own.
+    """A mechanism built around another one: every method that a subclass does not define is the inner mechanism's.
 
-    A subclass has a field `mechanism`, the inner one.
+    Attributes:
+      mechanism: the inner mechanism, a field of every subclass.
     """
 
     mechanism: Mechanism

@@ -1,4 +1,4 @@
-"""The round: a race for one height whose blocks extend every node's view; the theorem as code.
+"""The round: nodes race for one height, and its blocks extend their views; the theorem as code.
 
 A round is a min-plus product. Let node i hear of height h - 1 at `start[i]` and need `work[i]` for height h:
 
@@ -7,12 +7,14 @@ A round is a min-plus product. Let node i hear of height h - 1 at `start[i]` and
     node i publishes a block at height h   <=>   source[i] == i
     start'     = arrival,   view'[i] = view[source[i]] extended by block (h, source[i])
 
-where the first block heard wins; of other rules, `polejax.consensus.elections` says what stands for the middle lines.
+These lines hold where the first block heard wins. For other elections, `polejax.consensus.elections` replaces the two
+lines in the middle.
 
-It is exact for delays D >= 0 that obey the triangle inequality: a node that stopped at hearing k's block is first
-nowhere, as finish[k] + D[k, i] <= finish[k] + D[k, j] + D[j, i] <= finish[j] + D[j, i], so the minimum over all nodes
-is the one over publishers; and nobody hears of height h + 1 before height h, so heights follow one another even when
-delays exceed block intervals (ours; tests/event_simulator.py is the independent check).
+A round is exact for delays D >= 0 that obey the triangle inequality. If node j stops because it hears k's block first,
+its own block would be first nowhere: finish[k] + D[k, i] <= finish[k] + D[k, j] + D[j, i] <= finish[j] + D[j, i]. So
+the minimum over all nodes equals the minimum over those that publish. And no node hears of height h + 1 before height
+h, so heights can be simulated one after another even if delays exceed block intervals (ours; tests/event_simulator.py
+is the independent check).
 """
 
 import chex
@@ -27,23 +29,23 @@ from polejax.consensus.scenario import Scenario
 from polejax.consensus.views import Views
 from polejax.crypto import header, sha256
 
-_NETWORK = 0  # heights count from 1, so that 0 keeps the network's random numbers apart from the race's
-_BRANCH = 0xFFFFFFFF  # heights never reach this number, so that it keeps the branches' random numbers apart
+_NETWORK = 0  # folded into the key for random delays; heights, which are folded in for races, count from 1
+_BRANCH = 0xFFFFFFFF  # folded into the key for branches' random numbers; heights never reach it
 
 
 @record
 class Blocks:
-    """The blocks that nodes would publish at one height, leading axis N; only those that `Round` says exist.
+    """The blocks that nodes would publish at one height, leading axis N; which of them exist, `Round` says.
 
     Attributes:
-      interval: f32[N], s since the parent was published.
-      score: f32[N], of the claims; None where they are all 1, or can be looked up.
-      difficulty: f32[N], that the block met; None under a rule that never moves it.
-      commitment: u32[N, 8], what the header commits to; None where the mechanism needs no hashes, like the tip.
-      tip: u32[N, 8], the block's hash.
-      learning: of claims with a model; None without, or where it can be looked up.
-      reference: i32[N], from which the mechanism can look up score and learning; None: they are here.
-      taken: the tasks that the blocks are for; None of mechanisms without a stream.
+      interval: f32[N], seconds since the parent was published.
+      score: f32[N], of the claims; None: all are 1, or can be looked up by `reference`.
+      difficulty: f32[N], that the block met; None: the difficulty rule never changes it.
+      commitment: u32[N, 8], what the header commits to; None: the mechanism needs no hashes.
+      tip: u32[N, 8], the block's hash; None: the mechanism needs no hashes.
+      learning: the claims' models; None: there are none, or they can be looked up by `reference`.
+      reference: i32[N], from which the mechanism looks up score and learning; None: they are stored here.
+      taken: the tasks that the blocks are for; None: there is no stream of tasks.
     """
 
     interval: Array
@@ -58,16 +60,16 @@ class Blocks:
 
 @record
 class Round:
-    """What one height leaves behind.
+    """The record of one height.
 
     Attributes:
-      source: i32[N], whose block each node took for this height.
+      source: i32[N], the node whose block each node took.
       blocks: `Blocks` of all nodes.
-      fallback: bool[], nobody finished before the deadline.
-      flawed: bool[], a claim at this height or below was no claim: its work NaN or negative, or its score NaN.
-      useful: f32[], work that nodes did before they finished or closed the height, of all nodes; None: not computed.
-      computed: f32[], work that the program did for it.
-      published: bool[N], who published; None: exactly those who took their own block.
+      fallback: bool[], whether no node finished before the deadline.
+      flawed: bool[], whether a claim at this height or below was flawed: its work NaN or negative, or its score NaN.
+      useful: f32[], work units of all nodes until they finished or closed the height; None: no work was computed.
+      computed: f32[], work units that the program computed for that; None: no work was computed.
+      published: bool[N], whether the node published; None: exactly the nodes that took their own block did.
     """
 
     source: Array
@@ -80,7 +82,7 @@ class Round:
 
 
 def genesis(key: Key, scenario: Scenario) -> Views:
-    """Views of all nodes at genesis, which everyone knows from time 0 on; its tip hashes the chain's key."""
+    """Views of all nodes at genesis, which all nodes know from time 0 on; its tip is a hash of the chain's key."""
     zeros = jnp.zeros_like(scenario.nodes.power)
     controller = scenario.difficulty.start(jnp.broadcast_to(scenario.mechanism.initial_difficulty, zeros.shape))
     tip = None
@@ -104,12 +106,12 @@ def play_round(key: Key, scenario: Scenario, views: Views) -> tuple[Views, Round
     """Race for one height and spread its blocks.
 
     Args:
-      key: of the whole chain; the height is folded in here.
-      scenario: of N nodes, `ready`.
-      views: of all nodes, before.
+      key: of the whole chain; this function folds the height in.
+      scenario: of N nodes, as returned by `polejax.consensus.scenario.ready`.
+      views: of all nodes, before the round.
 
     Returns:
-      The views after, their times moved to the new origin, and the `Round`.
+      The views after the round, their times relative to the new origin, and the `Round`.
     """
     nodes = scenario.nodes.at(views.height)
     network = scenario.network.sample(jax.random.fold_in(jax.random.fold_in(key, _NETWORK), views.height))
@@ -132,14 +134,14 @@ def play_round(key: Key, scenario: Scenario, views: Views) -> tuple[Views, Round
 
 
 def next_times(finish: Array, close: Array, source: Array) -> tuple[Array, Array]:
-    """The clock of the next height: when nodes begin it, and when their new tips were published, f32[N] seconds.
+    """The times of the next height, f32[N] in seconds: when nodes begin it, and when their new tips were published.
 
     Args:
-      finish: f32[N], s, when each node would publish; inf for a node that does not.
-      close: f32[N], s, when each node takes a block.
-      source: i32[N], whose.
+      finish: f32[N], seconds, when each node would publish; inf for a node that does not.
+      close: f32[N], seconds, when each node takes a block.
+      source: i32[N], the node whose block it takes.
     """
-    origin = finish.min()  # which is the first arrival too
+    origin = finish.min()  # also the time of the first arrival
     return close - origin, finish[source] - origin
 
 
@@ -149,7 +151,7 @@ def advance(key: Key, scenario: Scenario, views: Views, num_blocks: int) -> tupl
 
 
 def _sound(scenario: Scenario, claims: Claims) -> Array:
-    """bool[N]: the claim is one, neither NaN nor of negative work."""
+    """bool[N]: the claim's work is neither NaN nor negative, and its score is not NaN."""
     chex.assert_equal_shape([claims.work, claims.score, claims.valid])
     sound = claims.work >= 0.0
     return sound & (claims.score == claims.score) if scenario.mechanism.profile.scored else sound
@@ -158,7 +160,7 @@ def _sound(scenario: Scenario, claims: Claims) -> Array:
 def _extend(
     key: Key, scenario: Scenario, views: Views, claims: Claims, interval: Array
 ) -> tuple[Blocks, tuple[Array | None, Tree, Tree | None]]:
-    """The block every node would publish; and tips, difficulty rules' states and branches behind them."""
+    """The block that each node would publish; and tip, difficulty state and branch state after that block."""
     mechanism, rule = scenario.mechanism, scenario.difficulty
     tip = None
     if mechanism.profile.hashes_tips:
@@ -169,7 +171,7 @@ def _extend(
     if views.branch is not None:
         posting = jax.random.fold_in(jax.random.fold_in(key, jnp.uint32(_BRANCH)), views.height)
         branch = mechanism.extend_branch(posting, views.branch, interval, claims)
-    # What never changes, or can be looked up, is not written down at every height: it would cost as much as the race.
+    # What never changes, or can be looked up, is not stored at every height: storing it would cost as much as the race.
     kept = claims.reference is None
     blocks = Blocks(
         interval=interval,
@@ -194,7 +196,7 @@ def _follow(
     rivals: Array | None,
     flawed: Array,
 ) -> Views:
-    """Every node's view after it has taken its source's block."""
+    """Every node's view after it has taken the block of its source."""
     tip, controller, branch = extended
     own = controller if scenario.difficulty.per_branch else None
     tip, followed, branch = jax.tree.map(lambda leaf: leaf[source], (tip, own, branch))
@@ -204,7 +206,7 @@ def _follow(
 
 
 def _effort(nodes: Nodes, views: Views, claims: Claims, close: Array) -> tuple[Array | None, Array | None]:
-    """Work f32[] that all nodes did before they finished or closed the height, and that the program did for it."""
+    """Work f32[] of all nodes until they finished or closed the height, and work f32[] that the program computed."""
     if claims.computed is None:
         return None, None
     done = jnp.minimum(claims.work, (close - views.start) * nodes.power)

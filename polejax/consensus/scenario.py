@@ -1,4 +1,4 @@
-"""A scenario: everything that a simulation's outcome depends on, besides its key."""
+"""Scenarios: everything that the outcome of a simulation depends on, besides its key."""
 
 from typing import Any
 
@@ -22,15 +22,14 @@ class Scenario(Record):
       nodes: `Nodes`, powers and addresses of N nodes, or `Scheduled` ones, whose power changes along the chain.
       network: any `Network` of N nodes (`polejax.network`).
       mechanism: any `Mechanism`: `PoW`, `HashedPoW`, `PoLe`, `Replay`, `TaskStream`, or your own.
-      election: any `Election` (`polejax.elections`); first seen by default.
+      election: any `Election`: `FirstSeen`, `BestInWindow`, `BestAtDeadline`; first seen by default.
       difficulty: any `Difficulty` rule (`polejax.difficulty`); fixed by default.
-      adversary: any `Adversary` (`polejax.attacks`); None: all are honest.
+      adversary: any `Adversary` (`polejax.attacks`); None: all nodes are honest.
 
     Raises:
-      ValueError: an argument that is not what its place asks for, a network of another number of nodes, a difficulty
-        rule that moves accuracies where the mechanism asks for work, or the other way round, or an adversary that the
-        rest does not allow; of parts that are not polejax's own, also whatever a round of theirs gets wrong
-        (`polejax.testing`).
+      ValueError: an argument of the wrong kind; a network of another number of nodes; a difficulty rule for accuracies
+        with a mechanism whose difficulty is work, or the reverse; an adversary that the other arguments do not allow;
+        and, for mechanisms and networks that are not polejax's own, any error in a round (`polejax.testing`).
     """
 
     nodes: AnyNodes
@@ -45,7 +44,7 @@ class Scenario(Record):
             value = getattr(self, name)
             if not isinstance(value, kind):
                 shown = value.__name__ if isinstance(value, type) else type(value).__name__
-                raise ValueError(f"{name} must be made by the likes of polejax.{example}, got {shown}")
+                raise ValueError(f"{name} must be like polejax.{example}, got {shown}")
         if self.network.count != self.nodes.count:
             raise ValueError(
                 f"network connects {self.network.count} nodes, but there are {self.nodes.count}: "
@@ -74,11 +73,11 @@ _PLACES: tuple[tuple[str, Any, str], ...] = (
     ("election", Election, "FirstSeen()"),
     ("difficulty", Difficulty, "difficulty.window()"),
 )
-"""Arguments of a scenario, what each must be, and how one is made."""
+"""Arguments of a scenario, the type of each, and an example."""
 
 
 def check_one(scenario: Scenario) -> None:
-    """Raise a ValueError unless this is one scenario, of which `jax.vmap` has taken apart what is swept."""
+    """Raise a ValueError unless this is a single scenario: swept arrays must have been split up by `jax.vmap`."""
     if not isinstance(scenario, Scenario):
         raise ValueError(f"scenario must be a polejax.Scenario, got {type(scenario).__name__}: build one")
     for name, shape in swept(scenario).items():
@@ -89,7 +88,7 @@ def check_one(scenario: Scenario) -> None:
 
 
 def swept(scenario: Scenario) -> dict[str, tuple[int, ...]]:
-    """Leading axes of what is told to be swept by its shape: the initial difficulty, and the nodes' power."""
+    """Leading axes by which a scenario shows that it is swept: of the initial difficulty, and of the nodes' power."""
     axes = {"difficulty": jnp.shape(scenario.mechanism.initial_difficulty)}
     if isinstance(scenario.nodes, Nodes):
         axes["power"] = jnp.shape(scenario.nodes.power)[:-1]
@@ -97,7 +96,7 @@ def swept(scenario: Scenario) -> dict[str, tuple[int, ...]]:
 
 
 def ready(scenario: Scenario) -> Scenario:
-    """The scenario as rounds use it: its adversary at work, leaves JAX arrays, its mechanism prepared."""
+    """The scenario as rounds use it: the adversary's deviation built in, leaves JAX arrays, the mechanism prepared."""
     if scenario.adversary is not None:
         scenario = scenario.adversary.enter(scenario)
     scenario = jax.tree.map(jnp.asarray, scenario)

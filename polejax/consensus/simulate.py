@@ -1,4 +1,4 @@
-"""The one verb: simulate a chain, as a pure function that may be jitted, vmapped and sharded."""
+"""Simulate one chain: a pure function, which may be jitted, vmapped and sharded."""
 
 import jax.numpy as jnp
 
@@ -14,17 +14,18 @@ def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool 
     """Simulate one chain from genesis: a `lax.scan` of rounds, then a reverse scan for the canonical blocks.
 
     Args:
-      key: typed key (`jax.random.key`); every height and address folds itself in, so a longer run begins with the
+      key: typed key (`jax.random.key`); heights and addresses are folded into it, so that a longer run begins with the
         blocks of a shorter one.
       scenario: nodes, network, mechanism and rules; its array fields may be swept with `jax.vmap`.
-      num_blocks: heights H to play above genesis; static.
-      keep_rounds: also return every node's view of every height, [H, N] arrays (`History.rounds`); static.
+      num_blocks: number of heights H above genesis; static.
+      keep_rounds: also return the records of every node at every height, arrays [H, N] (`History.rounds`); static.
 
     Returns:
       `History` with canonical arrays [H].
 
     Raises:
-      ValueError: num_blocks below 1, a key that is no single typed key, or a scenario that is none or several.
+      ValueError: num_blocks below 1, a `key` that is not a single typed key, or a `scenario` that is not a single
+        `Scenario`.
     """
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     checks.key("key", key)

@@ -220,7 +220,7 @@ def alone(mechanism, **rules):
         (lambda: pj.PoW(work=6 + 1j), "work must be a number or an array of numbers, got"),
         (lambda: pj.PoW(work=float("inf")), "work must be finite and above 0, got inf"),
         (lambda: pj.Scenario(pj.network.instant(2), pj.nodes.equal(2), pj.PoW(9.0)), "nodes must be .* got Clique"),
-        (lambda: alone(pj.PoW), "mechanism must be made by the likes of .* got PoW"),
+        (lambda: alone(pj.PoW), "mechanism must be like .* got PoW"),
         (lambda: alone(pj.PoW(9.0), difficulty=600.0), "difficulty must be .* got float"),
         (lambda: alone(pj.PoW(9.0), difficulty=pj.difficulty.accuracy(9.0)), "Accuracy moves an accuracy, but PoW"),
         (lambda: pj.simulate(0, None, 5), "key must be a typed JAX key"),

@@ -1,4 +1,4 @@
-"""Difficulty: what the next block on a branch demands, and how it answers to the intervals on that branch."""
+"""Difficulty: the rules that set the difficulty of the next block from the intervals on its branch."""
 
 from polejax.consensus.difficulty.accuracy_threshold import Accuracy, accuracy
 from polejax.consensus.difficulty.base import Difficulty, Fixed, LevelRule, fixed

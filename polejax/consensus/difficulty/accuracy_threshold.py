@@ -1,4 +1,4 @@
-"""Difficulty of Proof of Learning: an accuracy threshold that is moved to keep the mean interval."""
+"""Difficulty of Proof of Learning: an accuracy threshold that is adjusted to keep the mean interval."""
 
 from typing import ClassVar
 
@@ -11,16 +11,23 @@ from polejax._core.types import Array
 from polejax.consensus.difficulty.base import Difficulty
 from polejax.consensus.mechanism import Unit
 
-FURTHEST = 12.0  # logits from the middle: within 1e-5 of the span of either bound, and back in finite time
+FURTHEST = 12.0  # largest logit: within 1e-5 of the span of either bound, and not too far to return
 
 
 class Accuracy(Difficulty):
-    """An accuracy threshold between two bounds, whose logit moves by `gain` times (1 - interval / target)."""
+    """An accuracy threshold between two bounds, whose logit moves by `gain` times (1 - interval / target) per block.
 
-    target: Array  # f32[], seconds per block
-    gain: Array  # f32[], logits per target interval too early or too late
-    low: Array  # f32[], accuracy
-    high: Array  # f32[], accuracy
+    Attributes:
+      target: f32[], seconds per block.
+      gain: f32[], logits per target interval by which a block is early or late.
+      low: f32[], lower bound of the threshold, an accuracy.
+      high: f32[], upper bound of the threshold, an accuracy.
+    """
+
+    target: Array
+    gain: Array
+    low: Array
+    high: Array
 
     unit: ClassVar[Unit] = "accuracy"
 
@@ -39,19 +46,21 @@ class Accuracy(Difficulty):
 
 
 def accuracy(target: float, gain: float = 0.1, low: float = 0.1, high: float = 0.99) -> Accuracy:
-    """Steer PoLe's mean interval to the target by moving the accuracy threshold, never to 1 and never below chance.
+    """Keep PoLe's mean interval at the target by moving the accuracy threshold between two bounds.
 
-    The sum of (1 - interval / T) is what the logit moved, and that is bounded: the mean interval is T wherever some
-    threshold between the bounds gives it, else the threshold stays at a bound (ours; the sources fix the threshold).
+    `gain` times the sum of (1 - interval / T) is the total change of the logit, which is bounded. So the mean interval
+    is T if some threshold between the bounds gives it; otherwise the threshold stays at a bound (ours; the sources fix
+    the threshold).
 
     Args:
       target: T, seconds per block.
-      gain: logits that the threshold moves for a block at once; small against the spread of intervals, or it hunts.
+      gain: logits by which a block with an interval of 0 raises the threshold; if it is large against the spread of
+        intervals, the threshold oscillates.
       low: accuracy, at least chance (1 / number of classes).
-      high: accuracy below 1; best the most that a long training reaches.
+      high: accuracy below 1; best the highest that long training reaches.
 
     Returns:
-      An `Accuracy` controller; an initial threshold outside the bounds is moved inside.
+      An `Accuracy` rule; an initial threshold outside the bounds is moved inside.
 
     Raises:
       ValueError: a target or gain that is not positive, or bounds that are not 0 < low < high < 1.

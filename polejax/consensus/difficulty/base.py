@@ -1,4 +1,4 @@
-"""What a difficulty rule is: what the next block on a branch demands, and how it answers to that branch's intervals."""
+"""The base of all difficulty rules: the difficulty of the next block, given the intervals on its branch."""
 
 import abc
 from typing import ClassVar
@@ -9,17 +9,17 @@ from polejax.consensus.mechanism import Unit
 
 
 class Difficulty(Record, abc.ABC, abstract=True):
-    """A rule whose state every node carries for the branch it follows; leading axis N throughout."""
+    """A rule that sets each block's difficulty; nodes carry its state for the branch they follow, leading axis N."""
 
     per_branch: ClassVar[bool] = True
-    """Whether branches may differ in their state, so that nodes take over their source's."""
+    """Whether branches may differ in state, so that a node must take over the state of the block it takes."""
 
     unit: ClassVar[Unit | None] = None
-    """What it moves: work or an accuracy; None: either, as it changes nothing."""
+    """What the difficulty measures: work or an accuracy; None: the rule fits both, as it changes nothing."""
 
     @property
     def counts_uncles(self) -> bool:
-        """Whether `extend` asks for the number of stale blocks at the height below."""
+        """Whether `extend` uses the number of stale blocks at the height below."""
         return False
 
     @abc.abstractmethod
@@ -35,15 +35,15 @@ class Difficulty(Record, abc.ABC, abstract=True):
         """State after one more block.
 
         Args:
-          state: before it.
-          increment: f32[N], seconds from its parent's publishing to its own.
-          height: i32[], the block's.
-          uncles: i32[], stale blocks at the height below, which the block names.
+          state: before the block.
+          increment: f32[N], seconds from the parent's publishing to the block's.
+          height: i32[], of the block.
+          uncles: i32[], number of stale blocks at the height below, which the block names as uncles.
         """
 
 
 class LevelRule(Difficulty, abstract=True):
-    """A rule that remembers nothing but the difficulty."""
+    """A rule whose only state is the difficulty."""
 
     def start(self, initial: Array) -> Array:
         """The difficulty f32[N] itself."""
@@ -65,5 +65,5 @@ class Fixed(LevelRule):
 
 
 def fixed() -> Fixed:
-    """The difficulty that the mechanism starts with, for ever."""
+    """A difficulty that never changes from the mechanism's initial one."""
     return Fixed()

@@ -1,4 +1,4 @@
-"""Difficulty that answers to every block: Ethereum's rules, ASERT and an exponential moving average."""
+"""Difficulty that changes with every block: Ethereum's rules, ASERT and an exponential moving average."""
 
 from typing import ClassVar
 
@@ -12,11 +12,18 @@ from polejax.consensus.mechanism import Unit
 
 
 class Ethereum(LevelRule):
-    """Add the fraction `gain` of the difficulty, times max(1 + u - floor(interval / step), lowest); u is for uncles."""
+    """Ethereum's rules: D + D gain max(1 + u - floor(interval / step), lowest).
 
-    step: Array  # f32[], seconds
-    gain: Array  # f32[], of the difficulty per unit
-    lowest: Array  # f32[], negative
+    Attributes:
+      step: f32[], seconds.
+      gain: f32[], fraction of the difficulty.
+      lowest: f32[], bound on the factor of `gain`, negative.
+      uncles: whether u is 1 for a block that names uncles, and not always 0; static.
+    """
+
+    step: Array
+    gain: Array
+    lowest: Array
     uncles: bool = static(default=False)
 
     unit: ClassVar[Unit] = "work"
@@ -33,10 +40,15 @@ class Ethereum(LevelRule):
 
 
 class Asert(LevelRule):
-    """Difficulty times 2 to the power of (target - interval) / half-life, at every block."""
+    """Difficulty times 2^((target - interval) / half-life) at every block.
 
-    target: Array  # f32[], seconds per block
-    half_life: Array  # f32[], seconds
+    Attributes:
+      target: f32[], seconds per block.
+      half_life: f32[], seconds behind schedule that halve the difficulty.
+    """
+
+    target: Array
+    half_life: Array
 
     unit: ClassVar[Unit] = "work"
 
@@ -46,10 +58,15 @@ class Asert(LevelRule):
 
 
 class MovingAverage(LevelRule):
-    """The target moves a fraction 1 / blocks of the way to what would have made this interval the target one."""
+    """Exponential moving average: 1 / D moves by the fraction 1 / blocks towards interval / (target D).
 
-    target: Array  # f32[], seconds per block
-    blocks: Array  # f32[], memory
+    Attributes:
+      target: f32[], seconds per block.
+      blocks: f32[], memory, in blocks.
+    """
+
+    target: Array
+    blocks: Array
 
     unit: ClassVar[Unit] = "work"
 
@@ -66,7 +83,7 @@ def homestead(step: float = 10.0, gain: float = 1 / 2048) -> Ethereum:
       gain: fraction of the difficulty that one step adds or takes; Ethereum: 1 / 2048.
 
     Returns:
-      An `Ethereum` controller, without timestamps' rounding to seconds, the least difficulty and the difficulty bomb.
+      An `Ethereum` rule, without the rounding of timestamps to seconds, the least difficulty and the difficulty bomb.
       Source: EIP-2.
 
     Raises:
@@ -78,16 +95,16 @@ def homestead(step: float = 10.0, gain: float = 1 / 2048) -> Ethereum:
 def byzantium(step: float = 9.0, gain: float = 1 / 2048) -> Ethereum:
     """Ethereum's rule from Byzantium on: Homestead's with max(1 + u - floor(interval / step), -99).
 
-    u is 1 when the block names an uncle. Every block is taken to name the stale blocks of the height below its own, all
-    of which its producer has heard of by then; uncles of lower heights are left out (ours: stale blocks are rare, and
-    intervals are long beside delays).
+    u is 1 if the block names an uncle. Every block is assumed to name the stale blocks at the height below its own, and
+    its producer to have heard of all of them by then. Uncles from lower heights are left out (ours: stale blocks are
+    rare, and intervals are long compared with delays).
 
     Args:
       step: seconds.
       gain: fraction of the difficulty that one step adds or takes; Ethereum: 1 / 2048.
 
     Returns:
-      An `Ethereum` controller. Source: EIP-100.
+      An `Ethereum` rule. Source: EIP-100.
 
     Raises:
       ValueError: as `homestead`.
@@ -101,20 +118,20 @@ def _ethereum(step: float, gain: float, counts_uncles: bool) -> Ethereum:
 
 
 def asert(target: float = 600.0, half_life: float = 172_800.0) -> Asert:
-    """Bitcoin Cash's absolutely scheduled rule, D = D_0 2^((h T - t_h) / half-life), from block to block.
+    """Bitcoin Cash's absolutely scheduled rule, D = D_0 2^((h T - t_h) / half-life), applied from block to block.
 
-    The product over blocks is the absolute schedule, so that the mean interval is T whatever happens to the power; only
-    its fixed-point arithmetic is left out.
+    The product of the changes is the absolute schedule, so the mean interval is T however the power changes. The
+    fixed-point arithmetic of the original is left out.
 
     Args:
       target: T, seconds per block.
       half_life: seconds behind schedule that halve the difficulty; Bitcoin Cash: two days.
 
     Returns:
-      An `Asert` controller. Source: aserti3-2d, Bitcoin Cash upgrade specification 2020-11-15.
+      An `Asert` rule. Source: aserti3-2d, Bitcoin Cash upgrade specification 2020-11-15.
 
     Raises:
-      ValueError: something is not positive.
+      ValueError: an argument is not positive.
     """
     return Asert(checks.real("target", target, above=0.0), checks.real("half_life", half_life, above=0.0))
 
@@ -127,10 +144,10 @@ def ema(target: float = 600.0, blocks: float = 144.0) -> MovingAverage:
 
     Args:
       target: T, seconds per block.
-      blocks: B, memory, more than 1.
+      blocks: B, memory in blocks, more than 1.
 
     Returns:
-      A `MovingAverage` controller. Source: the WTEMA rule of Harding and Eliosoff, as compared by Zawy
+      A `MovingAverage` rule. Source: the WTEMA rule of Harding and Eliosoff, as compared by Zawy
       (github.com/zawy12/difficulty-algorithms).
 
     Raises:

@@ -1,4 +1,4 @@
-"""Difficulty by windows of blocks: Bitcoin's rule."""
+"""Difficulty that changes after every window of blocks: Bitcoin's rule."""
 
 from typing import ClassVar
 
@@ -14,17 +14,29 @@ from polejax.consensus.mechanism import Unit
 
 @record
 class WindowState:
-    """A branch's difficulty and how long its current window has taken."""
+    """A branch's difficulty and how long its current window has taken.
 
-    level: Array  # f32[N]
-    elapsed: Array  # f32[N], seconds
+    Attributes:
+      level: f32[N], difficulty of the next block.
+      elapsed: f32[N], seconds.
+    """
+
+    level: Array
+    elapsed: Array
 
 
 class Window(Difficulty):
-    """Every `blocks` blocks, scale the difficulty by target time over measured time (Bitcoin's rule)."""
+    """Every `blocks` blocks, scale the difficulty by target time over measured time (Bitcoin's rule).
 
-    target: Array  # f32[], seconds per block
-    clamp: Array  # f32[], largest factor of one change, up or down
+    Attributes:
+      target: f32[], seconds per block.
+      clamp: f32[], largest factor of one change, up or down.
+      blocks: W, blocks per window; static.
+      off_by_one: whether only the W - 1 intervals within a window are measured, as Bitcoin does; static.
+    """
+
+    target: Array
+    clamp: Array
     blocks: int = static()
     off_by_one: bool = static(default=True)
 
@@ -42,7 +54,7 @@ class Window(Difficulty):
         """State after the block of `height` i32[], `increment` f32[N] seconds after its parent."""
         position = height % self.blocks
         if self.off_by_one:
-            # Bitcoin measures from a window's first block to its last: the interval that leads into it is not counted.
+            # Bitcoin measures from a window's first block to its last, so the interval before the first is not counted.
             elapsed = jnp.where(position == 0, 0.0, state.elapsed + increment)
             complete = position == self.blocks - 1
         else:
@@ -60,11 +72,11 @@ def window(blocks: int = 2016, target: float = 600.0, *, clamp: float = 4.0, off
       blocks: W, blocks per window, at least 3 (the mean interval under the rule is infinite below that).
       target: T, seconds per block.
       clamp: largest factor of one change, up or down; inf for none (Bitcoin: 4).
-      off_by_one: measure the W - 1 intervals between the window's first block and its last, as Bitcoin does, yet
-        compare them with W T; else measure all W.
+      off_by_one: measure only the W - 1 intervals between the window's first block and its last, as Bitcoin does, and
+        compare them with W T; if not, measure all W.
 
     Returns:
-      A `Window` controller. Source: Bitcoin Core, `CalculateNextWorkRequired`.
+      A `Window` rule. Source: Bitcoin Core, `CalculateNextWorkRequired`.
 
     Raises:
       ValueError: W < 3, a target that is not positive, or a clamp below 1.

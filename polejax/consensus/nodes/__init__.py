@@ -1,4 +1,4 @@
-"""Nodes: who takes part, under which address, with how much power, and how that changes along the chain."""
+"""Nodes: their addresses, their computing power, and how the power changes along the chain."""
 
 from polejax.consensus.nodes.nodes import Nodes, equal, from_shares, lognormal, zipf
 from polejax.consensus.nodes.schedule import AnyNodes, Scheduled, growth, lose, schedule

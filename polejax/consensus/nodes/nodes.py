@@ -1,4 +1,4 @@
-"""Nodes: who takes part, under which address, with how much power."""
+"""Nodes: their addresses and their computing power."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ from polejax._core.types import Array
 
 @record
 class Nodes:
-    """Consensus nodes: their computing power and their identities.
+    """Consensus nodes: their computing power and their addresses.
 
-    Args:
-      power: f32[N], work units (hashes or training steps) per second, positive; one unit a second in total by default.
+    Attributes:
+      power: f32[N], work units (hashes or training steps) per second, positive.
       address: u32[N], each node's identity, all different. Random numbers, Secure Mapping Layers and headers depend on
         the address, never on the position in this array.
 
@@ -44,15 +44,16 @@ class Nodes:
         return self.power.shape[-1]
 
     def at(self, height: Array) -> "Nodes":
-        """The nodes as they are while they work on a block of a height i32[]: always the same."""
+        """The nodes while they work on a block of a height i32[]: the same at every height."""
         return self
 
     def seconds(self, work: Array) -> Array:
-        """Time f32[N] that each node takes for its work f32[N]: work / power, to 23 bits.
+        """Seconds f32[N] that each node takes for its work f32[N]: work / power, rounded to 23 significant bits.
 
-        A reciprocal and a rounding, because XLA turns a division into a product and fuses a product into a sum, or not,
-        depending on the batch (see `polejax.rounding`). Work that is a constant times something must be rounded before,
-        as XLA may move the constant; rounding all work here would take as long as drawing it.
+        Computed as a product with a reciprocal, and rounded: XLA may turn a division into such a product, and may fuse
+        a product into a sum, depending on what else is in the batch (see `polejax._core.numerics.rounded`). Work that
+        is a product with a constant must be rounded by the caller, as XLA may reorder the factors; rounding all work
+        here would take as long as drawing it.
         """
         return rounded(work * (1.0 / self.power))
 

@@ -1,4 +1,4 @@
-"""Power that changes along the chain: growth, a sudden loss, nodes that come and go."""
+"""Schedules: power that changes along the chain, by growth, by a sudden loss, or as nodes come and go."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,20 @@ from polejax.consensus.nodes.nodes import Nodes
 class Scheduled:
     """Nodes whose power depends on the height they work on.
 
-    By height and not by time, because nodes on different branches share no clock, and a float32 one would stall (ours).
+    Power depends on height and not on time, because nodes on different branches share no clock, and a float32 clock
+    could not resolve intervals on a long chain (ours).
+
+    Attributes:
+      nodes: addresses of N nodes, and their power at a factor of 1.
+      since: i32[P], the height from which each of P phases holds, rising from 0.
+      factor: f32[P, N], by which each node's power is multiplied in each phase; 0: the node does not work but listens.
+      growth: f32[], fraction by which all power grows with every block, without end.
     """
 
     nodes: Nodes
-    since: Array  # i32[P], heights from which each phase holds, rising from 0
-    factor: Array  # f32[P, N], of each node's power in each phase; 0: the node is switched off but listens
-    growth: Array  # f32[], power grows by this fraction a block, without end
+    since: Array
+    factor: Array
+    growth: Array
 
     @property
     def count(self) -> int:
@@ -30,7 +37,7 @@ class Scheduled:
 
     @property
     def power(self) -> Array:
-        """f32[N], work units per second, at genesis."""
+        """f32[N], work units per second at genesis."""
         return self.nodes.power * self.factor[..., 0, :]
 
     @property
@@ -39,19 +46,19 @@ class Scheduled:
         return self.nodes.address
 
     def at(self, height: Array) -> Nodes:
-        """The nodes as they are while they work on a block of a height i32[]."""
+        """The nodes, with their power while they work on a block of a height i32[]."""
         phase = (self.since <= height).sum() - 1
         grown = jnp.exp(jnp.log1p(self.growth) * height.astype(jnp.float32))
         return replace(self.nodes, power=self.nodes.power * self.factor[phase] * grown)
 
 
 def schedule(nodes: Nodes, since: Sequence[int], factor: Array) -> Scheduled:
-    """Nodes whose power is multiplied by a factor from some heights on.
+    """Nodes whose power is multiplied by a factor in each phase of the chain.
 
     Args:
-      nodes: `Nodes` at a factor of 1.
-      since: P heights, rising, of which the first is 0.
-      factor: f32[P] for all nodes alike, or [P, N]; at least 0, and in no phase 0 for all nodes.
+      nodes: `Nodes`, whose power is that at a factor of 1.
+      since: P heights at which phases begin, rising, the first one 0.
+      factor: f32[P], the same for all nodes, or [P, N]; at least 0, and in no phase 0 for all nodes.
 
     Raises:
       ValueError: heights that do not rise from 0, or factors of another shape, negative, or 0 for all.
@@ -81,10 +88,10 @@ def growth(nodes: Nodes, per_block: float) -> Scheduled:
 
 
 def lose(nodes: Nodes, lost: Array, height: int) -> Scheduled:
-    """Nodes of which those in `lost` bool[N] switch off at a height, for ever: a sudden loss of power.
+    """Nodes of which those in `lost` bool[N] stop working at a height, for ever: a sudden loss of power.
 
     Raises:
-      ValueError: a mask of another shape or one that leaves nobody, or a height below 1.
+      ValueError: a mask of another shape or one that is true for all nodes, or a height below 1.
     """
     lost = np.asarray(lost)
     if lost.dtype != bool or lost.shape != (nodes.count,):
@@ -94,4 +101,4 @@ def lose(nodes: Nodes, lost: Array, height: int) -> Scheduled:
 
 
 AnyNodes = Nodes | Scheduled
-"""What a scenario takes for its nodes."""
+"""What a scenario accepts as its nodes."""
