@@ -94,7 +94,7 @@ class Closing(Listening):
 
 
 class FirstSeen(Election):
-    """The first valid block to arrive wins: longest-chain consensus as in Bitcoin (exact, `polejax.consensus.round`)."""
+    """The first valid block to arrive wins: longest-chain consensus as in Bitcoin; exact, see `consensus.round`."""
 
     def closing(self, first: Array, start: Array) -> Array:
         """At the first claim; see `Election.closing`."""

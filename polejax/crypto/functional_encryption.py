@@ -1,11 +1,12 @@
-"""Functional encryption of inner products: who holds the key for W learns W x, and no more of x (a demonstration).
+"""Functional encryption of inner products: the key for W reveals W x and nothing else of x (a demonstration).
 
-The scheme of Abdalla, Bourse, De Caro, Pointcheval (PKC 2015, IACR ePrint 2015/017) that is secure if the decisional
+The scheme is that of Abdalla, Bourse, De Caro, Pointcheval (PKC 2015, IACR ePrint 2015/017), secure if the decisional
 Diffie-Hellman problem is hard, over the quadratic residues modulo a safe prime. Proof of Learning uses it so that a
-node learns the images of samples under its own Secure Mapping Layer only. Plain Python; not hardened against timing.
+node learns samples only as mapped by its own Secure Mapping Layer. Plain Python; not hardened against timing attacks.
 
-What it cannot hide: as many independent rows of W as x has entries determine x. A square or expanding layer's key gives
-the samples away, and so do compressive layers' keys of a few nodes, or of a few heights, together (`polejax.rebasing`).
+It cannot hide x from holders of as many independent rows of W as x has entries. So the key of a square or expanding
+layer reveals the samples, and so do the keys of compressive layers of a few nodes, or heights, together
+(`polejax.attacks.rebasing`).
 """
 
 import math
@@ -17,7 +18,7 @@ import numpy as np
 
 from polejax._core import checks
 
-Random = Callable[[int], int]  # a number below its argument, uniformly
+Random = Callable[[int], int]  # draws a uniform whole number from 0 to its argument, exclusive
 
 _HEX = (
     "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B"
@@ -29,7 +30,12 @@ _HEX = (
 
 
 class Group(NamedTuple):
-    """The subgroup of prime order q = (p - 1) / 2 of the numbers modulo a safe prime p, and a generator of it."""
+    """The subgroup of prime order q = (p - 1) / 2 of the numbers modulo a safe prime p.
+
+    Attributes:
+      prime: p.
+      generator: of the subgroup.
+    """
 
     prime: int
     generator: int
@@ -45,24 +51,39 @@ MODP_2048 = Group(int(_HEX, 16), 4)
 
 
 class PublicKey(NamedTuple):
-    """What a data node publishes, so that anyone can encrypt vectors of D entries."""
+    """The key that a data node publishes, with which anyone can encrypt vectors of D entries.
+
+    Attributes:
+      group: in which the scheme computes.
+      powers: g^s_i for the D entries of the master secret s.
+    """
 
     group: Group
-    powers: tuple[int, ...]  # g^s_i, D of them
+    powers: tuple[int, ...]
 
 
 class Ciphertext(NamedTuple):
-    """An encrypted vector."""
+    """An encrypted vector.
 
-    nonce: int  # g^r
-    entries: tuple[int, ...]  # g^(s_i r + x_i), D of them
+    Attributes:
+      nonce: g^r.
+      entries: g^(s_i r + x_i) for the D entries.
+    """
+
+    nonce: int
+    entries: tuple[int, ...]
 
 
 class FunctionKey(NamedTuple):
-    """A key that opens one inner product with `weights`; handed to the node whose layer has that column."""
+    """A key that reveals the inner product with `weights`; given to the node whose layer has that column.
+
+    Attributes:
+      weights: whole numbers, D of them.
+      secret: <s, weights> mod q.
+    """
 
     weights: tuple[int, ...]
-    secret: int  # <s, weights> mod q
+    secret: int
 
 
 def set_up(
@@ -71,8 +92,8 @@ def set_up(
     """Draw the public key, and the master secret s that only the data node keeps.
 
     Args:
-      size: D, entries of the vectors to encrypt.
-      group: to work in.
+      size: D, number of entries of the vectors to encrypt.
+      group: in which the scheme computes.
       random: source of secret numbers.
 
     Raises:
@@ -86,7 +107,7 @@ def encrypt(key: PublicKey, vector: Sequence[int], random: Random = secrets.rand
     """Encrypt a vector of whole numbers [D].
 
     Raises:
-      ValueError: another number of entries than the key's.
+      ValueError: the vector has another number of entries than the key.
     """
     _check_size("vector", vector, len(key.powers))
     prime, generator = key.group.prime, key.group.generator
@@ -99,10 +120,10 @@ def encrypt(key: PublicKey, vector: Sequence[int], random: Random = secrets.rand
 
 
 def function_key(master: Sequence[int], weights: Sequence[int], group: Group = MODP_2048) -> FunctionKey:
-    """The key for the inner product with whole-numbered weights [D].
+    """The key for the inner product with whole-number weights [D].
 
     Raises:
-      ValueError: another number of weights than of secrets.
+      ValueError: the number of weights differs from the number of secrets.
     """
     _check_size("weights", weights, len(master))
     weights = tuple(int(weight) for weight in weights)
@@ -116,7 +137,7 @@ def decrypt(key: PublicKey, opened: FunctionKey, ciphertext: Ciphertext, bound: 
     O(sqrt(bound)).
 
     Raises:
-      ValueError: it is outside, or the key is for another number of entries.
+      ValueError: the inner product is outside, or the key is for another number of entries.
     """
     _check_size("ciphertext", ciphertext.entries, len(opened.weights))
     prime = key.group.prime
@@ -130,11 +151,11 @@ def decrypt(key: PublicKey, opened: FunctionKey, ciphertext: Ciphertext, bound: 
 
 
 def quantised(samples: np.ndarray, kernel: np.ndarray, fraction_bits: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Samples and kernel in the whole numbers of a layer with `fraction_bits` (`polejax.SecureMappingLayer`).
+    """Samples and kernel as whole numbers, as a `polejax.SecureMappingLayer` with `fraction_bits` rounds them.
 
     Args:
       samples: f32[M, D].
-      kernel: f32[D, F], derived by such a layer.
+      kernel: f32[D, F], derived by a layer with these `fraction_bits`.
       fraction_bits: b.
 
     Returns:

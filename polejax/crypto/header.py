@@ -1,4 +1,4 @@
-"""Block headers and their hashes: PoLe's, which name a block (its tip), and Bitcoin's, which are work."""
+"""Block headers and their hashes: PoLe's, whose hash names a block (its tip), and Bitcoin's, for proof of work."""
 
 import hashlib
 from typing import Any
@@ -11,7 +11,7 @@ from polejax._core.types import Array
 from polejax.crypto import hash_tree, sha256
 
 VERSION = 0x506F4C01
-"""First word of a PoLe header, telling it from other messages: "PoL" and the layout's version, 1."""
+"""First word of a PoLe header, which distinguishes it from other messages: "PoL" and the layout's version, 1."""
 
 GENESIS = np.frombuffer(hashlib.sha256(b"polejax genesis").digest(), dtype=">u4").astype(np.uint32)
 """The tip that the first block (height 1) builds on: SHA-256 of b"polejax genesis", u32[8]."""
@@ -29,8 +29,8 @@ def words(height: Array, previous: Array, address: Array, commitment: Array, inc
     | 11-18 | commitment to the model's parameters |
     | 19 | time since the previous block, seconds: the float32's bits |
 
-    The layout is ours: it holds what the Secure Mapping Layer's key (previous tip, address) and a verifier
-    need.
+    The layout is ours: it holds what a verifier needs, and what the Secure Mapping Layer is derived from (previous tip
+    and address).
 
     Args:
       height: i32 scalar (or i32[N]).
@@ -54,7 +54,7 @@ def words(height: Array, previous: Array, address: Array, commitment: Array, inc
 
 
 def tip(height: Array, previous: Array, address: Array, commitment: Array, increment: Array) -> jax.Array:
-    """Hash PoLe block headers: SHA-256 of the 80 bytes of `words`, whose arguments these are.
+    """Hash PoLe block headers: SHA-256 of the 80 bytes of `words`, with the same arguments.
 
     Returns:
       The tips, u32[N, 8].
@@ -135,7 +135,7 @@ def double_digest(message: Array) -> jax.Array:
 
 
 def midstate(first: Array) -> jax.Array:
-    """Hash the part of Bitcoin headers that the nonce does not touch, once for all nonces.
+    """Hash the part of Bitcoin headers that does not depend on the nonce, once for all nonces.
 
     Args:
       first: the header's first 64 bytes, u32[..., 16]: `pow_words(...)[..., :16]`.

@@ -1,8 +1,8 @@
 """Proof-of-work targets: 256-bit numbers in 32-bit limbs, and Bitcoin's compact encoding of them.
 
-A target is u32[..., 8], MOST significant limb first: `sha256.to_hex(target)` prints the number. A hash wins
-if the 256-bit number its bytes spell, least significant byte first, is at most the target. Everything here
-may be traced.
+A target is u32[..., 8], most significant limb first: `sha256.to_hex(target)` prints the number. A hash meets a target
+if its bytes, read as a number with the least significant byte first, are at most the target. All functions may be
+traced.
 """
 
 from collections.abc import Sequence
@@ -44,12 +44,12 @@ def from_bits(bits: Array) -> jax.Array:
 def bits_from_difficulty(difficulty: Array) -> jax.Array:
     """Encode the target floor(2^256 / difficulty) that a hash meets once in `difficulty` tries on average.
 
-    Exact: the float32 is taken at its word, divided in integers, and only the compact encoding truncates (to
-    between 16 and 23 bits, so that up to 2^-15 more hashes are expected than asked for).
+    The division of the float32 is exact, in integers. Only the compact encoding truncates, to between 16 and 23 bits,
+    so that up to 2^-15 more hashes are expected than asked for.
 
     Args:
-      difficulty: expected number of hashes, f32[...], at least 1. Where traced, less counts as 1, and
-        infinity and NaN as impossible (bits 0).
+      difficulty: expected number of hashes, f32[...], at least 1. If traced, less than 1 counts as 1, and infinity and
+        NaN give bits 0, which no hash meets.
 
     Returns:
       The compact target, u32[...]; at most `EASIEST_BITS`.
@@ -79,7 +79,7 @@ def bits_from_difficulty(difficulty: Array) -> jax.Array:
 
 
 def expected_hashes(bits: Array) -> jax.Array:
-    """Return how many hashes it takes on average to meet a compact target: 2^256 / target.
+    """Expected number of hashes until one meets a compact target: 2^256 / target.
 
     Args:
       bits: compact targets, u32[...].
@@ -96,7 +96,7 @@ def expected_hashes(bits: Array) -> jax.Array:
 
 
 def meets(digest: Array, target: Array) -> jax.Array:
-    """Say whether hashes win: the hash's bytes, read as a little-endian number, are at most the target.
+    """Whether hashes meet targets: a hash's bytes, read as a little-endian number, are at most the target.
 
     Args:
       digest: SHA-256 words, u32[..., 8].
@@ -115,7 +115,7 @@ def meets(digest: Array, target: Array) -> jax.Array:
 
 
 def meets_words(digest: Sequence[Array], target: Sequence[Array]) -> jax.Array:
-    """Say whether hashes win, as `meets`, given one array u32[...] for each of 8 words and of 8 limbs."""
+    """What `meets` returns, given one array u32[...] for each of 8 words and of 8 limbs."""
     at_most = jnp.bool_(True)
     for word, limit in zip(digest, reversed(target), strict=True):  # the last word's last byte is the number's first
         mine = sha256.swap_bytes(word)
@@ -134,6 +134,6 @@ def _decode(bits: Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _power_of_two(exponent: jax.Array) -> jax.Array:
-    # By its bits: exp2 is not exact on every accelerator. Too large an exponent gives infinity.
+    # Built from the float's bits, as exp2 is not exact on every accelerator; too large an exponent gives infinity.
     biased = jnp.clip(exponent + 127, 0, 255).astype(jnp.uint32)
     return jax.lax.bitcast_convert_type(biased << 23, jnp.float32)

@@ -1,4 +1,4 @@
-"""Theory: the laws that simulations must obey, for tests, figures and quick answers; NumPy float64, by subject."""
+"""Theory: closed forms that simulations must agree with, for tests, figures and quick answers; NumPy, float64."""
 
 from polejax.theory.difficulty import (
     byzantium_interval,

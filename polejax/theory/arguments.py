@@ -1,4 +1,4 @@
-"""Arguments of closed forms: each is checked, and a ValueError names it, its value and its bounds."""
+"""Checks of the arguments of closed forms: a ValueError names the argument, its value and its bounds."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from polejax._core.types import Array
 
 def scalar(name: str, value: Any, **bounds: Any) -> float:
     """One number, float64, within `bounds` of `checks.real`."""
-    checks.real(name, value, ndim=0, **bounds)  # compares in float32; the law itself stays in float64
+    checks.real(name, value, ndim=0, **bounds)  # checked in float32; the formula computes in float64
     return float(value)
 
 
@@ -21,10 +21,10 @@ def vector(name: str, value: Any, **bounds: Any) -> Array:
 
 
 def times(name: str, value: Any) -> Array:
-    """Seconds or works of any shape, float64, not negative; beyond float32, too."""
-    values = np.asarray(value, dtype=np.float64)  # not `checks.real`: quadrature goes beyond float32
+    """Seconds or work of any shape, float64, not negative; also beyond the range of float32."""
+    values = np.asarray(value, dtype=np.float64)  # not `checks.real`, as quadrature exceeds float32
     if not (values >= 0.0).all():
-        raise ValueError(f"{name} must be at least 0, got {values.min():g}: count it from the start")
+        raise ValueError(f"{name} must be at least 0, got {values.min():g}: measure it from the start")
     return values
 
 

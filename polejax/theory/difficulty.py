@@ -16,7 +16,7 @@ def _retarget(window: int, target: float, measured: int | None, least: int) -> t
     window, target = checks.whole("window", window, low=2), arguments.scalar("target", target, above=0.0)
     measured = window - 1 if measured is None else checks.whole("measured", measured, low=1, high=window)
     if measured < least:
-        raise ValueError(f"measured must be at least {least}, got {measured}: it diverges, widen window")
+        raise ValueError(f"measured must be at least {least}, got {measured}: the moment is infinite, widen window")
     return window * target, measured
 
 
@@ -60,7 +60,7 @@ def retarget_cv(window: int, measured: int | None = None) -> float:
 def ethereum_interval(step: float = 10.0, uncle_share: float = 0.0) -> float:
     """Mean interval s / ln((2+u)/(1+u)) under Ethereum's rule: Homestead s = 10, u = 0; Byzantium s = 9.
 
-    Leaves out: the difficulty's own fluctuation (at u = 0 it takes off 0.75 times the rule's gain 1/2048,
+    Left out: the fluctuation of the difficulty (at u = 0 it shortens the mean by 0.75 times the rule's gain 1/2048,
     0.037%), the clamp at -99 (1e-28) and the rounding of timestamps to seconds.
 
     Args: step: seconds; uncle_share: fraction of parents with uncles, which Byzantium counts, taken as
@@ -101,7 +101,7 @@ def ethereum_interval_clamped(step: float = 10.0, uncle_share: float = 0.0, lowe
 def ema_interval(target: float, blocks: float) -> Moments:
     """Mean (seconds) and CV of PoW's interval under the exponential moving average `difficulty.ema`, by quadrature.
 
-    The mean is above the target, by about T / (2 B): rare high difficulties last longest.
+    The mean is above the target, by about T / (2 B), because rare high difficulties last longest.
 
     Args: target: T, seconds; blocks: B, memory, at least 2 (near 1 the mean diverges). Constant power, no delay.
     Returns `Moments`. Source: ours.
@@ -118,12 +118,13 @@ def ema_interval(target: float, blocks: float) -> Moments:
 
 # A height of many small miners takes d + E, E exponential of mean W (all start when the last block arrives), and has
 # Poisson(d / W) rivals, so that the next block names an uncle with chance u = 1 - exp(-d / W), whatever E is. The rule
-# rests where 1 + u = E floor((d + E) / s) = n + exp(r / W) q / (1 - q), n = floor(d / s), r = d - n s, q = exp(-s / W).
+# is at equilibrium where 1 + u = E floor((d + E) / s) = n + exp(r / W) q / (1 - q), with n = floor(d / s), r = d - n s,
+# q = exp(-s / W).
 def byzantium_interval(delay: float, step: float = 9.0) -> float:
     """Mean interval under Ethereum's Byzantium rule when its uncles come from the delay itself.
 
-    Many small miners on a clique; the rule's clamp at -99 and fluctuations of the order of its gain 1/2048 are left out
-    (0.04%, as in `theory.ethereum_interval`, which this is for a delay of 0).
+    For many small miners on a clique. Left out are the rule's clamp at -99 and fluctuations of the order of its gain
+    1/2048 (0.04%). A delay of 0 gives `theory.ethereum_interval`.
 
     Args: delay: d, seconds to everyone else, below 2 steps; step: s, seconds. Returns seconds, d + W. Source: ours from
     EIP-100.
@@ -133,7 +134,7 @@ def byzantium_interval(delay: float, step: float = 9.0) -> float:
     step = arguments.scalar("step", step, above=0.0)
     delay = arguments.scalar("delay", delay, low=0.0)
     if delay >= 2.0 * step:
-        raise ValueError(f"delay must be below 2 steps ({2 * step:g} s), got {delay:g}: the rule rests nowhere")
+        raise ValueError(f"delay must be below 2 steps ({2 * step:g} s), got {delay:g}: the rule has no equilibrium")
     whole = math.floor(delay / step)
     rest = delay - whole * step
 

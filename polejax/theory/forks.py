@@ -1,11 +1,11 @@
 """Closed forms of forks: near ties in Weibull races; stale blocks and lost shares of PoW on a clique.
 
-Words of the clique laws: every block reaches every other node `d` seconds after it is found; `T` is the mean
-time between blocks *found*, stale ones included (work / total power); `x = d / T`; `p` are power shares.
-Memoryless nodes never pause, so blocks are found at exactly rate 1 / T, and with the chain growing at rate g,
-blocks per height are 1 / (g T) and stale_per_block is 1 - g T, exactly. What has no closed form is g: a
-finder starts on the next height `d` before everyone else. It is exact here for two nodes and for many small
-ones, approximate between.
+Symbols of the clique laws: every block reaches every other node `d` seconds after it is found; `T` is the mean time
+between blocks found, stale ones included (work / total power); `x = d / T`; `p` are power shares. Nodes with memoryless
+work never pause, so blocks are found at exactly rate 1 / T. If the chain grows at rate g, there are exactly 1 / (g T)
+blocks per height, and stale_per_block is exactly 1 - g T. There is no closed form of g, because the finder of a block
+starts on the next height `d` before all other nodes. The formulas are exact for two nodes and for many small ones, and
+approximate between.
 """
 
 import math
@@ -66,7 +66,7 @@ def tie_probability(delay: float, interval: float, shape: float, win_share: Any)
 def propagation_fork_probability(uninformed: float, interval: float) -> float:
     """P(a block has a rival) from how blocks spread: 1 - (1 - 1/T)^(int 1 - f(t) dt), one trial every second.
 
-    First order in u / T: miners are taken to work at all times, also before they have heard of the block's parent.
+    First order in u / T: miners are assumed to work at all times, even before they have heard of the block's parent.
 
     Args: uninformed: u = int 1 - f(t) dt, seconds, the mean time until a miner hears, f the share of the power that
     has heard t seconds after publishing; interval: T > 1, mean time between blocks, seconds. Returns a probability.

@@ -1,4 +1,4 @@
-"""Block intervals: laws of one node's work, of the first of many nodes, and how wide a band a sample leaves."""
+"""Block intervals: laws of one node's work, of the first of many nodes to finish, and confidence bands."""
 
 import math
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def exponential_survival(interval: Any, mean: float) -> Array:
 
 
 def power_share(power: Any) -> Array:
-    """Each node's share of the power: its share of the blocks when work is exponential and delays are nil.
+    """Each node's share of the power, which is its share of the blocks if work is exponential and delays are 0.
 
     Args: power: work units per second [N], not all zero. Returns fractions [N]. Source: ours; exponential
     hazards add.
@@ -56,7 +56,7 @@ def weibull_interval_mean(power: Any, shape: float, work: float) -> float:
     again.
     """
     power, k = arguments.vector("power", power, above=0.0), arguments.scalar("shape", shape, above=0.0)
-    largest = power.max()  # taken out, so that no v^k overflows
+    largest = power.max()  # factored out, so that no v^k overflows
     return float(arguments.scalar("work", work, above=0.0) / (largest * ((power / largest) ** k).sum() ** (1.0 / k)))
 
 
@@ -79,7 +79,12 @@ def weibull_win_share(power: Any, shape: float) -> Array:
 
 
 class Moments(NamedTuple):
-    """Mean (seconds) and coefficient of variation of an interval."""
+    """Moments of an interval.
+
+    Attributes:
+      mean: seconds.
+      cv: coefficient of variation, a ratio.
+    """
 
     mean: float
     cv: float
@@ -109,7 +114,7 @@ def race_moments(survival: Callable[[Array], Array], power: Any) -> Moments:
     time, alive = np.exp(log_time), first(log_time + median)
     mean, square = float((time * alive).sum() * step), float(2 * (time**2 * alive).sum() * step)
     if not time[-1] ** 2 * alive[-1] <= 1e-9 * square:
-        raise ValueError(f"survival must fall faster than 1/x^2, got {alive[-1]:g} far out: cut its tail")
+        raise ValueError(f"survival must fall faster than 1/x^2, got {alive[-1]:g} in the far tail: truncate it")
     return Moments(mean * math.exp(median), math.sqrt(square / mean**2 - 1.0))
 
 

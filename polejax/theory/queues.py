@@ -21,7 +21,13 @@ def first_confirmation_wait(mean: float, cv: float) -> float:
 
 
 class BulkQueue(NamedTuple):
-    """A stationary bulk-service queue: P(n waiting) = (1 - root) root^n, `length` E[n], `wait` seconds."""
+    """A stationary bulk-service queue, in which P(n waiting) = (1 - root) root^n.
+
+    Attributes:
+      root: r, in (0, 1).
+      length: mean number waiting.
+      wait: mean seconds until inclusion.
+    """
 
     root: float
     length: float
@@ -67,12 +73,12 @@ def bulk_wait_quantile(share: Any, arrival_rate: float, block_rate: float, capac
     """
     shares = np.asarray(share, np.float64)
     if not ((shares >= 0.0) & (shares < 1.0)).all():
-        raise ValueError(f"share must be at least 0 and below 1, got {share!r}: all are never included in bounded time")
+        raise ValueError(f"share must be at least 0 and below 1, got {share!r}: no finite time includes all of them")
     return -bulk_queue(arrival_rate, block_rate, capacity).wait * np.log1p(-shares)
 
 
 def full_block_share(arrival_rate: float, block_rate: float, capacity: int) -> float:
-    """Share of the blocks without a place left, r^b: that b or more wait when one is found.
+    """Share of the blocks that are full, r^b: the chance that b or more transactions wait when a block is found.
 
     Args and errors: as `bulk_queue`. Returns a fraction. Source: ours; blocks that come as a Poisson process see time
     averages (Wolff 1982).
@@ -81,10 +87,10 @@ def full_block_share(arrival_rate: float, block_rate: float, capacity: int) -> f
 
 
 def priority_waits(arrival_rates: Any, block_rate: float, capacity: int) -> Array:
-    """Mean seconds until inclusion of each fee class, dearest first: (L_c - L_(c-1)) / arrival_rates_c.
+    """Mean seconds until inclusion of each fee class, highest fee first: (L_c - L_(c-1)) / arrival_rates_c.
 
-    Classes up to c are served as if no cheaper one were there, so that together they are the bulk queue of their joint
-    rate, of length L_c; Little's law shares it out.
+    Classes 1 to c are served as if lower fees did not exist, so together they form the bulk queue of their joint rate,
+    of length L_c. Little's law then gives each class's wait.
 
     Args: arrival_rates: transactions per second [C]; others: as `bulk_queue`. Returns seconds [C]; raises what
     `bulk_queue` does for all classes together. Source: ours.
@@ -95,7 +101,7 @@ def priority_waits(arrival_rates: Any, block_rate: float, capacity: int) -> Arra
 
 
 def tasks_waiting(load: float) -> float:
-    """Mean number of tasks in line behind the one that is worked on, load^2 / (1 - load): the M/M/1 queue.
+    """Mean number of tasks waiting behind the one in work, load^2 / (1 - load): the M/M/1 queue.
 
     Args: load: tasks posted per task done, below 1. Source: Kleinrock 1975 (Queueing Systems I), s. 3.2.
     """

@@ -31,7 +31,7 @@ def selfish_threshold(gamma: float) -> float:
 # Rosenfeld's sum, 1 - sum_{m<=z} C(m+z-1, m) (p^z q^m - p^m q^z), is two negative-binomial tails; as
 # incomplete beta functions they add without cancellation.
 def double_spend(share: float, confirmations: int) -> float:
-    """Exact chance of a double spend after z confirmations, by an attacker who has premined one block.
+    """Exact probability of a double spend after z confirmations, by an attacker who has premined one block.
 
     Args: share: the attacker's power share q (from 1/2 on the answer is 1); confirmations: blocks z >= 0.
     Returns a probability. Source: Rosenfeld 2014 (arXiv 1402.2009).
