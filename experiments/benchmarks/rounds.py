@@ -134,7 +134,7 @@ def main() -> None:
 def event_rate(network: Any) -> float:
     """Blocks a second of the event loop on the same delays."""
     count = network.count
-    rows = np.asarray(jax.vmap(jax.tree.map(jnp.asarray, network).row)(jnp.arange(min(count, 1_000))))
+    rows = np.asarray(jax.vmap(jax.tree.map(jnp.asarray, network).delays_from)(jnp.arange(min(count, 1_000))))
     delay = np.resize(rows, (count, count)) if count <= 1_000 else _Rows(rows)
     num_blocks = max(2, 20_000 // count)
     begin = time.process_time()

@@ -197,4 +197,4 @@ def _simblock() -> list[Case]:
 def _median_delay(year: int, num_bytes: float) -> float:
     """Median of the seconds from a node to another, of 300 on the internet of a year; a hop takes three messages."""
     connected = jax.tree.map(jnp.asarray, network.internet(300, year, num_bytes=num_bytes, messages=3))
-    return float(np.median(jax.vmap(connected.row)(jnp.arange(300))))
+    return float(np.median(jax.vmap(connected.delays_from)(jnp.arange(300))))
