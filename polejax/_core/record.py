@@ -1,7 +1,7 @@
 """Records: frozen dataclasses that are JAX pytrees, and check what a user passes when they are built."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, dataclass_transform
 
 import jax
@@ -68,6 +68,15 @@ def replace(value: _Value, **changes: Any) -> _Value:
     if changes:
         raise ValueError(f"{type(value).__name__} has no field {sorted(changes)[0]!r}: it has {', '.join(names)}")
     return copy
+
+
+def records_in(value: Any) -> Iterator[Record]:
+    """Records among a record's fields, and among theirs; each before its own."""
+    for field in dataclasses.fields(value):
+        part = getattr(value, field.name)
+        if isinstance(part, Record):
+            yield part
+            yield from records_in(part)
 
 
 def convert(value: Any, **conversions: Callable[[Any], Any]) -> None:

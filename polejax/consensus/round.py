@@ -17,6 +17,8 @@ h, so heights can be simulated one after another even if delays exceed block int
 is the independent check).
 """
 
+from typing import TYPE_CHECKING
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -25,9 +27,11 @@ from polejax._core.record import record
 from polejax._core.types import Array, Key, Tree
 from polejax.consensus.claims import Claims, Learning, Taken
 from polejax.consensus.nodes import Nodes
-from polejax.consensus.scenario import Scenario
 from polejax.consensus.views import Views
 from polejax.crypto import header, sha256
+
+if TYPE_CHECKING:
+    from polejax.consensus.scenario import Scenario
 
 _NETWORK = 0  # folded into the key for random delays; heights, which are folded in for races, count from 1
 _BRANCH = 0xFFFFFFFF  # folded into the key for branches' random numbers; heights never reach it
@@ -81,7 +85,7 @@ class Round:
     published: Array | None = None
 
 
-def genesis(key: Key, scenario: Scenario) -> Views:
+def genesis(key: Key, scenario: "Scenario") -> Views:
     """Views of all nodes at genesis, which all nodes know from time 0 on; its tip is a hash of the chain's key."""
     zeros = jnp.zeros_like(scenario.nodes.power)
     controller = scenario.difficulty.start(jnp.broadcast_to(scenario.mechanism.initial_difficulty, zeros.shape))
@@ -102,7 +106,7 @@ def genesis(key: Key, scenario: Scenario) -> Views:
     )
 
 
-def play_round(key: Key, scenario: Scenario, views: Views) -> tuple[Views, Round]:
+def play_round(key: Key, scenario: "Scenario", views: Views) -> tuple[Views, Round]:
     """Race for one height and spread its blocks.
 
     Args:
@@ -145,12 +149,12 @@ def next_times(finish: Array, close: Array, source: Array) -> tuple[Array, Array
     return close - origin, finish[source] - origin
 
 
-def advance(key: Key, scenario: Scenario, views: Views, num_blocks: int) -> tuple[Views, Round]:
+def advance(key: Key, scenario: "Scenario", views: Views, num_blocks: int) -> tuple[Views, Round]:
     """Play `num_blocks` rounds on from `views`: the views after, and the rounds with a leading axis of heights."""
     return jax.lax.scan(lambda views, _: play_round(key, scenario, views), views, length=num_blocks)
 
 
-def _sound(scenario: Scenario, claims: Claims) -> Array:
+def _sound(scenario: "Scenario", claims: Claims) -> Array:
     """bool[N]: the claim's work is neither NaN nor negative, and its score is not NaN."""
     chex.assert_equal_shape([claims.work, claims.score, claims.valid])
     sound = claims.work >= 0.0
@@ -158,7 +162,7 @@ def _sound(scenario: Scenario, claims: Claims) -> Array:
 
 
 def _extend(
-    key: Key, scenario: Scenario, views: Views, claims: Claims, interval: Array
+    key: Key, scenario: "Scenario", views: Views, claims: Claims, interval: Array
 ) -> tuple[Blocks, tuple[Array | None, Tree, Tree | None]]:
     """The block that each node would publish; and tip, difficulty state and branch state after that block."""
     mechanism, rule = scenario.mechanism, scenario.difficulty
@@ -187,7 +191,7 @@ def _extend(
 
 
 def _follow(
-    scenario: Scenario,
+    scenario: "Scenario",
     views: Views,
     extended: tuple[Array | None, Tree, Tree | None],
     source: Array,

@@ -1,17 +1,21 @@
 """Scenarios: everything that the outcome of a simulation depends on, besides its key."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from polejax._core.record import Record, replace
 from polejax._core.types import Array
+from polejax.consensus import trial
 from polejax.consensus.adversary import Adversary
 from polejax.consensus.difficulty import Difficulty, Fixed
 from polejax.consensus.elections import Election, FirstSeen
 from polejax.consensus.mechanism import Mechanism
 from polejax.consensus.nodes import AnyNodes, Nodes, Scheduled
+from polejax.consensus.views import Views
 from polejax.network.base import Network
 
 
@@ -62,6 +66,8 @@ class Scenario(Record):
             if not isinstance(self.adversary, Adversary):
                 raise ValueError(f"adversary must be None or of polejax.attacks, got {self.adversary!r}")
             self.adversary.check(self)
+        if trial.foreign(self):
+            _try_foreign(self)
 
 
 _WORDS = {"work": "work", "accuracy": "an accuracy"}
@@ -102,6 +108,71 @@ def ready(scenario: Scenario) -> Scenario:
     scenario = jax.tree.map(jnp.asarray, scenario)
     prepared = scenario.mechanism.prepare(isinstance(scenario.difficulty, Fixed))
     return replace(scenario, mechanism=prepared)
+
+
+def try_round(scenario: Scenario) -> Views:
+    """Play one round of a scenario abstractly: the shapes of the views after it.
+
+    Raises:
+      ValueError: a part raises an error, or answers with something of another class, type or shape than it should.
+    """
+    for path, leaf in jax.tree_util.tree_leaves_with_path(scenario):
+        if not isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float):
+            place = jax.tree_util.keystr(path).removeprefix(".")
+            raise ValueError(f"{place} must be an array or a number, got {leaf!r}: declare it with polejax.static()")
+    try:
+        return jax.eval_shape(_one_round, scenario)
+    except TypeError as error:  # of a static field that has no hash
+        raise ValueError(f"static fields must be hashable: {str(error).splitlines()[0]}") from error
+
+
+def _one_round(scenario: Scenario) -> Views:
+    with trial.blame("a scenario made ready"):
+        prepared = ready(scenario)
+    return trial.play(scenario, prepared)
+
+
+def _try_foreign(scenario: Scenario) -> None:
+    """Try a round of a scenario with parts that are not polejax's own, unless arrays of it are swept."""
+    with trial.blame(f"{type(scenario.mechanism).__name__}.initial_difficulty"):
+        axes = swept(scenario)
+    if any(axes.values()):
+        return
+    try:
+        try_round(scenario)
+    except ValueError:
+        if not any(_plays(one) for one in _unswept(scenario)):
+            raise
+
+
+def _plays(scenario: Scenario) -> bool:
+    try:
+        try_round(scenario)
+    except ValueError:
+        return False
+    return True
+
+
+def _unswept(scenario: Scenario) -> Iterator[Scenario]:
+    """Scenarios that this one may be a sweep of: without the leading axis of one array, or of all of one length.
+
+    What of a network, an election, a difficulty rule or an adversary is swept, no shape tells: an array of one entry
+    per node of a part that is not polejax's own is taken for that.
+    """
+    leaves, tree = jax.tree.flatten(scenario)
+    of_nodes = len(jax.tree.leaves(scenario.nodes))
+    kept = {
+        id(leaf)
+        for part in trial.foreign(scenario)
+        for leaf in jax.tree.leaves(part)
+        if np.shape(leaf) == (scenario.nodes.count,)
+    }
+    lengths = [0 if id(leaf) in kept else (*np.shape(leaf), 0)[0] for leaf in leaves]
+    lengths[:of_nodes] = [0] * of_nodes
+    choices = [{index} for index, length in enumerate(lengths) if length]
+    choices += [{i for i, other in enumerate(lengths) if other == length} for length in sorted(set(lengths)) if length]
+    for chosen in choices:
+        yield jax.tree.unflatten(tree, [leaf[0] if index in chosen else leaf for index, leaf in enumerate(leaves)])
 
 
 def check_count(name: str, values: Array, scenario: Scenario) -> None:

@@ -205,7 +205,8 @@ class Replay(Mechanism):
         """How many evaluations i32[...] of curves are at or above thresholds, up to and with the `last`, from 0."""
         validation = self.bank.validation
         if self.passage is None or self.passage.highest is None:
-            before = jnp.arange(validation.shape[1], dtype=jnp.int32) <= last[..., None]
+            evaluations = jax.lax.broadcasted_iota(jnp.int32, (*last.shape, validation.shape[1]), last.ndim)
+            before = evaluations <= last[..., None]
             return ((validation[curve] >= difficulty[..., None]) & before).sum(axis=-1, dtype=jnp.int32)
         highest = self.passage.highest
 
