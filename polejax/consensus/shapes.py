@@ -142,11 +142,10 @@ def check_alike(name: str, got: Tree, wanted: Tree, what: str) -> None:
       wanted: the second one.
       what: the second one is.
     """
-    if jax.tree.structure(got) != jax.tree.structure(wanted):
-        raise ValueError(
-            f"{name} must be {what}, got {jax.tree.structure(got)} in place of {jax.tree.structure(wanted)}: "
-            "keep one structure"
-        )
+    one: Any = jax.tree.structure(got)
+    other: Any = jax.tree.structure(wanted)
+    if one != other:
+        raise ValueError(f"{name} must be {what}, got {one} in place of {other}: keep one structure")
     for (path, leaf), other in zip(jax.tree_util.tree_leaves_with_path(got), jax.tree.leaves(wanted), strict=True):
         if word(jnp.asarray(leaf)) != word(jnp.asarray(other)):
             place = name + jax.tree_util.keystr(path)

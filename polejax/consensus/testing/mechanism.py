@@ -57,7 +57,7 @@ def check_mechanism(
         raise ValueError(f"mechanism must be a polejax.Mechanism, got {shapes.word(mechanism)}: subclass it")
     key = jax.random.key(0) if key is None else checks.key("key", key)
     if nodes is None:
-        nodes = Nodes(np.float32([5, 4, 3, 2, 1]) / 15, np.asarray([7, 300, 2, 2**31, 11]))
+        nodes = Nodes(np.asarray([5, 4, 3, 2, 1], np.float32) / 15, np.asarray([7, 300, 2, 2**31, 11]))
     checks.whole("nodes.count", nodes.count, low=2)
     name = type(mechanism).__name__
     check_pytree(name, mechanism)
@@ -87,7 +87,7 @@ def _raced(key: Key, scenario: Scenario, harder: Any) -> Claims:
     """Claims of the first height at `harder` times the initial difficulty, with nothing to listen to."""
     views = genesis(key, scenario)
     views = replace(views, difficulty=views.difficulty * jnp.float32(harder))
-    return scenario.mechanism.race(key, views, scenario.nodes, None)
+    return scenario.mechanism.race(key, views, scenario.nodes.at(views.height), None)
 
 
 @jax.jit

@@ -19,8 +19,8 @@ def check_network(network: Network, *, key: Key | None = None) -> None:
 
     Count and shapes; D[i, i] = 0, D >= 0 and finite, `max_delay` above all; `between` as `delays_from`; `sample` keeps
     the count, and the delays where `fixed`; `arrivals` is the min-plus product of publishing times and delays, ties
-    going to the lowest index, the same alone and under `jax.vmap`. Where delays are fixed they obey the triangle inequality.
-    Numbers are compared to float32 rounding.
+    going to the lowest index, the same alone and under `jax.vmap`. Fixed delays obey the triangle
+    inequality. Numbers are compared to float32 rounding.
 
     Args:
       network: any `Network`, a single one.
