@@ -27,7 +27,7 @@ def broadcast(seeds: int = 64) -> None:
     """Re-basing per patch: models that their victims could claim, and the last ones of victims who never could."""
     task = pj.tasks.digits()
     layer = pj.SecureMappingLayer(shape=task.shape, patch=2)
-    mechanism = pj.PoLe(task, sml=layer, learner=ConvolutionalNetwork((4, 4, 4)), max_steps=400)
+    mechanism = pj.PoLe(task, sml=layer, model=ConvolutionalNetwork((4, 4, 4)), max_steps=400)
     met = theft.encounter(jax.random.key(0), mechanism, seeds, 80)
     tried = theft.rebasing_thief(met)
     honest, _ = detection.honest_steps(mechanism, met.honest)
@@ -50,7 +50,7 @@ def grinding(law: str, seeds: int = 64, tries: int = 16, probe: int = 2) -> None
     chosen = np.take_along_axis(steps, probed.argmax(axis=1)[:, None], axis=1)[:, 0]
     spread = detection.mean(steps.std(axis=1, ddof=1) / steps.mean(axis=1))
     lucky = detection.saved(steps.mean(axis=1), steps.min(axis=1))
-    picked = detection.saved(steps.mean(axis=1), chosen + (tries - 1) * probe * mechanism.evaluate_every)
+    picked = detection.saved(steps.mean(axis=1), chosen + (tries - 1) * probe * mechanism.recipe.evaluate_every)
     alone = detection.saved(steps.mean(axis=1), chosen)
     print(
         f"{law}: CV over addresses {spread}; best of {tries} saves {lucky}, picked after {probe} evaluations {alone},"

@@ -39,7 +39,7 @@ from polejax.consensus.simulate import simulate
 from polejax.consensus.views import Views
 from polejax.crypto import functional_encryption
 from polejax.jobs import attack
-from polejax.learning import datasets, models, tasks
+from polejax.learning import models, tasks
 from polejax.learning.sml import SecureMappingLayer
 from polejax.mechanisms import parametric
 from polejax.mechanisms.bank import Bank, load_bank
@@ -92,7 +92,6 @@ __all__ = [
     "cheating",
     "collusion",
     "compare",
-    "datasets",
     "detection",
     "devices",
     "difficulty",

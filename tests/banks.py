@@ -12,9 +12,9 @@ def small_pole(task_seed=0, **changes):
     task = pj.tasks.synthetic(
         task_seed, num_features=8, num_classes=3, num_train=128, num_validation=100, num_test=100, hidden=4
     )
-    learner = pj.models.MultilayerPerceptron(hidden=(), num_classes=3)
+    model = pj.models.MultilayerPerceptron(hidden=(), num_classes=3)
     fixed = {"batch_size": 16, "evaluate_every": 2, "max_steps": 60, "learning_rate": 0.05, "threshold": 0.7}
-    return pj.PoLe(task, **{"learner": learner, **fixed, **changes})
+    return pj.PoLe(task, **{"model": model, **fixed, **changes})
 
 
 def geometric_bank(seed, num_curves=256, success=0.2, num_evaluations=80):

@@ -163,7 +163,7 @@ def jobs() -> dict[str, Callable[[Any], Any]]:
         "HashedPoW, 16 chains of 16": chains(pj.Scenario(nodes, near, pj.HashedPoW(work=2.0**16)), 16, 16),
         "PoLe, 4,096 chains of 8": chains(pole, 4_096, 8),
         "learning curves, 64-32-10": bank_of(pole.mechanism),
-        "learning curves, 784-128-10": bank_of(pj.PoLe(images, learner=wide)),
+        "learning curves, 784-128-10": bank_of(pj.PoLe(images, model=wide)),
         "Replay, 4,096 chains of 1,000": chains(pj.Scenario(nodes, near, pj.Replay(bank)), 4_096, 1_000),
     }
 

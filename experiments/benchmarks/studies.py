@@ -39,7 +39,7 @@ def banks(bank_rounds):
         return lambda: pj.simulate_many(jax.random.split(jax.random.key(0), 1), scenario, bank_rounds).computed
 
     pole = pj.PoLe(task)
-    points = STEPS // pole.evaluate_every
+    points = STEPS // pole.recipe.evaluate_every
     calls = {
         "bank": lambda: (
             pj.learning_curves(jax.random.key(0), pole, LANES * bank_rounds, num_evaluations=points).validation
@@ -53,18 +53,17 @@ def banks(bank_rounds):
     rates = np.array(steps) / seconds_of(*calls.values(), repeats=REPEATS)
     found = [("bank, steps/s of one core", float(rates[0]), "")]
     for name, rate in zip(list(calls)[1:], rates[1:], strict=True):
-        less = f", {_unverified(pole):.2f} of the bank's arithmetic a step" if "nothing verified" in name else ""
+        less = f", {_unverified(pole.recipe):.2f} of the bank's arithmetic a step" if "nothing verified" in name else ""
         found.append((f"bank / {name}", float(rates[0] / rate), f"at least 0.9; {rate:,.0f} steps/s{less}"))
     return pj.learning_curves(jax.random.key(0), pole, 1_024), found
 
 
-def _unverified(pole):
+def _unverified(recipe):
     """Arithmetic of training and validating as a share of that and testing; biases are counted as products."""
-    features = pole.sml.width(pole.task.num_features)
-    stretch = pole.evaluate_every * models.step_flops(pole.learner, features, pole.batch_size)
-    sample = 2 * models.num_parameters(pole.learner, features)
-    live = stretch + sample * len(pole.task.validation_labels)
-    return live / (live + sample * len(pole.task.test_labels))
+    stretch = recipe.evaluate_every * recipe.step_flops
+    sample = 2 * models.num_parameters(recipe.model, recipe.mapped_features)
+    live = stretch + sample * len(recipe.task.validation_labels)
+    return live / (live + sample * len(recipe.task.test_labels))
 
 
 def races(bank, count, num_blocks=4_000):

@@ -36,8 +36,8 @@ from flax import linen as nn
 
 import polejax as pj
 from polejax._core import devices, lanes
-from polejax.consensus.scenario import ready
 from polejax.learning import models, training
+from polejax.learning.recipe import Recipe
 
 BATCH, RATE = 32, 0.1
 
@@ -49,7 +49,7 @@ class Network(NamedTuple):
     """
 
     name: str
-    learner: Any
+    model: Any
     products: tuple[tuple[int, int, int], ...]
     layered: bool
     lanes: int
@@ -126,19 +126,19 @@ class PlainConvolutional(nn.Module):
 
 def plain(network: Network) -> Callable[[], Any]:
     """Training as anyone would write it: `jit(vmap(scan))` over Flax's layers, the frozen one in every step."""
-    learner = getattr(network.learner, "hidden", None)
-    learner = PlainPerceptron(*learner) if learner else PlainConvolutional()
+    dense = isinstance(network.model, models.MultilayerPerceptron)
+    model = PlainPerceptron(*network.model.hidden) if dense else PlainConvolutional()
     task = jax.tree.map(jnp.asarray, task_of(network))
     inputs, labels = task.train_inputs, task.train_labels
     keys = jax.random.split(jax.random.key(0), network.lanes)
 
     def train(key: Any) -> Any:
         begin, layer_key, batches = jax.random.split(key, 3)
-        params = learner.init(begin, inputs[:1])
+        params = model.init(begin, inputs[:1])
         layer = jax.random.normal(layer_key, (network.features,) * 2) / network.features**0.5
 
         def loss(params: Any, inputs: Any, labels: Any) -> Any:
-            logits = learner.apply(params, inputs @ layer if network.layered else inputs)
+            logits = model.apply(params, inputs @ layer if network.layered else inputs)
             return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
         def step(params: Any, key: Any) -> Any:
@@ -153,25 +153,25 @@ def plain(network: Network) -> Callable[[], Any]:
 
 def blocked(network: Network, steps: int) -> Callable[[], Any]:
     """The same training as polejax's rounds do it: layers and shuffles derived and data mapped inside."""
-    mechanism = pj.PoLe(
+    recipe = Recipe(
         task_of(network),
-        learner=network.learner,
+        model=network.model,
         sml=pj.SecureMappingLayer() if network.layered else None,
         make_optimiser=optax.sgd,
         learning_rate=RATE,
         batch_size=BATCH,
     )
-    mechanism = ready(pj.Scenario(pj.nodes.equal(1), pj.network.instant(1), mechanism)).mechanism
+    recipe = jax.tree.map(jnp.asarray, recipe)
     keys = jax.random.split(jax.random.key(0), network.lanes)
     tips = jax.random.bits(jax.random.key(1), (network.lanes, 8), jnp.uint32)
 
-    def block(keys: Any, tips: Any, mechanism: Any) -> Any:
-        material = training.prepare(mechanism, keys, tips, jnp.arange(keys.shape[0], dtype=jnp.uint32))
-        return training.train(mechanism, material, training.begin(mechanism, keys, material), steps).params
+    def block(keys: Any, tips: Any, recipe: Recipe) -> Any:
+        material = training.prepare(recipe, keys, tips, jnp.arange(keys.shape[0], dtype=jnp.uint32))
+        return training.train(recipe, material, training.begin(recipe, keys, material), steps).params
 
     share = network.lanes // len(jax.devices())
-    width = lanes.in_lockstep(share, mechanism.profile.cached_lanes, mechanism.profile.bytes_per_node, jax.devices())
-    return functools.partial(lanes.sharded(block, width, tuple(jax.devices()), (2,), 3), keys, tips, mechanism)
+    width = lanes.in_lockstep(share, recipe.cached_lanes, recipe.node_bytes, jax.devices())
+    return functools.partial(lanes.sharded(block, width, tuple(jax.devices()), (2,), 3), keys, tips, recipe)
 
 
 def gemm_peak(repeats: int) -> float:

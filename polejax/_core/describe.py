@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from polejax._core.record import Record
+
 _LISTED = {0: 1, 1: 4_096, 2: 256}  # by number of axes: elements up to which an array is listed, not digested
 
 
@@ -24,8 +26,9 @@ def describe(value: Any) -> Any:
       value: a record, Flax module, array, typed key, function, plain value or container of them.
 
     Returns:
-      Records as {"type": name, field: ...}; short arrays as lists, long ones as shape, dtype and SHA-256; functions as
-      "module.name"; infinities as "inf". Equal descriptions mean equal outcomes.
+      Records as {"type": name, field: ...}, with the fields of their `inlined` records beside their own; short arrays
+      as lists, long ones as shape, dtype and SHA-256; functions as "module.name"; infinities as "inf". Equal
+      descriptions mean equal outcomes.
     """
     if value is None or isinstance(value, bool | int | str):
         return value
@@ -40,6 +43,9 @@ def describe(value: Any) -> Any:
             ("parent", "name") if hasattr(value, "init_with_output") else ()
         )  # fields that Flax adds to every module
         fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name not in hidden}
+        for name in value.inlined if isinstance(value, Record) else ():
+            inner = fields.pop(name)
+            fields |= {field: part for field, part in inner.items() if field != "type"}
         return {"type": type(value).__name__, **fields}
     if isinstance(value, dict):
         return {str(name): describe(part) for name, part in value.items()}

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from jax.sharding import AxisType, PartitionSpec
 
 REGISTER = 128  # lanes of a TPU's register; its compiler takes three times as long for widths that are no multiple
 _MOST = 2**15  # lanes that fill a GPU or TPU several times over; with more, a TPU's compiler takes minutes
+CACHE = 3 * 2**20  # bytes of the cache of a CPU's core that lanes may fill
 _UNTOLD = 2**33  # bytes of memory assumed of a device that does not report it: half of the smallest GPUs and TPUs used
 
 
@@ -30,6 +32,13 @@ def in_lockstep(needed: int, cached: int, held: int, devices: Sequence[Any]) -> 
         return max(1, min(needed, most, cached))
     most = min(most, _MOST)
     return max(1, min(needed, most // REGISTER * REGISTER if most > REGISTER else most))
+
+
+def in_cache(held: int) -> int:
+    """How many lanes of `held` bytes each stay in the cache of a CPU's core, at least 1; on a GPU or TPU any number."""
+    if not on_cpu():
+        return sys.maxsize
+    return max(1, CACHE // held)
 
 
 def memory(device: Any) -> int:

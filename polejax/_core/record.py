@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import jax
 
@@ -50,7 +50,12 @@ class Record:
     """A base whose subclasses are records, as `record` makes them, without a decorator.
 
     A subclass that is itself a base, with methods but no fields, says so: `class Mechanism(Record, abstract=True)`.
+
+    A subclass may name fields in `inlined` that are records whose own fields count as its own: `replace` changes them
+    by their names alone, and `describe` writes them out beside its others.
     """
+
+    inlined: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
         """Make the subclass a record, unless it is abstract."""
@@ -60,11 +65,21 @@ class Record:
 
 
 def replace(value: _Value, **changes: Any) -> _Value:
-    """Copy a record with some fields changed; unlike `dataclasses.replace`, it does not run `__post_init__` again."""
+    """Copy a record with some fields changed; unlike `dataclasses.replace`, it does not run `__post_init__` again.
+
+    Fields of the records in its `inlined` fields may be named as its own are.
+    """
     copy = object.__new__(type(value))
     names = [field.name for field in dataclasses.fields(value)]  # type: ignore[arg-type]
     for name in names:
         object.__setattr__(copy, name, changes.pop(name, getattr(value, name)))
+    for name in value.inlined if isinstance(value, Record) else ():
+        inner = getattr(copy, name)
+        own = [field.name for field in dataclasses.fields(inner)]
+        object.__setattr__(
+            copy, name, replace(inner, **{field: changes.pop(field) for field in own if field in changes})
+        )
+        names += own
     if changes:
         raise ValueError(f"{type(value).__name__} has no field {sorted(changes)[0]!r}: it has {', '.join(names)}")
     return copy

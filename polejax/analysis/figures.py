@@ -202,7 +202,7 @@ def write_all(histories: Histories, scenarios: Mapping[str, Scenario], folder: s
         if history.learning is not None and history.learning.curve.shape[-1]:
             mechanism: Any = scenarios[label].mechanism
             name = f"learning_curves_{label.lower().replace(' ', '_')}"
-            plots[name] = learning_curves(history, mechanism.evaluate_every, float(mechanism.threshold))
+            plots[name] = learning_curves(history, mechanism.recipe.evaluate_every, float(mechanism.rules.threshold))
     return [path for name, plot in plots.items() for path in save(plot.figure, Path(folder) / name, plot.columns)]
 
 

@@ -41,7 +41,9 @@ def summarise_selection(history: History, confidence: float = 0.95) -> Selection
     """
     confidence = float(checks.real("confidence", confidence, above=0.0, below=1.0, ndim=0))
     if history.learning is None or history.learning.holdout is None:
-        raise ValueError("history must hold holdout accuracies, got none: give PoLe holdout=, see polejax.holdout")
+        raise ValueError(
+            "history must hold holdout accuracies, got none: give PoLe holdout=, see polejax.tasks.hold_out"
+        )
     settled = np.atleast_2d(history.settled)
     claims = settled & ~np.atleast_2d(history.fallback)
     if not claims.any():

@@ -8,19 +8,17 @@ given it; but live it is the model of a block's winner, the first of all nodes',
 """
 
 import functools
-from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from polejax._core.describe import as_text
-from polejax._core.record import record, replace, static
-from polejax._core.types import Array, Key
+from polejax._core.record import Record, replace, static
+from polejax._core.types import Array, Key, Tree
 from polejax.attacks.detection import as_played
 from polejax.attacks.head_start import Identity, Run, fresh
-from polejax.attacks.theft import Attempt
+from polejax.attacks.theft import Attempt, Change
 from polejax.consensus.adversary import Adversary
 from polejax.consensus.claims import Claims
 from polejax.consensus.listening import Listening
@@ -101,14 +99,14 @@ class LiveTheft(Adversary):
 
     Args:
       plays: bool[N], which nodes steal.
-      change: static; how they carry the model over: a pure function of (mechanism, params, old layer, new layer) of one
+      change: static; how they carry the model over: a pure function of (recipe, params, old layer, new layer) of one
         model, such as `polejax.rebasing.rebase`; None: it is taken as it is.
 
     Source: ours.
     """
 
     plays: Array
-    change: Callable[..., Any] | None = static(default=None)
+    change: Change | None = static(default=None)
 
     def check(self, scenario: Scenario) -> None:
         """See `Adversary.check`: the mechanism must be a `PoLe`, and `plays` have one entry per node."""
@@ -123,14 +121,20 @@ class LiveTheft(Adversary):
         return replace(scenario, mechanism=Robbed(scenario.mechanism, self.plays, self.change), adversary=None)
 
 
-@record
-class Broadcast:
-    """The model of the block that each node builds on, and whose layer it was trained behind; leading axis N."""
+class Broadcast(Record):
+    """The model of the block that each node builds on, and whose layer it was trained behind; leading axis N.
 
-    params: Any
-    tip: Array  # u32[N, 8], parent of that block
-    address: Array  # u32[N], of its maker
-    known: Array  # bool[N]: whether that block carries a model
+    Attributes:
+      params: of the model.
+      tip: u32[N, 8], parent of that block.
+      address: u32[N], of its maker.
+      known: bool[N]: whether that block carries a model.
+    """
+
+    params: Tree
+    tip: Array
+    address: Array
+    known: Array
 
 
 class Robbed(MechanismWrapper):
@@ -138,13 +142,13 @@ class Robbed(MechanismWrapper):
 
     mechanism: PoLe
     plays: Array  # bool[N]
-    change: Callable[..., Any] | None = static()
+    change: Change | None = static()
 
     def begin_branch(self, count: int) -> Broadcast:
         """No model at genesis; see `Mechanism.begin_branch`."""
         key = jax.random.key(0)
         who = Identity(key[None], jnp.zeros((1, 8), jnp.uint32), jnp.zeros(1, jnp.uint32))
-        abstract = jax.eval_shape(lambda: fresh(self.mechanism, who))
+        abstract = jax.eval_shape(lambda: fresh(self.mechanism.recipe, who))
         params = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape[1:]), leaf.dtype), abstract)
         words = jnp.zeros((count, 8), jnp.uint32)
         return Broadcast(params, words, words[:, 0], jnp.zeros(count, bool))
@@ -158,15 +162,15 @@ class Robbed(MechanismWrapper):
         stolen: Broadcast = views.branch
         steals = self.plays & stolen.known
 
-        def begin(params: Any, layer: Any) -> Any:
-            taken = stolen.params
+        def begin(params: Tree, layer: Tree) -> Tree:
+            recipe, taken = self.mechanism.recipe, stolen.params
             if self.change is not None:
-                old = jax.vmap(self.mechanism.layer_variables)(stolen.tip, stolen.address)
-                taken = jax.vmap(functools.partial(self.change, self.mechanism))(taken, old, layer)
+                old = jax.vmap(recipe.layer_variables)(stolen.tip, stolen.address)
+                taken = jax.vmap(functools.partial(self.change, recipe))(taken, old, layer)
             return jax.tree.map(lambda mine, theirs: _where(steals, theirs, mine), params, taken)
 
         claims, params = self.mechanism.race_from(key, views, nodes, listening, begin)
-        carried = jnp.bool_(True) if self.mechanism.fallback == "best" else ~jnp.asarray(claims.fallback)
+        carried = jnp.bool_(True) if self.mechanism.rules.fallback == "best" else ~jnp.asarray(claims.fallback)
         known = jnp.broadcast_to(carried, nodes.address.shape)
         return replace(claims, carried=Broadcast(params, views.tip, nodes.address, known))
 
@@ -196,4 +200,4 @@ def honest_bank(mechanism: PoLe, run: Run) -> Bank:
 
 def _bank(mechanism: PoLe, validation: Array, test: Array) -> Bank:
     none = np.zeros(len(test), bool)
-    return Bank(validation, test, none, mechanism.evaluate_every, as_text(learning_of(mechanism)))
+    return Bank(validation, test, none, mechanism.recipe.evaluate_every, as_text(learning_of(mechanism.recipe)))

@@ -13,7 +13,7 @@ from polejax._core.types import Array
 from polejax._engine.runner import simulate_many
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
-from polejax.attacks import detection, head_start
+from polejax.attacks import detection
 from polejax.attacks.adversary import EarlyKey
 from polejax.attacks.cheating import honest_bank
 from polejax.attacks.head_start import Run
@@ -37,11 +37,11 @@ def early_key(mechanism: PoLe, run: Run, lead: int | None = None) -> Attempt:
       run: honest `Run` of the friends.
       lead: evaluations; None: as many as it takes, so that it opens with a claim wherever the run makes one.
     """
-    claims = np.asarray(run.validation >= mechanism.threshold)
+    claims = np.asarray(run.validation >= mechanism.rules.threshold)
     seeds, last = np.arange(len(claims)), claims.shape[1] - 1
     first = np.where(claims.any(axis=1), claims.argmax(axis=1), last)
     lead = last if lead is None else min(lead, last)
-    ready = (first <= lead) & head_start.passes(mechanism, run.validation, run.test)[seeds, first]
+    ready = (first <= lead) & mechanism.rules.passes(run.validation, run.test)[seeds, first]
     onwards = np.minimum(np.minimum(first, lead)[:, None] + np.arange(last + 1), last)
     index = np.where(ready[:, None], first[:, None], onwards)
     validation, test = (np.take_along_axis(np.asarray(curve), index, axis=1) for curve in (run.validation, run.test))
@@ -60,7 +60,8 @@ def advantage(
       key: typed key; None: key 0.
     """
     bank = replace(honest_bank(mechanism, run), trained="{}")  # static there: one compiled program for all layers
-    replay = Replay(bank, mechanism.threshold, mechanism.accept, mechanism.margin)
+    rules = mechanism.rules
+    replay = Replay(bank, rules.threshold, rules.accept, rules.margin)
     friend = np.arange(NODES) == 0
     adversary = EarlyKey(np.where(friend, lead, 0.0), release, bound)
     scenario = Scenario(nodes.equal(NODES, NODES), network.instant(NODES), replay, adversary=adversary)

@@ -59,8 +59,8 @@ def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
     honest, _ = honest_steps(mechanism, twins)
     steps, finished = cheat_steps(mechanism, tried)
     claimed = claimed_accuracy(mechanism, twins)
-    rejected = ~np.asarray(mechanism.accepts(tried.test[:, 0], mechanism.threshold))
-    chance = majority_accuracy(mechanism.task)
+    rejected = ~np.asarray(mechanism.rules.accepts(tried.test[:, 0], mechanism.rules.threshold))
+    chance = majority_accuracy(mechanism.recipe.task)
     return Measures(
         accuracy=mean(tried.test[:, 0]),
         detected=estimate.share(rejected, np.ones_like(rejected, int), CONFIDENCE),
@@ -78,10 +78,10 @@ def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
 def measure_honesty(mechanism: PoLe, run: Run) -> Honesty:
     """Measure honest runs."""
     steps, finished = honest_steps(mechanism, run)
-    claims = np.asarray(run.validation >= mechanism.threshold)
+    claims = np.asarray(run.validation >= mechanism.rules.threshold)
     first = claims.argmax(axis=1)
     scores = np.take_along_axis(np.asarray(run.test), first[:, None], axis=1)[:, 0]
-    rejected = claims.any(axis=1) & ~np.asarray(mechanism.accepts(scores, mechanism.threshold))
+    rejected = claims.any(axis=1) & ~np.asarray(mechanism.rules.accepts(scores, mechanism.rules.threshold))
     return Honesty(
         accuracy=mean(run.test[:, -1]),
         steps=mean(steps),
@@ -102,7 +102,9 @@ def as_played(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
     The attack's cost delays everything by whole evaluation periods; who lies claims to be perfect.
     """
     length = tried.test.shape[1] - 1
-    late = min(math.ceil(float(tried.cost) / mechanism.evaluate_every), length + 1)  # then there is no time left at all
+    late = min(
+        math.ceil(float(tried.cost) / mechanism.recipe.evaluate_every), length + 1
+    )  # then there is no time left at all
     claimed = tried.validation if tried.truthful else np.ones_like(tried.test)
     validation, test = (np.pad(np.asarray(curve), ((0, 0), (late, 0))) for curve in (claimed, tried.test))
     return validation[:, 1 : length + 1], test[:, 1 : length + 1]
@@ -110,8 +112,8 @@ def as_played(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
 
 def cheat_times(mechanism: PoLe, tried: Attempt) -> Array:
     """Steps f64[S] to a cheat's accepted claim, its attack's cost included; inf where there is none in a run's time."""
-    steps, found = head_start.steps(mechanism, head_start.passes(mechanism, *as_played(mechanism, tried)))
-    return np.where(found, steps + mechanism.evaluate_every, np.inf)
+    steps, found = head_start.steps(mechanism.recipe, mechanism.rules.passes(*as_played(mechanism, tried)))
+    return np.where(found, steps + mechanism.recipe.evaluate_every, np.inf)
 
 
 def advantage(honest: Array, cheats: Array, nodes: int = 10, confidence: float = CONFIDENCE) -> Estimate:
@@ -145,26 +147,26 @@ def excess(mechanism: PoLe, tried: Attempt) -> Estimate | None:
     liar's has the winner's curse. Truthful cheats, as honest nodes, choose by them when to claim.
     """
     steps, finished = cheat_steps(mechanism, tried)
-    index = (steps / mechanism.evaluate_every).astype(int)[:, None]
+    index = (steps / mechanism.recipe.evaluate_every).astype(int)[:, None]
     test, validation = (np.take_along_axis(np.asarray(a), index, axis=1)[:, 0] for a in (tried.test, tried.validation))
     return estimate.mean((test - validation) * finished, finished.astype(int), CONFIDENCE)
 
 
 def honest_steps(mechanism: PoLe, run: Run) -> tuple[Array, Array]:
     """Steps f64[S] to a valid claim, and whether there is one; see `head_start.steps`."""
-    return head_start.steps(mechanism, head_start.passes(mechanism, run.validation, run.test))
+    return head_start.steps(mechanism.recipe, mechanism.rules.passes(run.validation, run.test))
 
 
 def cheat_steps(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
     """Steps f64[S] of a cheat's own to an accepted claim, and whether it makes one."""
-    accepted = np.asarray(mechanism.accepts(tried.test, mechanism.threshold))
-    claims = np.asarray(tried.validation >= mechanism.threshold) | (not tried.truthful)
-    return head_start.steps(mechanism, accepted & claims)
+    accepted = np.asarray(mechanism.rules.accepts(tried.test, mechanism.rules.threshold))
+    claims = np.asarray(tried.validation >= mechanism.rules.threshold) | (not tried.truthful)
+    return head_start.steps(mechanism.recipe, accepted & claims)
 
 
 def claimed_accuracy(mechanism: PoLe, run: Run) -> Array:
     """Test accuracy f32[S] of honest first claims, whether accepted or not; of the last model where none is made."""
-    made = np.asarray(run.validation >= mechanism.threshold)
+    made = np.asarray(run.validation >= mechanism.rules.threshold)
     index = np.where(made.any(axis=1), made.argmax(axis=1), made.shape[1] - 1)
     return np.take_along_axis(np.asarray(run.test), index[:, None], axis=1)[:, 0]
 

@@ -3,8 +3,6 @@
 Strategies are functions of an `Encounter` as in `polejax.theft`; the winner's curse is a closed form.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,12 +10,12 @@ from scipy import special
 
 from polejax._core import checks
 from polejax._core.record import replace
-from polejax._core.types import Array
+from polejax._core.types import Array, Tree
 from polejax.attacks import head_start
 from polejax.attacks.head_start import Identity
 from polejax.attacks.theft import Attempt, Encounter, answering_flops, attempt
 from polejax.learning import training
-from polejax.mechanisms.pole import PoLe
+from polejax.learning.recipe import Recipe
 
 
 def liar(met: Encounter) -> Attempt:
@@ -30,26 +28,26 @@ def liar(met: Encounter) -> Attempt:
 
 def overfitter(met: Encounter) -> Attempt:
     """Train on test data that a colluding data node has handed over, and claim at every evaluation."""
-    task = met.mechanism.task
+    task = met.recipe.task
     rows = np.arange(task.train_inputs.shape[0]) % task.test_inputs.shape[0]  # of the training split's shape
     leaked = replace(task, train_inputs=task.test_inputs[rows], train_labels=task.test_labels[rows])
     mechanism = replace(met.mechanism, task=leaked)
-    return attempt(met, head_start.fresh(met.mechanism, met.cheat), mechanism=mechanism, truthful=False)
+    return attempt(met, head_start.fresh(met.recipe, met.cheat), mechanism=mechanism, truthful=False)
 
 
 def guesser(met: Encounter, tries: int = 64) -> Attempt:
     """Draw initial weights `tries` times, claim the best of them on the validation data; then train on."""
     keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, 2), tries))(met.cheat.key)
-    mapped = _images(met.mechanism, head_start.layers(met.mechanism, met.cheat))
+    mapped = _images(met.recipe, head_start.layers(met.recipe, met.cheat))
     best, start = np.full(keys.shape[0], -1.0), met.model.claimed
     for drawn in keys.T:
-        tried = head_start.fresh(met.mechanism, replace(met.cheat, key=drawn))
+        tried = head_start.fresh(met.recipe, replace(met.cheat, key=drawn))
         accuracy = _accuracy(met, tried, mapped)
         better = accuracy > best
         start = jax.tree.map(lambda old, new, better=better: _choose(better, new, old), start, tried)
         best = np.maximum(best, accuracy)
-    samples = met.mechanism.task.validation_inputs.shape[0]
-    return attempt(met, start, answering_flops(met.mechanism, samples, models=tries), truthful=False)
+    samples = met.recipe.task.validation_inputs.shape[0]
+    return attempt(met, start, answering_flops(met.recipe, samples, models=tries), truthful=False)
 
 
 def grinder(met: Encounter, tries: int = 64) -> Attempt:
@@ -57,12 +55,12 @@ def grinder(met: Encounter, tries: int = 64) -> Attempt:
     numbers = jax.vmap(lambda key: jax.random.bits(jax.random.fold_in(key, 3), (tries,), jnp.uint32))(met.cheat.key)
     best, chosen = np.full(numbers.shape[0], -1.0), np.asarray(met.cheat.address)
     for addresses in np.asarray(numbers).T:
-        layer = head_start.layers(met.mechanism, replace(met.cheat, address=addresses))
-        accuracy = _accuracy(met, met.model.claimed, _images(met.mechanism, layer))
+        layer = head_start.layers(met.recipe, replace(met.cheat, address=addresses))
+        accuracy = _accuracy(met, met.model.claimed, _images(met.recipe, layer))
         chosen = np.where(accuracy > best, addresses, chosen)
         best = np.maximum(best, accuracy)
-    samples = met.mechanism.task.validation_inputs.shape[0]
-    flops = answering_flops(met.mechanism, samples, layers=tries, models=tries)
+    samples = met.recipe.task.validation_inputs.shape[0]
+    flops = answering_flops(met.recipe, samples, layers=tries, models=tries)
     return attempt(met, met.model.claimed, flops, cheat=replace(met.cheat, address=chosen))
 
 
@@ -80,8 +78,8 @@ def easiest_address(met: Encounter, tries: int, probe: int) -> tuple[Array, Arra
     steps, probed = [], []
     for number in range(tries):
         who: Identity = replace(met.cheat, address=np.asarray(met.cheat.address) + np.uint32(number))
-        run = head_start.train_from(met.mechanism, who, head_start.fresh(met.mechanism, who), met.evaluations)
-        steps.append(head_start.steps(met.mechanism, head_start.passes(met.mechanism, run.validation, run.test))[0])
+        run = head_start.train_from(met.mechanism, who, head_start.fresh(met.recipe, who), met.evaluations)
+        steps.append(head_start.steps(met.recipe, met.mechanism.rules.passes(run.validation, run.test))[0])
         probed.append(run.validation[:, probe])
     return np.stack(steps, axis=1), np.stack(probed, axis=1)
 
@@ -131,20 +129,20 @@ def tries_to_pass(accuracy: float, accept: float, num_test: int) -> float:
     return float("inf") if chance == 0 else 1 / chance
 
 
-def _accuracy(met: Encounter, params: Any, mapped: Array) -> np.ndarray:
+def _accuracy(met: Encounter, params: Tree, mapped: Array) -> np.ndarray:
     """Validation accuracy f32[S] of params [S] on images `_images`; one compiled program for all layers of a width."""
-    return np.asarray(_answer(replace(met.mechanism, sml=None), params, mapped))
+    return np.asarray(_answer(replace(met.recipe, sml=None), params, mapped))
 
 
 @jax.jit
-def _answer(mechanism: PoLe, params: Any, mapped: Array) -> Array:
-    return training.accuracies(mechanism, params, mapped, mechanism.task.validation_labels)
+def _answer(recipe: Recipe, params: Tree, mapped: Array) -> Array:
+    return training.accuracies(recipe, params, mapped, recipe.task.validation_labels)
 
 
 @jax.jit
-def _images(mechanism: PoLe, layers: Any) -> Array:
+def _images(recipe: Recipe, layers: Tree) -> Array:
     """The validation data behind layers [S], as `training.columns`."""
-    return training.columns(mechanism, layers, mechanism.task.validation_inputs)
+    return training.columns(recipe, layers, recipe.task.validation_inputs)
 
 
 def _choose(mask: np.ndarray, new: Array, old: Array) -> np.ndarray:

@@ -6,31 +6,44 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 
 from polejax._core import checks, lanes
-from polejax._core.record import record, replace
-from polejax._core.types import Array
+from polejax._core.record import Record, replace
+from polejax._core.types import Array, Tree
 from polejax.learning import training
+from polejax.learning.recipe import Recipe
 from polejax.mechanisms.pole import PoLe
 
 
-@record
-class Identity:
-    """Who trains, on which parent block, with which luck; leading axis S of seeds."""
+class Identity(Record):
+    """Who trains, on which parent block, with which luck; leading axis S of seeds.
 
-    key: Array  # typed keys [S]: of the initial weights and of the shuffle
-    tip: Array  # u32[S, 8]
-    address: Array  # u32[S]
+    Attributes:
+      key: typed keys [S]: of the initial weights and of the shuffle.
+      tip: u32[S, 8], hash of the parent block.
+      address: u32[S].
+    """
+
+    key: Array
+    tip: Array
+    address: Array
 
 
-@record
-class Run:
-    """Networks trained for a while, leading axis S; evaluation k is made after k `evaluate_every` own steps."""
+class Run(Record):
+    """Networks trained for a while, leading axis S; evaluation k is made after k `evaluate_every` own steps.
 
-    validation: Array  # f32[S, K + 1], fraction; entry 0 is the start, before any step
-    test: Array  # f32[S, K + 1], fraction, as verifiers measure it
-    claimed: Any  # params [S, ...] at the first evaluation that makes a valid claim; the last ones where none does
-    final: Any  # params [S, ...] after all steps
+    Attributes:
+      validation: f32[S, K + 1], fraction; entry 0 is the start, before any step.
+      test: f32[S, K + 1], fraction, as verifiers measure it.
+      claimed: params [S, ...] at the first evaluation that makes a valid claim; the last ones where none does.
+      final: params [S, ...] after all steps.
+    """
+
+    validation: Array
+    test: Array
+    claimed: Tree
+    final: Tree
 
 
 def identities(key: Array, count: int, role: int = 0) -> Identity:
@@ -42,7 +55,7 @@ def identities(key: Array, count: int, role: int = 0) -> Identity:
       role: tells apart who meets whom on a seed: 0 the victim, 1 the cheat, and so on.
 
     Raises:
-      ValueError: a count below 1, or a key that is none.
+      ValueError: a count below 1, or an untyped key.
     """
     checks.key("key", key)
     numbers = np.arange(checks.whole("count", count, low=1), dtype=np.uint32)
@@ -52,25 +65,25 @@ def identities(key: Array, count: int, role: int = 0) -> Identity:
 
 
 @jax.jit
-def layers(mechanism: PoLe, identity: Identity) -> Any:
+def layers(recipe: Recipe, identity: Identity) -> Tree:
     """Variables of the identities' Secure Mapping Layers, leading axis S."""
-    return jax.vmap(mechanism.layer_variables)(identity.tip, identity.address)
+    return jax.vmap(recipe.layer_variables)(identity.tip, identity.address)
 
 
-def fresh(mechanism: PoLe, identity: Identity) -> Any:
+def fresh(recipe: Recipe, identity: Identity) -> Tree:
     """The weights with which honest nodes begin, leading axis S."""
-    return _fresh(mechanism.learner, mechanism.mapped_features, identity.key)
+    return _fresh(recipe.model, recipe.mapped_features, identity.key)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _fresh(learner: Any, width: int, keys: Array) -> Any:
-    return jax.vmap(lambda key: learner.init(jax.random.split(key)[1], jnp.zeros((1, width)))["params"])(keys)
+def _fresh(model: nn.Module, width: int, keys: Array) -> Tree:
+    return jax.vmap(lambda key: model.init(jax.random.split(key)[1], jnp.zeros((1, width)))["params"])(keys)
 
 
 def train_from(
     mechanism: PoLe,
     identity: Identity,
-    start: Any,
+    start: Tree,
     num_evaluations: int,
     *,
     targets: Array | None = None,
@@ -79,10 +92,10 @@ def train_from(
     """Train networks behind the identities' own layers, from given weights, to a fixed budget.
 
     Args:
-      mechanism: a `PoLe`; its threshold and `accepts` say when a claim is valid.
+      mechanism: a `PoLe`; its rules say when a claim is valid.
       identity: `Identity` of S nodes.
-      start: the learner's params with leading axis S; `fresh` for honest nodes.
-      num_evaluations: K, one every `mechanism.evaluate_every` steps.
+      start: the model's params with leading axis S; `fresh` for honest nodes.
+      num_evaluations: K, one every `evaluate_every` steps of the recipe.
       targets: f32[S, M, C], probabilities to learn for the training samples; None: their labels.
       devices: to train on; None: all local ones.
 
@@ -90,14 +103,13 @@ def train_from(
       `Run`; a seed's results depend neither on the other seeds nor on the devices.
     """
     count = identity.address.shape[0]
-    task = mechanism.task
+    recipe = mechanism.recipe
+    task = recipe.task
     if targets is None:
         labels = jax.nn.one_hot(task.train_labels, task.num_classes, dtype=jnp.float32)
         targets = jnp.broadcast_to(labels, (count, *labels.shape))
     devices = devices or jax.local_devices()
-    lanes_ = lanes.in_lockstep(
-        -(-count // len(devices)), mechanism.profile.cached_lanes, mechanism.profile.bytes_per_node, devices
-    )
+    lanes_ = lanes.in_lockstep(-(-count // len(devices)), recipe.cached_lanes, recipe.node_bytes, devices)
     width = lanes_ * len(devices)
     padded = np.minimum(np.arange(-(-count // width) * width), count - 1)
     ready = jax.tree.map(jnp.asarray, mechanism)
@@ -106,18 +118,24 @@ def train_from(
     runs = []
     for rows in padded.reshape(-1, width):
         who, begun, taught = jax.tree.map(lambda leaf, rows=rows: _rows(leaf, rows), (identity, start, targets))
-        runs.append(train(bare, begun, prepare(ready, who.key, layers(ready, who), taught)))
+        runs.append(train(bare, begun, prepare(ready.recipe, who.key, layers(ready.recipe, who), taught)))
     return jax.tree.map(lambda *parts: np.concatenate([np.asarray(part) for part in parts])[:count], *runs)
 
 
-@record
-class Lesson:
-    """What nodes train on, and are judged by, behind their layers; leading axis N."""
+class Lesson(Record):
+    """What nodes train on, and are judged by, behind their layers; leading axis N.
 
-    inputs: Array  # f32[N, B, batch, F], shuffled
-    targets: Array  # f32[N, B, batch, C]
-    validation: Array  # f32[N, F, M]
-    test: Array  # f32[N, F, M]
+    Attributes:
+      inputs: f32[N, B, batch, F], shuffled.
+      targets: f32[N, B, batch, C], probabilities to learn.
+      validation: f32[N, F, M], in columns.
+      test: f32[N, F, M], in columns.
+    """
+
+    inputs: Array
+    targets: Array
+    validation: Array
+    test: Array
 
 
 @functools.cache
@@ -125,14 +143,12 @@ def _prepare(lanes_: int, devices: tuple[Any, ...]) -> Any:
     return lanes.sharded(_lesson, lanes_, devices, (0,), 4)
 
 
-def _lesson(mechanism: PoLe, keys: Array, layer: Any, targets: Array) -> Lesson:
+def _lesson(recipe: Recipe, keys: Array, layer: Tree, targets: Array) -> Lesson:
     """Map and shuffle the task for a block of nodes, as `PoLe` does."""
-    samples = jnp.arange(mechanism.task.train_inputs.shape[0], dtype=jnp.int32)
-    numbered = replace(mechanism, task=replace(mechanism.task, train_labels=samples))
-    order = jax.vmap(lambda key: jax.random.split(key)[0])(keys)
-    material = training.behind(numbered, order, layer)
-    taught = jax.vmap(lambda targets, samples: targets[samples], in_axes=(0, 1))(targets, material.labels)
-    judged = [material.validation, training.map_test_inputs(mechanism, layer)]
+    order = training.shuffled(recipe, jax.vmap(lambda key: jax.random.split(key)[0])(keys))
+    material = training.behind(recipe, order, layer)
+    taught = jax.vmap(lambda targets, samples: targets[samples], in_axes=(0, 1))(targets, order)
+    judged = [material.validation, training.map_test_inputs(recipe, layer)]
     everyones = (one if one.ndim == 3 else jnp.broadcast_to(one, (keys.shape[0], *one.shape)) for one in judged)
     return Lesson(jnp.moveaxis(material.inputs, 1, 0), taught, *everyones)
 
@@ -143,26 +159,27 @@ def _train(num_evaluations: int, lanes_: int, devices: tuple[Any, ...]) -> Any:
     return lanes.sharded(block, lanes_, devices, (0,), 3)
 
 
-def _run(mechanism: PoLe, start: Any, lesson: Lesson, num_evaluations: int) -> Run:
+def _run(mechanism: PoLe, start: Tree, lesson: Lesson, num_evaluations: int) -> Run:
     """Train a block of nodes; see `train_from`."""
+    recipe, rules = mechanism.recipe, mechanism.rules
     inputs, targets = (jnp.moveaxis(leaf, 0, 1) for leaf in (lesson.inputs, lesson.targets))
     material = training.Material({}, inputs, targets, lesson.validation)
 
-    def evaluate(params: Any) -> tuple[Array, Array]:
-        return training.validate(mechanism, material, params), training.judge(mechanism, lesson.test, params)
+    def evaluate(params: Tree) -> tuple[Array, Array]:
+        return training.validate(recipe, material, params), training.judge(recipe, lesson.test, params)
 
-    def claim(params: Any, claimed: Any, made: Array, accuracies: tuple[Array, Array]) -> tuple[Any, Array]:
+    def claim(params: Tree, claimed: Tree, made: Array, accuracies: tuple[Array, Array]) -> tuple[Tree, Array]:
         """Keep the params of the first valid claim, until then the latest."""
         keep = jax.tree.map(lambda old, new: jnp.where(_along(made, new), old, new), claimed, params)
-        return keep, made | passes(mechanism, *accuracies)
+        return keep, made | rules.passes(*accuracies)
 
     def stretch(state: Any, _: None) -> tuple[Any, tuple[Array, Array]]:
         networks, claimed, made = state
-        networks = training.train(mechanism, material, networks, mechanism.evaluate_every)
+        networks = training.train(recipe, material, networks, recipe.evaluate_every)
         accuracies = evaluate(networks.params)
         return (networks, *claim(networks.params, claimed, made, accuracies)), accuracies
 
-    optimiser = mechanism.make_optimiser(mechanism.learning_rate)
+    optimiser = recipe.make_optimiser(recipe.learning_rate)
     networks = training.Training(start, jax.vmap(optimiser.init)(start), jnp.int32(0))
     first = evaluate(start)
     claimed, made = claim(start, start, jnp.zeros(first[0].shape, bool), first)
@@ -172,12 +189,7 @@ def _run(mechanism: PoLe, start: Any, lesson: Lesson, num_evaluations: int) -> R
     return Run(curves[0], curves[1], claimed, networks.params)
 
 
-def passes(mechanism: PoLe, validation: Array, test: Array) -> Array:
-    """Whether honest claims with such accuracies, of any shape, are made and accepted."""
-    return (validation >= mechanism.threshold) & mechanism.accepts(test, mechanism.threshold)
-
-
-def steps(mechanism: PoLe, made: Array) -> tuple[Array, Array]:
+def steps(recipe: Recipe, made: Array) -> tuple[Array, Array]:
     """Training steps to the first of the evaluations bool[S, K + 1] that succeeds, f64[S], and whether one does.
 
     Where none does, the steps are those of the whole run, a lower bound.
@@ -185,7 +197,7 @@ def steps(mechanism: PoLe, made: Array) -> tuple[Array, Array]:
     made = np.asarray(made)
     found = made.any(axis=1)
     first = np.where(found, made.argmax(axis=1), made.shape[1] - 1)
-    return first * float(mechanism.evaluate_every), found
+    return first * float(recipe.evaluate_every), found
 
 
 def _rows(leaf: Any, rows: np.ndarray) -> Any:

@@ -9,58 +9,60 @@ or expanding layers), since then `W_j W_j^+ = I`. Otherwise it is the closest li
 each mapped by the same W, is such a network too.
 """
 
-from typing import Any
+from typing import TypeGuard
 
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
 
-from polejax._core.types import Array
-from polejax.learning import image_layers, models
-from polejax.mechanisms.pole import PoLe
+from polejax._core.types import Array, Tree
+from polejax.learning.networks import LayeredModel, MultilayerPerceptron
+from polejax.learning.recipe import Recipe
 
 # Relative to the mean square of a column:
 RIDGE = 1e-5  # pixels that never vary must not make a regression singular
 ROUNDING = 1e-12  # nor may a layer of few signs, whose rows can depend on each other; below what float32 resolves
 
 
-def rebase(mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
+def rebase(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
     """Params that answer behind the layer `new` as the given ones do behind `old`: A' = pinv(W_new) W_old A.
 
     No data are needed. It ignores an activation after the layer.
 
     Args:
-      mechanism: a `PoLe` with a layer and one of polejax's learners.
-      params: the learner's, of one network.
+      recipe: with a layer and one of polejax's models.
+      params: the model's, of one network.
       old, new: variables of the layers, as `SecureMappingLayer.derive` returns them.
 
     Raises:
-      ValueError: there is no layer, or the learner's first weights do not see all of a sample's or patch's features.
+      ValueError: there is no layer, or the model's first weights do not see all of a sample's or patch's features.
 
     Source: ours; see the module's head.
     """
-    if mechanism.sml is None:
+    if recipe.sml is None:
         raise ValueError("sml must be a layer to be re-based from, got None: without one, a stolen model fits as it is")
     before, after = old["sml"]["kernel"], new["sml"]["kernel"]
-    first = params["Dense_0"]["weight"].T
-    if not _is_dense(mechanism.learner) and mechanism.sml.patch is None:
+    if not isinstance(recipe.model, MultilayerPerceptron) and recipe.sml.patch is None:
         raise ValueError(
-            "learner must be dense, or the layer per patch, to be re-based by algebra, got a convolution over a flat "
+            "model must be dense, or the layer per patch, to be re-based by algebra, got a convolution over a flat "
             "layer: use refit"
         )
+    layer = params[_first_layer(recipe)]
+    first = layer["weight"].T
     with jax.default_matmul_precision("highest"):
         change = _solved(after, before, ROUNDING)
         carried = jnp.einsum("fg,sgh->sfh", change, first.reshape(-1, before.shape[1], first.shape[-1]))
-    return _with_first(params, carried.reshape(first.shape), params["Dense_0"]["bias"])
+    return _with_first(recipe, params, carried.reshape(first.shape), layer["bias"])
 
 
-def refit(mechanism: PoLe, params: Any, old: Any, new: Any, inputs: Array) -> Any:
+def refit(recipe: Recipe, params: Tree, old: Tree, new: Tree, inputs: Array) -> Tree:
     """Params whose first weights are fitted by least squares to what the given ones' see behind the layer `old`.
 
     Over the samples, `|h_new(x) A' + b' - h_old(x) A - b|^2` plus a small ridge is made least: through any activation
     after the layer, for compressive ones too, and for convolutions over all pixels' patches.
 
     Args:
-      mechanism: a `PoLe` with one of polejax's learners.
+      recipe: with one of polejax's models.
       params: of one network; without a layer of its own if `old` is None.
       old: variables of the layer that it was trained behind, or None if it was trained on the samples themselves.
       new: variables of the layer that it shall answer behind.
@@ -68,13 +70,13 @@ def refit(mechanism: PoLe, params: Any, old: Any, new: Any, inputs: Array) -> An
 
     Source: ours.
     """
-    seen = inputs if old is None else mechanism.map_inputs(old, inputs)
+    seen = inputs if old is None else recipe.map_inputs(old, inputs)
     with jax.default_matmul_precision("highest"):
-        first = params["Dense_0"]
-        wanted = first_inputs(mechanism.learner, seen) @ first["weight"].T + first["bias"][None]
-        regressors = first_inputs(mechanism.learner, mechanism.map_inputs(new, inputs))
+        model, first = layered(recipe.model), params[_first_layer(recipe)]
+        wanted = model.first_inputs(seen) @ first["weight"].T + first["bias"][None]
+        regressors = model.first_inputs(recipe.map_inputs(new, inputs))
         kernel, bias = least_squares(regressors, wanted)
-    return _with_first(params, kernel, bias)
+    return _with_first(recipe, params, kernel, bias)
 
 
 def least_squares(regressors: Array, wanted: Array) -> tuple[Array, Array]:
@@ -122,55 +124,62 @@ def _substituted(triangular: Array, right: Array, order: Array) -> Array:
     return jax.lax.scan(solve_row, jnp.zeros_like(right), order)[0]
 
 
-def regress(mechanism: PoLe, params: Any, new: Any, inputs: Array, labels: Array) -> Any:
+def regress(recipe: Recipe, params: Tree, new: Tree, inputs: Array, labels: Array) -> Tree:
     """Params that answer with the least-squares regression of the labels on the mapped samples; nothing is stolen.
 
     The control for `refit`: whatever this reaches, it is owed to a regression and not to the theft. Units come in pairs
     of opposite weights, whose ReLUs make a linear map.
 
     Args:
-      mechanism: a `PoLe` whose learner has one hidden layer of at least 2 C units with ReLU.
+      recipe: whose model has one hidden layer of at least 2 C units with ReLU.
       params: of one network, for their shapes.
       new: variables of the layer that it shall answer behind.
       inputs, labels: f32[M, D] and i32[M], training samples.
 
     Raises:
-      ValueError: the learner is another.
+      ValueError: the model is another.
 
     Source: ours.
     """
-    classes = mechanism.task.num_classes
-    hidden: tuple[int, ...] = getattr(mechanism.learner, "hidden", ())
-    if not _is_dense(mechanism.learner) or len(hidden) != 1 or hidden[0] < 2 * classes:
+    classes = recipe.task.num_classes
+    model = recipe.model
+    if not holds_regression(model, classes):
         raise ValueError(
-            f"learner must have one dense hidden layer of at least {2 * classes} units to hold a regression, "
-            f"got {mechanism.learner!r}"
+            f"model must have one dense hidden layer of at least {2 * classes} units to hold a regression, "
+            f"got {model!r}"
         )
     with jax.default_matmul_precision("highest"):
         targets = jax.nn.one_hot(labels, classes, dtype=jnp.float32)
-        kernel, bias = least_squares(mechanism.map_inputs(new, inputs), targets)
-    spare = hidden[0] - 2 * classes
+        kernel, bias = least_squares(recipe.map_inputs(new, inputs), targets)
+    spare = model.hidden[0] - 2 * classes
     first = jnp.pad(jnp.concatenate([kernel, -kernel], axis=1), ((0, 0), (0, spare)))
     second = jnp.pad(jnp.concatenate([jnp.eye(classes), -jnp.eye(classes)]), ((0, spare), (0, 0)))
     bias = jnp.pad(jnp.concatenate([bias, -bias]), (0, spare))
-    last = {"weight": second.T, "bias": jnp.zeros_like(params["Dense_1"]["bias"])}
-    return {**_with_first(params, first, bias), "Dense_1": last}
+    name = model.layer_names[1]
+    last = {"weight": second.T, "bias": jnp.zeros_like(params[name]["bias"])}
+    return {**_with_first(recipe, params, first, bias), name: last}
 
 
-def _is_dense(learner: Any) -> bool:
-    return isinstance(learner, models.MultilayerPerceptron)
+def holds_regression(model: nn.Module, num_classes: int) -> TypeGuard[MultilayerPerceptron]:
+    """Whether a model has one dense hidden layer, with two units for each class at least; see `regress`."""
+    return isinstance(model, MultilayerPerceptron) and len(model.hidden) == 1 and model.hidden[0] >= 2 * num_classes
 
 
-def first_inputs(learner: Any, mapped: Array) -> Array:
-    """What the learner's first weights are multiplied with, f32[samples or patches, features]."""
-    if _is_dense(learner):
-        return mapped
-    if not isinstance(learner, models.ConvolutionalNetwork):
-        raise ValueError(f"learner must be one of polejax.learners to be re-based, got {type(learner).__name__}")
-    image = jnp.moveaxis(mapped.reshape(mapped.shape[0], *learner.shape[:2], -1), (3, 0), (0, 3))
-    patches = image_layers.neighbourhoods(image)
-    return patches.reshape(patches.shape[0], -1).T
+def layered(model: nn.Module) -> LayeredModel:
+    """The model, once it is known to be one whose first weights can be read and changed.
+
+    Raises:
+      ValueError: it is not.
+    """
+    if not isinstance(model, LayeredModel):
+        raise ValueError(f"model must be one of polejax.models to be re-based, got {type(model).__name__}")
+    return model
 
 
-def _with_first(params: Any, kernel: Array, bias: Array) -> Any:
-    return {**params, "Dense_0": {"weight": kernel.T, "bias": bias}}
+def _first_layer(recipe: Recipe) -> str:
+    """Name of the model's first layer in its params."""
+    return layered(recipe.model).layer_names[0]
+
+
+def _with_first(recipe: Recipe, params: Tree, kernel: Array, bias: Array) -> Tree:
+    return {**params, _first_layer(recipe): {"weight": kernel.T, "bias": bias}}

@@ -7,42 +7,65 @@ claim at once, and how it gets on when it is trained further. What an attempt is
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax._core.record import record, static
-from polejax._core.types import Array
+from polejax._core.record import Record, static
+from polejax._core.types import Array, Tree
 from polejax.attacks import head_start, rebasing
 from polejax.attacks.head_start import Identity, Run
-from polejax.learning import models
+from polejax.learning.measures import logits
+from polejax.learning.recipe import Recipe
 from polejax.mechanisms.pole import PoLe
 
+Change = Callable[[Recipe, Tree, Tree, Tree], Tree]
+"""From a recipe, one model's params, the layer that it was trained behind and a new one, to params for the new one."""
 
-@record
-class Encounter:
-    """A victim and a cheat on the same task, each with its own layer, and what both would have done honestly."""
+
+class Encounter(Record):
+    """A victim and a cheat on the same task, each with its own layer, and what both would have done honestly.
+
+    Attributes:
+      mechanism: what both take part in.
+      victim: leading axis S.
+      cheat: leading axis S.
+      model: the victim's honest run: its `claimed` params (unfinished where it makes no claim) are there to be stolen,
+        its `final` ones are those of a long run.
+      honest: the cheat's own honest run, the same seeds' measure of what cheating saves.
+      keyless: networks trained on the samples themselves, without a layer; None where they do not fit.
+      evaluations: K of every run.
+    """
 
     mechanism: PoLe
-    victim: Identity  # [S]
-    cheat: Identity  # [S]
-    model: Run  # the victim's honest run: its `claimed` params (unfinished where it makes no claim) are there to be
-    # stolen, its `final` ones are those of a long run
-    honest: Run  # the cheat's own honest run, the same seeds' measure of what cheating saves
-    keyless: Run | None  # networks trained on the samples themselves, without a layer; None where they do not fit
-    evaluations: int = static()  # K of every run
+    victim: Identity
+    cheat: Identity
+    model: Run
+    honest: Run
+    keyless: Run | None
+    evaluations: int = static()
+
+    @property
+    def recipe(self) -> Recipe:
+        """What both train by."""
+        return self.mechanism.recipe
 
 
-@record
-class Attempt:
-    """What a cheat achieves, leading axis S; curves as in `Run`, entry 0 before any training step of its own."""
+class Attempt(Record):
+    """What a cheat achieves, leading axis S; curves as in `Run`, entry 0 before any training step of its own.
 
-    validation: Array  # f32[S, K + 1], fraction
-    test: Array  # f32[S, K + 1], fraction
-    cost: Array  # f32[], training steps' worth of arithmetic spent before
-    truthful: bool = static()  # whether it claims only the validation accuracy that it has
+    Attributes:
+      validation: f32[S, K + 1], fraction.
+      test: f32[S, K + 1], fraction.
+      cost: f32[], training steps' worth of arithmetic spent before.
+      truthful: whether it claims only the validation accuracy that it has.
+    """
+
+    validation: Array
+    test: Array
+    cost: Array
+    truthful: bool = static()
 
 
 def encounter(
@@ -55,14 +78,14 @@ def encounter(
       mechanism: a `PoLe`.
       num_seeds: S.
       num_evaluations: K, the budget of every run, in evaluations.
-      keyless: see `Encounter`; honest runs of the same learner without a layer.
+      keyless: see `Encounter`; honest runs of the same model without a layer.
 
     Raises:
-      ValueError: a count below 1, or a key that is none.
+      ValueError: a count below 1, or an untyped key.
     """
     victim, cheat = (head_start.identities(key, num_seeds, role) for role in (0, 1))
     model, honest = (
-        head_start.train_from(mechanism, who, head_start.fresh(mechanism, who), num_evaluations)
+        head_start.train_from(mechanism, who, head_start.fresh(mechanism.recipe, who), num_evaluations)
         for who in (victim, cheat)
     )
     return Encounter(mechanism, victim, cheat, model, honest, keyless, num_evaluations)
@@ -76,7 +99,7 @@ def thief(met: Encounter) -> Attempt:
 def rebasing_thief(met: Encounter) -> Attempt:
     """Re-base the stolen first weights by the two layers alone, A' = W_j^+ W_i A, without any data; then fine-tune."""
     carried = carry(met, rebasing.rebase, met.model.claimed)
-    layers = jax.eval_shape(lambda: head_start.layers(met.mechanism, met.cheat))
+    layers = jax.eval_shape(lambda: head_start.layers(met.recipe, met.cheat))
     _, rows, columns = layers["sml"]["kernel"].shape
     # By elimination: factors of W, then as many right-hand sides as W has rows.
     flops = 8 / 3 * rows * columns * min(rows, columns) + 2 * rows * columns * _hidden(met)
@@ -90,10 +113,9 @@ def refitting_thief(met: Encounter) -> Attempt:
 
 def distilling_thief(met: Encounter) -> Attempt:
     """Train one's own network, from its own start, on the stolen model's answers to the training samples."""
-    mechanism = met.mechanism
     targets = carry(met, _answers, met.model.claimed)
-    flops = answering_flops(mechanism, mechanism.task.train_inputs.shape[0])
-    return attempt(met, head_start.fresh(mechanism, met.cheat), flops, targets=targets)
+    flops = answering_flops(met.recipe, met.recipe.task.train_inputs.shape[0])
+    return attempt(met, head_start.fresh(met.recipe, met.cheat), flops, targets=targets)
 
 
 def pre_trainer(met: Encounter) -> Attempt:
@@ -104,7 +126,7 @@ def pre_trainer(met: Encounter) -> Attempt:
 def refitting_pre_trainer(met: Encounter) -> Attempt:
     """Train long before without any key, on the samples; then fit the first weights behind the new layer; then adapt.
 
-    Where the learner cannot read samples (a convolution over mapped patches), behind an old key instead.
+    Where the model cannot read samples (a convolution over mapped patches), behind an old key instead.
     """
     if met.keyless is None:
         return attempt(met, carry(met, _refit, met.model.final), _regression_flops(met, keyed=True))
@@ -113,15 +135,14 @@ def refitting_pre_trainer(met: Encounter) -> Attempt:
 
 def regression(met: Encounter) -> Attempt:
     """The control of the refitting ones: regress the labels on one's own images, stealing nothing; then train on."""
-    mechanism = met.mechanism
+    task, width = met.recipe.task, met.recipe.mapped_features
     params = carry(met, _regress, met.honest.claimed)
-    samples, width = mechanism.task.train_inputs.shape[0], mechanism.mapped_features
-    return attempt(met, params, samples * width * (width + 2 * mechanism.task.num_classes))
+    return attempt(met, params, task.train_inputs.shape[0] * width * (width + 2 * task.num_classes))
 
 
 def attempt(
     met: Encounter,
-    start: Any,
+    start: Tree,
     flops: float = 0.0,
     *,
     targets: Array | None = None,
@@ -141,58 +162,56 @@ def attempt(
       truthful: see `Attempt`.
     """
     run = head_start.train_from(mechanism or met.mechanism, cheat or met.cheat, start, met.evaluations, targets=targets)
-    return Attempt(run.validation, run.test, np.float32(flops / step_flops(met.mechanism)), truthful)
+    return Attempt(run.validation, run.test, np.float32(flops / met.recipe.step_flops), truthful)
 
 
-def step_flops(mechanism: PoLe) -> int:
-    """Floating-point operations of one training step, layer not included, as samples are mapped once."""
-    return models.step_flops(mechanism.learner, mechanism.mapped_features, mechanism.batch_size)
-
-
-def answering_flops(mechanism: PoLe, samples: int, layers: int = 1, models: int = 1) -> float:
+def answering_flops(recipe: Recipe, samples: int, layers: int = 1, models: int = 1) -> float:
     """Operations of mapping samples behind so many new layers, and of so many models' answers (a third of a step's)."""
-    features = mechanism.task.num_features
-    width = mechanism.sml.width(features) if mechanism.sml else 0
-    return samples * (layers * 2 * features * width + models * step_flops(mechanism) / mechanism.batch_size / 3)
+    width = recipe.mapped_features if recipe.sml else 0
+    return samples * (
+        layers * 2 * recipe.task.num_features * width + models * recipe.step_flops / recipe.batch_size / 3
+    )
 
 
-def carry(met: Encounter, change: Callable[..., Any], params: Any) -> Any:
-    """Apply a pure `change(mechanism, params, old, new)` to each seed's params and the layers of victim and cheat."""
-    old, new = (head_start.layers(met.mechanism, who) for who in (met.victim, met.cheat))
-    return _carry(change, met.mechanism, params, old, new)
+def carry(met: Encounter, change: Change, params: Tree) -> Tree:
+    """Apply a pure `change(recipe, params, old, new)` to each seed's params and the layers of victim and cheat."""
+    old, new = (head_start.layers(met.recipe, who) for who in (met.victim, met.cheat))
+    return _carry(change, met.recipe, params, old, new)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _carry(change: Callable[..., Any], mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
-    return jax.vmap(functools.partial(change, mechanism))(params, old, new)
+def _carry(change: Change, recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
+    return jax.vmap(functools.partial(change, recipe))(params, old, new)
 
 
-def _refit(mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
-    return rebasing.refit(mechanism, params, old, new, mechanism.task.train_inputs)
+def _refit(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
+    return rebasing.refit(recipe, params, old, new, recipe.task.train_inputs)
 
 
-def _refit_keyless(mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
-    return rebasing.refit(mechanism, params, None, new, mechanism.task.train_inputs)
+def _refit_keyless(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
+    return rebasing.refit(recipe, params, None, new, recipe.task.train_inputs)
 
 
-def _regress(mechanism: PoLe, params: Any, old: Any, new: Any) -> Any:
-    return rebasing.regress(mechanism, params, new, mechanism.task.train_inputs, mechanism.task.train_labels)
+def _regress(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
+    return rebasing.regress(recipe, params, new, recipe.task.train_inputs, recipe.task.train_labels)
 
 
-def _answers(mechanism: PoLe, params: Any, old: Any, new: Any) -> Array:
+def _answers(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Array:
     """Probabilities f32[M, C] that a model gives the training samples behind its own layer."""
-    mapped = mechanism.map_inputs(old, mechanism.task.train_inputs)
-    return jax.nn.softmax(models.logits(mechanism.learner, {"params": params}, mapped))
+    mapped = recipe.map_inputs(old, recipe.task.train_inputs)
+    return jax.nn.softmax(logits(recipe.model, {"params": params}, mapped))
 
 
 def _regression_flops(met: Encounter, keyed: bool) -> float:
     """Of `rebasing.refit`: the old layer's images and first weights, moments, and their solution."""
-    mechanism, inputs = met.mechanism, met.mechanism.task.train_inputs
-    mapped = jax.ShapeDtypeStruct((inputs.shape[0], mechanism.mapped_features), jnp.float32)
-    rows, first = jax.eval_shape(lambda mapped: rebasing.first_inputs(mechanism.learner, mapped), mapped).shape
-    old = 2 * inputs.size * mechanism.mapped_features if keyed else 0
+    inputs, width = met.recipe.task.train_inputs, met.recipe.mapped_features
+    mapped = jax.ShapeDtypeStruct((inputs.shape[0], width), jnp.float32)
+    rows, first = jax.eval_shape(rebasing.layered(met.recipe.model).first_inputs, mapped).shape
+    old = 2 * inputs.size * width if keyed else 0
     return old + rows * first * (first + 4 * _hidden(met)) + first**3 / 3
 
 
 def _hidden(met: Encounter) -> int:
-    return int(met.model.claimed["Dense_0"]["bias"].shape[-1])
+    """Units of the model's first layer."""
+    first = rebasing.layered(met.recipe.model).layer_names[0]
+    return int(met.model.claimed[first]["bias"].shape[-1])

@@ -15,12 +15,13 @@ from polejax._core.folder import Folder
 from polejax._core.netcdf import Variables
 from polejax._core.record import replace
 from polejax.analysis.estimate import Estimate
-from polejax.attacks import collusion, detection, forging, head_start, theft
+from polejax.attacks import collusion, detection, forging, head_start, rebasing, theft
 from polejax.attacks.detection import Honesty, Measures, Roc
 from polejax.attacks.head_start import Run
 from polejax.attacks.theft import Attempt, Encounter
 from polejax.jobs import compare
 from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
+from polejax.learning.recipe import Recipe
 from polejax.learning.sml import SecureMappingLayer
 from polejax.learning.tasks import Task
 from polejax.mechanisms.pole import PoLe
@@ -63,7 +64,7 @@ class Settings:
     hidden: tuple[int, ...] = (32,)
     """units of each hidden layer"""
     convolutional: bool = True
-    """a convolutional learner, too, where the task is of images"""
+    """a convolutional model, too, where the task is of images"""
     steps: int = 400
     """training steps of every run"""
     seeds: int = 64
@@ -76,7 +77,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """What one learner behind one layer comes to."""
+    """What one model behind one layer comes to."""
 
     honest: Honesty
     strict: Honesty  # were verifiers to ask for the threshold itself on their own data
@@ -87,7 +88,7 @@ class Cell:
     collusion: Mapping[str, Estimate]  # advantage of a data node's friend, simulated, by rule
 
 
-Cells = Mapping[tuple[str, str], Cell]  # by learner and layer
+Cells = Mapping[tuple[str, str], Cell]  # by kind of model and layer
 
 
 def run(settings: Settings, report: Report) -> Cells:
@@ -95,7 +96,7 @@ def run(settings: Settings, report: Report) -> Cells:
 
     Args:
       settings: of the job.
-      report: called with (learner and layer, attacks done, attacks in all).
+      report: called with (model and layer, attacks done, attacks in all).
 
     Raises:
       ValueError: a setting out of range, or a task's files are not what they should be.
@@ -112,18 +113,18 @@ def run(settings: Settings, report: Report) -> Cells:
         manifest = {"task": describe(task), "seeds": count, "seed": seed, "steps": settings.steps, **rules}
         folder.begin(manifest, tuple(manifest))
         plain: dict[str, Run] = {}
-        for (learner, layer), mechanism in mechanisms.items():
-            label, name = f"{learner}, {layer}", f"{learner}-{layer}.nc".replace(" ", "-").replace(",", "")
+        for (kind, layer), mechanism in mechanisms.items():
+            label, name = f"{kind}, {layer}", f"{kind}-{layer}.nc".replace(" ", "-").replace(",", "")
             trained = {"mechanism": as_text(describe(mechanism))}
             if not folder.has(name):
-                found = _compute(mechanism, seed, count, settings.steps, plain.get(learner), label, report)
+                found = _compute(mechanism, seed, count, settings.steps, plain.get(kind), label, report)
                 folder.write(name, _stored(*found), trained)
             arrays, _ = folder.read(name, trained)  # type: ignore[arg-type]
-            honest, model, attempts = _restored(arrays, mechanism)
+            honest, model, attempts = _restored(arrays, mechanism.recipe)
             if layer == "none":
-                plain[learner], bare = model, (mechanism, honest)
+                plain[kind], bare = model, (mechanism, honest)
             attempts["early key"] = collusion.early_key(mechanism, model)
-            cells[learner, layer] = _measured(mechanism, honest, attempts, *bare)
+            cells[kind, layer] = _measured(mechanism, honest, attempts, *bare)
             report(label, len(STRATEGIES), len(STRATEGIES))
     return cells
 
@@ -134,7 +135,7 @@ def num_pairs(settings: Settings) -> int:
 
 
 def layers(task: Task, quick: bool) -> Iterator[tuple[str, str, SecureMappingLayer | None]]:
-    """(learner, name, layer) of all cells; a learner's first is without a layer."""
+    """(kind of model, name, layer) of all cells; a kind's first is without a layer."""
     features = task.num_features
     yield "dense", "none", None
     yield "dense", "gaussian", SecureMappingLayer()
@@ -172,22 +173,20 @@ def layers(task: Task, quick: bool) -> Iterator[tuple[str, str, SecureMappingLay
 
 
 def _mechanisms(settings: Settings, task: Task) -> Iterator[tuple[tuple[str, str], PoLe]]:
-    for learner, name, layer in layers(task, settings.quick):
-        if learner == "convolutional" and not settings.convolutional:
+    for kind, name, layer in layers(task, settings.quick):
+        if kind == "convolutional" and not settings.convolutional:
             continue
-        module: nn.Module = MultilayerPerceptron(tuple(settings.hidden), task.num_classes)
-        if learner == "convolutional":
+        model: nn.Module = MultilayerPerceptron(tuple(settings.hidden), task.num_classes)
+        if kind == "convolutional":
             shape = task.shape
             if layer is not None and layer.patch is not None:
                 height, width = (side // layer.patch for side in task.shape[:2])
                 shape = (height, width, layer.width(task.num_features) // (height * width))
-            module = ConvolutionalNetwork(shape, num_classes=task.num_classes)
+            model = ConvolutionalNetwork(shape, num_classes=task.num_classes)
         steps = checks.whole("steps", settings.steps, low=5)
         yield (
-            (learner, name),
-            PoLe(
-                task, threshold=settings.threshold, margin=settings.margin, learner=module, sml=layer, max_steps=steps
-            ),
+            (kind, name),
+            PoLe(task, threshold=settings.threshold, margin=settings.margin, model=model, sml=layer, max_steps=steps),
         )
 
 
@@ -215,12 +214,13 @@ def _compute(
     mechanism: PoLe, seed: int, count: int, steps: int, keyless: Run | None, label: str, report: Report
 ) -> tuple[Run, Run, dict[str, Attempt]]:
     report(label, 0, len(STRATEGIES))
-    if mechanism.sml is not None and mechanism.sml.patch is not None:
+    recipe = mechanism.recipe
+    if recipe.sml is not None and recipe.sml.patch is not None:
         keyless = None  # a network for pixels does not fit behind patches
-    met = theft.encounter(jax.random.key(seed), mechanism, count, steps // mechanism.evaluate_every, keyless)
+    met = theft.encounter(jax.random.key(seed), mechanism, count, steps // recipe.evaluate_every, keyless)
     attempts = {}
     for number, (name, strategy) in enumerate(STRATEGIES.items(), 1):
-        if _applies(name, mechanism):
+        if _applies(name, recipe):
             attempts[name] = strategy(met)
         report(label, number, len(STRATEGIES))
     return met.honest, met.model, attempts
@@ -244,9 +244,9 @@ def _stored(honest: Run, model: Run, attempts: Mapping[str, Attempt]) -> Variabl
     return stored
 
 
-def _restored(arrays: Mapping[str, np.ndarray], mechanism: PoLe) -> tuple[Run, Run, dict[str, Attempt]]:
+def _restored(arrays: Mapping[str, np.ndarray], recipe: Recipe) -> tuple[Run, Run, dict[str, Attempt]]:
     who = head_start.identities(jax.random.key(0), 1)
-    abstract = jax.eval_shape(lambda: head_start.fresh(mechanism, who))
+    abstract = jax.eval_shape(lambda: head_start.fresh(recipe, who))
     numbers = range(len(jax.tree.leaves(abstract)))
     final = jax.tree.unflatten(jax.tree.structure(abstract), [arrays[f"final{number}"] for number in numbers])
     honest, model = (
@@ -281,11 +281,10 @@ def _measured(mechanism: PoLe, honest: Run, attempts: Mapping[str, Attempt], bar
     )
 
 
-def _applies(name: str, mechanism: PoLe) -> bool:
-    dense = isinstance(mechanism.learner, MultilayerPerceptron)
+def _applies(name: str, recipe: Recipe) -> bool:
     if name == "re-basing thief":
-        return mechanism.sml is not None and (dense or mechanism.sml.patch is not None)
+        dense = isinstance(recipe.model, MultilayerPerceptron)
+        return recipe.sml is not None and (dense or recipe.sml.patch is not None)
     if name == "regression (control)":
-        hidden: tuple[int, ...] = getattr(mechanism.learner, "hidden", ())
-        return dense and len(hidden) == 1 and hidden[0] >= 2 * mechanism.task.num_classes
+        return rebasing.holds_regression(recipe.model, recipe.task.num_classes)
     return True

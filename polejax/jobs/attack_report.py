@@ -59,23 +59,23 @@ def lines(cells: Cells) -> Iterator[str]:
     yield "best attack: training steps that it saves, if cheats know the samples' images behind their own layer alone,"
     yield "or the samples themselves"
     yield (
-        f"{'learner':14}{'layer':22}{'accuracy':24}{'cost':26}{'steps':18}"
+        f"{'model':14}{'layer':22}{'accuracy':24}{'cost':26}{'steps':18}"
         f"{'best attack, images only':30}{'best attack, samples known'}"
     )
-    for (learner, layer), cell in cells.items():
+    for (model, layer), cell in cells.items():
         tops = []
         for strategies in (NEED_IMAGES_ONLY, (*NEED_IMAGES_ONLY, *NEED_SAMPLES)):
             name, saved = best(cell.measures, strategies)
             tops.append(f"{float(saved.value):4.0%} {name}")
         honest = cell.honest
-        yield f"{learner:14}{layer:22}{honest.accuracy!s:24}{cell.cost!s:26}{honest.steps!s:18}{tops[0]:30}{tops[1]}"
+        yield f"{model:14}{layer:22}{honest.accuracy!s:24}{cell.cost!s:26}{honest.steps!s:18}{tops[0]:30}{tops[1]}"
 
 
 def layer_rows(cells: Cells) -> Iterator[dict[str, Any]]:
     """What each layer does to honest nodes."""
-    for (learner, layer), cell in cells.items():
+    for (model, layer), cell in cells.items():
         yield {
-            "learner": learner,
+            "model": model,
             "layer": layer,
             **_columns("accuracy_fraction", cell.honest.accuracy),
             **_columns("accuracy_cost_fraction", cell.cost),
@@ -89,18 +89,18 @@ def layer_rows(cells: Cells) -> Iterator[dict[str, Any]]:
 
 def attack_rows(cells: Cells) -> Iterator[dict[str, Any]]:
     """What each strategy achieves behind each layer."""
-    for (learner, layer), cell in cells.items():
+    for (model, layer), cell in cells.items():
         for strategy, found in cell.measures.items():
             parts = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
             columns = [_columns(name, part) for name, part in parts.items()]
-            yield {"learner": learner, "layer": layer, "strategy": strategy} | {
+            yield {"model": model, "layer": layer, "strategy": strategy} | {
                 name: value for group in columns for name, value in group.items()
             }
 
 
 def roc_rows(cells: Cells) -> Iterator[dict[str, Any]]:
     """Rates of false rejection and of detection over the accept threshold, for each strategy behind each layer."""
-    for (learner, layer), cell in cells.items():
+    for (model, layer), cell in cells.items():
         for strategy, found in cell.rocs.items():
             for at, threshold in enumerate(found.threshold):
                 rates = {"false_rejection_share": found.rejected, "detection_share": found.detected}
@@ -108,22 +108,22 @@ def roc_rows(cells: Cells) -> Iterator[dict[str, Any]]:
                     _columns(name, Estimate(rate.value[at], rate.low[at], rate.high[at]))
                     for name, rate in rates.items()
                 ]
-                row = {"learner": learner, "layer": layer, "strategy": strategy, "accept_threshold": float(threshold)}
+                row = {"model": model, "layer": layer, "strategy": strategy, "accept_threshold": float(threshold)}
                 yield row | columns[0] | columns[1]
 
 
 def mending_rows(cells: Cells) -> Iterator[dict[str, Any]]:
     """What stops which strategy: the layer at the least cost in accuracy, or what a rule leaves of it."""
     yield from _layer_rows(cells)
-    for (learner, layer), cell in cells.items():
+    for (model, layer), cell in cells.items():
         if layer == "none":  # rules are no matter of layers
             liar = cell.measures["liar, no margin"]
             price = {"honest_first_claims_rejected_share": float(cell.strict.rejected.value)}
-            row = {"learner": learner, "strategy": "liar", "rule": "no margin: verifiers ask for the threshold itself"}
+            row = {"model": model, "strategy": "liar", "rule": "no margin: verifiers ask for the threshold itself"}
             yield row | _columns("saved_share", liar.saved) | _columns("advantage", liar.advantage) | price
         for rule, advantage in cell.collusion.items():
             yield {
-                "learner": learner,
+                "model": model,
                 "strategy": "early key",
                 "layer": layer,
                 "rule": rule,
@@ -133,20 +133,20 @@ def mending_rows(cells: Cells) -> Iterator[dict[str, Any]]:
 
 def _layer_rows(cells: Cells) -> Iterator[dict[str, Any]]:
     """For each strategy that carries a model over, the layer that stops it at the least cost in accuracy."""
-    for learner in dict.fromkeys(learner for learner, _ in cells):
+    for model in dict.fromkeys(model for model, _ in cells):
         for strategy in (*NEED_IMAGES_ONLY, *NEED_SAMPLES):
             stopping = {
                 layer: cell
                 for (whose, layer), cell in cells.items()
-                if whose == learner and strategy in cell.measures and _stopped(cell.measures[strategy])
+                if whose == model and strategy in cell.measures and _stopped(cell.measures[strategy])
                 if cell.honest.finished.value > 0.5  # a layer behind which nobody learns stops everybody
             }
             if not stopping:
-                yield {"learner": learner, "strategy": strategy, "layer": "no layer tried"}
+                yield {"model": model, "strategy": strategy, "layer": "no layer tried"}
                 continue
             layer, cell = min(stopping.items(), key=lambda item: float(item[1].cost.value))
             yield {
-                "learner": learner,
+                "model": model,
                 "strategy": strategy,
                 "layer": layer,
                 "rule": "",
@@ -170,13 +170,13 @@ def price(cells: Cells, pairs: int) -> Plot:
     """Accuracy cost of each layer against what the best attacker saves, who knows samples or only their images."""
     figure, axes = canvas(3.6)
     columns: dict[str, list[Any]] = {
-        name: [] for name in ("learner", "layer", "cost_points", "cost_low", "cost_high", "knows", "strategy")
+        name: [] for name in ("model", "layer", "cost_points", "cost_low", "cost_high", "knows", "strategy")
     }
     columns |= {"saved_percent": [], "saved_low": [], "saved_high": []}
     spots: dict[tuple[int, int], list[tuple[float, float, str]]] = {}  # points that lie together share a label
     key = []
-    for number, ((learner, layer), cell) in enumerate(cells.items(), 1):
-        colour, marker = (COLOURS[0], MARKERS[0]) if learner == "dense" else (COLOURS[1], MARKERS[1])
+    for number, ((model, layer), cell) in enumerate(cells.items(), 1):
+        colour, marker = (COLOURS[0], MARKERS[0]) if model == "dense" else (COLOURS[1], MARKERS[1])
         x = 100 * np.array([cell.cost.value, cell.cost.low, cell.cost.high])
         tops = []
         for knows, strategies, filled in (
@@ -189,12 +189,12 @@ def price(cells: Cells, pairs: int) -> Plot:
             face = colour if filled else "none"
             bars = ([[one[0] - one[1]], [one[2] - one[0]]] for one in (y, x))
             axes.errorbar(x[0], y[0], *bars, color=colour, marker=marker, mfc=face, lw=0.5)
-            for column, value in zip(columns, (learner, layer, *x, knows, name, *y), strict=True):
+            for column, value in zip(columns, (model, layer, *x, knows, name, *y), strict=True):
                 columns[column].append(value)
         axes.plot([x[0], x[0]], tops, color=colour, lw=0.4, alpha=0.5)
         spots.setdefault((round(x[0] / 0.8), round(tops[0] / 4)), []).append((x[0], tops[0], str(number)))
         few = "" if cell.honest.finished.value > 0.5 else " (few finish)"
-        name = f"{number} {layer}{few}" if learner == "dense" else f"{number} {layer}, {learner[:4]}.{few}"
+        name = f"{number} {layer}{few}" if model == "dense" else f"{number} {layer}, {model[:4]}.{few}"
         key += axes.plot([], [], ls="", marker=marker, color=colour, label=name)
     for (across, up), together in spots.items():
         label = ",".join(number for _, _, number in together)
@@ -223,7 +223,7 @@ def matrix(cells: Cells, pairs: int) -> Plot:
     axes.imshow(np.clip(values, 0, 100), cmap="Reds", vmin=0, vmax=140, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         axes.text(column, row, "" if np.isnan(value) else f"{value:.0f}", ha="center", va="center", fontsize=4.5)
-    names = [f"{layer} ({learner[:4]}.)" for learner, layer in cells]
+    names = [f"{layer} ({model[:4]}.)" for model, layer in cells]
     axes.set_yticks(range(len(names)), names, fontsize=5)
     axes.set_xticks(range(len(strategies)), strategies, rotation=50, ha="right", fontsize=5)
     say_size(axes, f"training steps saved (%), mean of {pairs} pairs; intervals: attacks.csv")
@@ -241,7 +241,7 @@ def roc(cells: Cells, pairs: int) -> Plot:
     figure = Figure(figsize=(2 * WIDTH, 1.75 * rows), layout="constrained")
     panels = figure.subplots(rows, 4, sharex=True, sharey=True, squeeze=False).ravel()
     drawn: dict[str, list[Any]] = {name: [] for name in ("panel", "strategy", "false_rejection", "detection")}
-    for axes, ((learner, layer), cell) in zip(panels, cells.items(), strict=False):
+    for axes, ((model, layer), cell) in zip(panels, cells.items(), strict=False):
         axes.plot([0, 1], [0, 1], color="0.8", lw=0.5)
         for number, name in enumerate(strategies):
             if name not in cell.rocs:
@@ -250,11 +250,11 @@ def roc(cells: Cells, pairs: int) -> Plot:
             label = f"{name} {float(found.area.value):.2f}"
             line = LINES[number % len(LINES)]
             axes.plot(found.rejected.value, found.detected.value, color=colours[number], ls=line, lw=0.8, label=label)
-            drawn["panel"] += [f"{learner}, {layer}"] * len(found.threshold)
+            drawn["panel"] += [f"{model}, {layer}"] * len(found.threshold)
             drawn["strategy"] += [name] * len(found.threshold)
             drawn["false_rejection"] += found.rejected.value.tolist()
             drawn["detection"] += found.detected.value.tolist()
-        axes.set_title(f"{learner}, {layer}", loc="left", fontsize=6)
+        axes.set_title(f"{model}, {layer}", loc="left", fontsize=6)
         small = {"title_fontsize": 4, "fontsize": 4, "handlelength": 1.5, "labelspacing": 0.2}
         # On white, as every corner of some panel has curves; intervals of the areas are in attacks.csv.
         axes.legend(title=f"AUC, {pairs} pairs", loc="lower right", frameon=True, edgecolor="none", **small)

@@ -19,8 +19,9 @@ from polejax.consensus import difficulty, nodes
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
-from polejax.learning import datasets, tasks, training
+from polejax.learning import tasks
 from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
+from polejax.learning.recipe import momentum
 from polejax.learning.sml import SecureMappingLayer
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.pow import PoW
@@ -142,7 +143,7 @@ def pole_scenario(settings: Settings) -> Scenario:
     count = checks.whole("nodes", settings.nodes, low=1)
     chosen = settings.learning
     task = load_task(chosen.task)
-    learner = (
+    model = (
         ConvolutionalNetwork(task.shape, num_classes=task.num_classes)
         if chosen.convolutional
         else MultilayerPerceptron(tuple(chosen.hidden), task.num_classes)
@@ -155,9 +156,9 @@ def pole_scenario(settings: Settings) -> Scenario:
         jitter=chosen.jitter,
         verification=settings.verification,
         learning_rate=chosen.learning_rate,
-        learner=learner,
+        model=model,
         sml=None if chosen.sml == "none" else SecureMappingLayer(law=chosen.sml),
-        make_optimiser=training.momentum,
+        make_optimiser=momentum,
         batch_size=chosen.batch_size,
         evaluate_every=chosen.evaluate_every,
         max_steps=chosen.max_steps,
@@ -293,7 +294,7 @@ def load_task(name: str) -> tasks.Task:
         return tasks.synthetic(0)
     path = Path(name)
     if path.is_dir():
-        return datasets.cifar10(path) if list(path.glob("*.bin")) else datasets.mnist(path)
+        return tasks.cifar10(path) if list(path.glob("*.bin")) else tasks.mnist(path)
     if path.suffix == ".npz" or path.exists():
-        return datasets.npz(path)
+        return tasks.npz(path)
     raise ValueError(f"task must be digits, synthetic, or an existing file or folder, got {name!r}")

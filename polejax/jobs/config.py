@@ -45,10 +45,10 @@ Python, with their arguments:
                 random_delays (a `base` network, a `law`)
     graph       random_regular, erdos_renyi, scale_free, small_world, from_edges
     law         constant_delay, exponential_delay, lognormal_delay, uniform_delay, empirical_delay
-    mechanism   PoW, HashedPoW, PoLe (a `task`, `learner`, `sml`), Replay (a `bank`), gamma, weibull, lognormal,
+    mechanism   PoW, HashedPoW, PoLe (a `task`, `model`, `sml`), Replay (a `bank`), gamma, weibull, lognormal,
                 TaskStream (a list of mechanisms `tasks`, a mechanism `idle`)
     task        digits, synthetic, mnist, cifar10, npz
-    learner     MultilayerPerceptron, ConvolutionalNetwork
+    model       MultilayerPerceptron, ConvolutionalNetwork
     sml         SecureMappingLayer
     bank        learning_curves (a `mechanism`; a `seed` in place of a key; kept in `out`), load_bank (a `path`)
     election    FirstSeen, BestInWindow, BestAtDeadline
@@ -75,12 +75,12 @@ from polejax.attacks.cheating import Cheating
 from polejax.consensus import difficulty, nodes
 from polejax.consensus.elections import BestAtDeadline, BestInWindow, FirstSeen
 from polejax.consensus.scenario import Scenario
-from polejax.learning import datasets, models, tasks
+from polejax.learning import models, tasks
 from polejax.learning.sml import SecureMappingLayer
 from polejax.mechanisms import parametric
 from polejax.mechanisms.bank import learning_of, load_bank
 from polejax.mechanisms.hashed_pow import HashedPoW
-from polejax.mechanisms.learning_curves import learning_curves
+from polejax.mechanisms.learning_curves import learning_curves, recipe_of
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.pow import PoW
 from polejax.mechanisms.replay import Replay
@@ -139,8 +139,8 @@ _CONSTRUCTORS: dict[str, tuple[Callable[..., Any], ...]] = {
         difficulty.accuracy,
     ),
     "adversary": (adversary.withholding, adversary.leak, Cheating),
-    "task": (tasks.digits, tasks.synthetic, datasets.mnist, datasets.cifar10, datasets.npz),
-    "learner": (models.MultilayerPerceptron, models.ConvolutionalNetwork),
+    "task": (tasks.digits, tasks.synthetic, tasks.mnist, tasks.cifar10, tasks.npz),
+    "model": (models.MultilayerPerceptron, models.ConvolutionalNetwork),
     "sml": (SecureMappingLayer,),
     "bank": (learning_curves, load_bank),
 }
@@ -300,7 +300,7 @@ class _Builder:
 
     def _train(self, mechanism: PoLe, num_curves: int, num_evaluations: int | None = None, seed: int = 0) -> Any:
         key = jax.random.key(checks.whole("seed", seed))
-        what = as_text([learning_of(mechanism), seed, num_evaluations])
+        what = as_text([learning_of(recipe_of(mechanism)), seed, num_evaluations])
         out = os.path.join(self._out, f"bank-{hashlib.sha256(what.encode()).hexdigest()[:8]}")
         return learning_curves(key, mechanism, num_curves, num_evaluations=num_evaluations, out=out)
 

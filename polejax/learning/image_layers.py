@@ -27,7 +27,7 @@ def neighbourhoods(images: Array) -> Array:
 
 
 def _padded(images: Array) -> Array:
-    """`neighbourhoods` as anyone would say it: what pixels give back to theirs goes by this."""
+    """`neighbourhoods` in plain operations; the gradient is its transpose."""
     height, width = images.shape[1:3]
     padded = jnp.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)])
     return jnp.concatenate([padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)])

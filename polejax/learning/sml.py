@@ -34,7 +34,7 @@ class SecureMappingLayer(nn.Module):
       activation: after the linear map, or None.
       shape: an image's own, (height, width) or (height, width, channels), as `Task.shape`; only patches need it.
       patch: side P, in pixels, of the disjoint square patches that the same kernel maps one by one, so that the image
-        stays one, of shape (height / P, width / P, F), for a convolutional learner; None: the flat pixels are mapped.
+        stays one, of shape (height / P, width / P, F), for a convolutional model; None: the flat pixels are mapped.
       standardise: whether each sample is first centred and divided by its standard deviation over its own features.
       fraction_bits: b, where inputs and sqrt(D) times the kernel are rounded to multiples of 2^-b, so that the map is a
         product of small integers, as functional encryption needs (`polejax.functional_encryption`); None: no rounding.
@@ -102,6 +102,17 @@ class SecureMappingLayer(nn.Module):
             # One product of exact numbers: two in a row are merged by some versions of XLA, and round otherwise.
             return {"sml": {"kernel": numbers * np.float32(unit / math.sqrt(rows))}}
         return {"sml": {"kernel": _on_grid(numbers * np.float32(unit), self.fraction_bits) * _scale(rows)}}
+
+    def check(self, num_features: int) -> None:
+        """Raise a ValueError unless kernels can be derived for samples of D features."""
+        checks.one_of("law", self.law, LAWS)
+        self._kernel_shape(num_features)
+        if self.activation is not None and not callable(self.activation):
+            raise ValueError(
+                f"activation must be None or a function, got {self.activation!r}: pass flax.linen.relu itself"
+            )
+        if self.fraction_bits is not None:
+            checks.whole("fraction_bits", self.fraction_bits)
 
     def width(self, num_features: int) -> int:
         """Features of the layer's output for samples of D features, all patches' together.

@@ -1,77 +1,80 @@
 """Learning: many nodes train their own networks on a task, each behind its own Secure Mapping Layer."""
 
-import sys
-from typing import Any
-
 import jax
 import jax.numpy as jnp
-import optax
 
 from polejax._core.numerics import vectorised
-from polejax._core.record import record
-from polejax._core.types import Array
-from polejax.learning import models
+from polejax._core.record import Record
+from polejax._core.types import Array, Tree
+from polejax.learning.measures import accuracy, cross_entropy, logits_of_columns
+from polejax.learning.recipe import Recipe
 
-CACHE = 3 * 2**20
 
-
-@record
-class Material:
+class Material(Record):
     """What nodes see of a task in one round, behind their own layers. B batches of `batch` samples make an epoch.
 
-    What is looked at as a whole, time and again, lies in columns, as our learners take it.
+    What is looked at as a whole, time and again, lies in columns, as a `ColumnModel` takes it.
+
+    Attributes:
+      layer: the Secure Mapping Layer's variables, leading axis N.
+      inputs: f32[B, N, batch, F], shuffled and mapped.
+      labels: i32[B, N, batch]; or f32[B, N, batch, C], probabilities to learn.
+      validation: f32[N, F, M], mapped, samples in columns; without a layer [D, M], the same for all.
     """
 
-    layer: Any  # the Secure Mapping Layer's variables, leading axis N
-    inputs: Array  # f32[B, N, batch, F], shuffled and mapped
-    labels: Array  # i32[B, N, batch]
-    validation: Array  # f32[N, F, M], mapped, samples in columns; without a layer [D, M], the same for all
+    layer: Tree
+    inputs: Array
+    labels: Array
+    validation: Array
 
 
-@record
-class Training:
-    """Networks under training, leading axis N."""
+class Training(Record):
+    """Networks under training.
 
-    params: Any
-    optimiser: Any
-    batch: Array  # i32[], batches taken
+    Attributes:
+      params: leading axis N.
+      optimiser: its state, leading axis N.
+      batch: i32[], batches taken.
+    """
+
+    params: Tree
+    optimiser: Tree
+    batch: Array
 
 
-def momentum(learning_rate: Array) -> optax.GradientTransformation:
-    """Stochastic gradient descent with momentum 0.9, the default optimiser: little arithmetic a step, little spread."""
-    return optax.sgd(learning_rate, momentum=0.9)
-
-
-def prepare(mechanism: Any, keys: Array, tips: Array, addresses: Array) -> Material:
+def prepare(recipe: Recipe, keys: Array, tips: Array, addresses: Array) -> Material:
     """Derive every node's layer, shuffle the training data for it, and map the data once for the whole round.
 
     A node never learns more of a sample than its image under the layer, so mapping ahead is what PoLe's nodes do; that
     it also takes the frozen product out of every training step is why it is done here (ours).
 
     Args:
-      mechanism: a `PoLe`.
+      recipe: what training is.
       keys: typed keys [N], one per node and round.
       tips: u32[N, 8], hash of the block each node builds on.
       addresses: u32[N].
     """
-    return behind(mechanism, keys, jax.vmap(mechanism.layer_variables)(tips, addresses))
+    return behind(recipe, shuffled(recipe, keys), jax.vmap(recipe.layer_variables)(tips, addresses))
 
 
-def behind(mechanism: Any, keys: Array, layers: Any) -> Material:
-    """What `prepare` returns, behind layers whose variables, leading axis N, have been derived."""
-    task, batch = mechanism.task, mechanism.batch_size
-    samples = task.train_inputs.shape[0]
+def shuffled(recipe: Recipe, keys: Array) -> Array:
+    """The order in which nodes with keys [N] take the training samples: their numbers i32[B, N, batch]."""
+    samples, batch = recipe.task.train_inputs.shape[0], recipe.batch_size
     batches = samples // batch
-
     # Batches lead, so that a step reads one contiguous block.
-    order = jax.vmap(lambda key: _shuffled(key, samples)[: batches * batch].reshape(batches, batch), out_axes=1)(keys)
+    return jax.vmap(lambda key: _shuffled(key, samples)[: batches * batch].reshape(batches, batch), out_axes=1)(keys)
+
+
+def behind(recipe: Recipe, order: Array, layers: Tree) -> Material:
+    """What `prepare` returns, of samples in an order i32[B, N, batch], behind layers of given variables [N]."""
+    task = recipe.task
     labels = jnp.asarray(task.train_labels)[order]
-    if mechanism.sml is None:
+    if recipe.sml is None:
         inputs = vectorised(jnp.asarray(task.train_inputs)[order])
     else:
-        mapped = jax.vmap(mechanism.map_inputs, in_axes=(0, None))(layers, task.train_inputs)
-        inputs = vectorised(mapped[jnp.arange(keys.shape[0])[None, :, None], order])
-    return Material(layers, inputs, labels, columns(mechanism, layers, task.validation_inputs))
+        mapped = jax.vmap(recipe.map_inputs, in_axes=(0, None))(layers, task.train_inputs)
+        inputs = vectorised(mapped[jnp.arange(order.shape[1])[None, :, None], order])
+    return Material(layers, inputs, labels, columns(recipe, layers, task.validation_inputs))
 
 
 def _shuffled(key: Array, samples: int) -> Array:
@@ -88,37 +91,37 @@ def _shuffled(key: Array, samples: int) -> Array:
     return (jnp.sort(words) & (2**width - 1)).astype(jnp.int32)
 
 
-def begin(mechanism: Any, keys: Array, material: Material) -> Training:
+def begin(recipe: Recipe, keys: Array, material: Material) -> Training:
     """Initialise every node's network and optimiser from its key [N]."""
     sample = jnp.zeros((1, material.inputs.shape[-1]))
-    params = jax.vmap(lambda key: mechanism.learner.init(key, sample)["params"])(keys)
-    optimiser = mechanism.make_optimiser(mechanism.learning_rate)
+    params = jax.vmap(lambda key: recipe.model.init(key, sample)["params"])(keys)
+    optimiser = recipe.make_optimiser(recipe.learning_rate)
     return Training(params, jax.vmap(optimiser.init)(params), jnp.int32(0))
 
 
-def train(mechanism: Any, material: Material, training: Training, steps: int) -> Training:
+def train(recipe: Recipe, material: Material, training: Training, steps: int) -> Training:
     """Train every node's network for `steps` steps of mini-batch descent through its shuffled data, round and round.
 
     On a CPU as many networks at a time go through all the steps as its cache holds: a large network alone, small ones
     in lockstep. A node's network is the same whoever trains beside it.
     """
-    optimiser = mechanism.make_optimiser(mechanism.learning_rate)
+    optimiser = recipe.make_optimiser(recipe.learning_rate)
     batches, nodes = material.inputs.shape[:2]
-    starts, width = _groups(nodes, cached_networks(mechanism, material.inputs.shape[-1]))
+    starts, width = _groups(nodes, recipe.networks_in_cache(material.inputs.shape[-1]))
 
-    def loss(params: Any, inputs: Array, labels: Array) -> Array:
-        return models.cross_entropy(mechanism.learner.apply({"params": params}, inputs), labels)
+    def loss(params: Tree, inputs: Array, labels: Array) -> Array:
+        return cross_entropy(recipe.model.apply({"params": params}, inputs), labels)
 
-    def update(params: Any, state: Any, inputs: Array, labels: Array) -> tuple[Any, Any]:
+    def update(params: Tree, state: Tree, inputs: Array, labels: Array) -> tuple[Tree, Tree]:
         gradients = jax.grad(loss)(params, inputs, labels)
         with jax.numpy_dtype_promotion("standard"):  # some of optax's optimisers mix integers and floats
             updates, state = optimiser.update(gradients, state, params)
         return jax.tree.map(lambda param, change: vectorised(param + change), params, updates), state
 
-    def stretch(group: tuple[Array, Any, Any]) -> tuple[Any, Any]:
+    def stretch(group: tuple[Array, Tree, Tree]) -> tuple[Tree, Tree]:
         first, params, state = group
 
-        def step(carry: tuple[Any, Any, Array], _: None) -> tuple[tuple[Any, Any, Array], None]:
+        def step(carry: tuple[Tree, Tree, Array], _: None) -> tuple[tuple[Tree, Tree, Array], None]:
             params, state, batch = carry
             inputs = vectorised(_cut(material.inputs, batch % batches, first, width))
             labels = _cut(material.labels, batch % batches, first, width)
@@ -150,59 +153,47 @@ def _groups(nodes: int, most: int) -> tuple[list[int], int]:
     return [min(group * width, nodes - width) for group in range(count)], width
 
 
-def cached_networks(mechanism: Any, num_features: int) -> int:
-    """How many networks train in lockstep: as many as a core's cache holds, or, on a GPU or TPU, any number.
-
-    Args:
-      mechanism: a `PoLe`.
-      num_features: F, of a sample behind the layer.
-    """
-    if jax.default_backend() != "cpu":
-        return sys.maxsize
-    return max(1, CACHE // models.step_bytes(mechanism.learner, num_features, mechanism.batch_size))
-
-
-def validate(mechanism: Any, material: Material, params: Any) -> Array:
+def validate(recipe: Recipe, material: Material, params: Tree) -> Array:
     """Accuracy f32[N] of every node's network on the validation data, as the node itself measures it."""
-    return accuracies(mechanism, params, material.validation, mechanism.task.validation_labels)
+    return accuracies(recipe, params, material.validation, recipe.task.validation_labels)
 
 
-def verify(mechanism: Any, layer: Any, params: Any) -> Array:
+def verify(recipe: Recipe, layer: Tree, params: Tree) -> Array:
     """Accuracy f32[N] of every node's network on the test data, as every hearing node measures it.
 
     `layer` is re-derived from the claim's header by the verifier; at highest precision, so that all agree.
     """
-    return judge(mechanism, map_test_inputs(mechanism, layer), params)
+    return judge(recipe, map_test_inputs(recipe, layer), params)
 
 
-def map_test_inputs(mechanism: Any, layer: Any) -> Array:
+def map_test_inputs(recipe: Recipe, layer: Tree) -> Array:
     """The test data behind every node's layer, f32[N, F, M]; without a layer [D, M], the same for all."""
-    return columns(mechanism, layer, mechanism.task.test_inputs)
+    return columns(recipe, layer, recipe.task.test_inputs)
 
 
-def columns(mechanism: Any, layers: Any, inputs: Array) -> Array:
+def columns(recipe: Recipe, layers: Tree, inputs: Array) -> Array:
     """Samples f32[M, D] behind layers, leading axis N, in columns: f32[N, F, M]; without a layer [D, M]."""
-    if mechanism.sml is None:
+    if recipe.sml is None:
         return jnp.asarray(inputs).T
-    return jax.vmap(lambda layer: mechanism.map_inputs(layer, inputs, in_columns=True))(layers)
+    return jax.vmap(lambda layer: recipe.map_inputs(layer, inputs, in_columns=True))(layers)
 
 
-def judge(mechanism: Any, test_inputs: Array, params: Any) -> Array:
+def judge(recipe: Recipe, test_inputs: Array, params: Tree) -> Array:
     """Accuracy f32[N] of every node's network on test data behind its layer, at highest precision."""
     with jax.default_matmul_precision("highest"):
-        return accuracies(mechanism, params, test_inputs, mechanism.task.test_labels)
+        return accuracies(recipe, params, test_inputs, recipe.task.test_labels)
 
 
-def diverged(params: Any) -> Array:
+def diverged(params: Tree) -> Array:
     """bool[N]: whether a node's network holds a parameter that is not finite."""
     finite = jax.tree.map(lambda leaf: jnp.isfinite(leaf).reshape(leaf.shape[0], -1).all(axis=1), params)
     return ~jnp.stack(jax.tree.leaves(finite)).all(axis=0)
 
 
-def accuracies(mechanism: Any, params: Any, inputs: Array, labels: Array) -> Array:
+def accuracies(recipe: Recipe, params: Tree, inputs: Array, labels: Array) -> Array:
     """Accuracy f32[N] of networks [N] on mapped samples f32[N, F, M], or [F, M] where all see the same."""
 
-    def one(params: Any, inputs: Array) -> Array:
-        return models.accuracy(models.logits_of_columns(mechanism.learner, {"params": params}, inputs), labels)
+    def one(params: Tree, inputs: Array) -> Array:
+        return accuracy(logits_of_columns(recipe.model, {"params": params}, inputs), labels)
 
     return jax.vmap(one, in_axes=(0, 0 if inputs.ndim == 3 else None))(params, inputs)

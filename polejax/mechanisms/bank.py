@@ -10,27 +10,32 @@ from polejax._core import checks, netcdf
 from polejax._core.describe import describe, differences
 from polejax._core.devices import provenance
 from polejax._core.folder import Folder, StudyError
-from polejax._core.record import record, replace, static
+from polejax._core.record import Record, replace, static
 from polejax._core.types import Array
+from polejax.learning.recipe import Recipe
 from polejax.mechanisms.pole import PoLe
 
-LEARNING_FIELDS = ("task", "learner", "sml", "make_optimiser", "learning_rate", "batch_size", "evaluate_every")
-"""The fields of a `PoLe` that a learning curve depends on."""
 
-
-@record
-class Bank:
+class Bank(Record):
     """Learning curves of independent networks, each behind its own Secure Mapping Layer; made by `learning_curves`.
 
     Evaluation k (from 0) is made after (k + 1) `evaluate_every` training steps.
+
+    Attributes:
+      validation: f32[B, K], fraction: accuracy of B curves at K evaluations, as the node itself measures it.
+      test: f32[B, K], fraction: accuracy on the test data, as verifiers measure it.
+      diverged: bool[B]: the network held a parameter that is not finite at the end.
+      evaluate_every: training steps between evaluations.
+      trained: JSON: what of the recipe the curves depend on (`learning_of`).
+      holdout: f32[B, K], fraction: accuracy on samples that decide nothing; None: none held out.
     """
 
-    validation: Array  # f32[B, K], fraction: accuracy of B curves at K evaluations, as the node itself measures it
-    test: Array  # f32[B, K], fraction: accuracy on the test data, as verifiers measure it
-    diverged: Array  # bool[B]: the network held a parameter that is not finite at the end
-    evaluate_every: int = static()  # training steps between evaluations
-    trained: str = static()  # JSON: task, learner, optimiser and so on (`LEARNING_FIELDS`), by `polejax.describe`
-    holdout: Array | None = None  # f32[B, K], fraction: accuracy on samples that decide nothing; None: none held out
+    validation: Array
+    test: Array
+    diverged: Array
+    evaluate_every: int = static()
+    trained: str = static()
+    holdout: Array | None = None
 
     def __repr__(self) -> str:
         """Its size: what it was trained on holds every label of the task."""
@@ -94,20 +99,20 @@ class Bank:
         """What a netCDF file says of it besides."""
         return {"evaluate_every": self.evaluate_every, "trained": self.trained, **provenance()}
 
-    def check_matches(self, mechanism: PoLe) -> None:
-        """Raise a ValueError that names the first difference unless the mechanism's networks learn such curves."""
-        found = list(differences(json.loads(self.trained), learning_of(mechanism)))
+    def check_matches(self, recipe: Recipe) -> None:
+        """Raise a ValueError that names the first difference unless training by the recipe gives such curves."""
+        found = list(differences(json.loads(self.trained), learning_of(recipe)))
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-            raise ValueError(f"bank does not match the mechanism: it has {found[0]}{more}: train another bank for it")
+            raise ValueError(f"bank does not match the recipe: it has {found[0]}{more}: train another bank for it")
 
 
-def load_bank(path: str | os.PathLike[str], mechanism: PoLe | None = None) -> Bank:
+def load_bank(path: str | os.PathLike[str], mechanism: PoLe | Recipe | None = None) -> Bank:
     """Read a bank from a file that `Bank.save` wrote, or from the folder that `learning_curves` fills, finished or not.
 
     Args:
       path: of the file or the folder.
-      mechanism: whose curves the bank is to hold; None: any.
+      mechanism: the `PoLe`, or `Recipe`, whose curves the bank is to hold; None: any.
 
     Raises:
       StudyError: there is no bank, or it is damaged.
@@ -121,7 +126,7 @@ def load_bank(path: str | os.PathLike[str], mechanism: PoLe | None = None) -> Ba
     else:
         raise StudyError(f"{path} does not exist: check the path, or train a bank with polejax.learning_curves")
     if mechanism is not None:
-        bank.check_matches(mechanism)
+        bank.check_matches(mechanism.recipe if isinstance(mechanism, PoLe) else mechanism)
     return bank
 
 
@@ -157,7 +162,7 @@ def _read(folder: Folder, path: str, expected: dict[str, int]) -> Bank:
         raise StudyError(f"{path} is no bank (no {error}): check the path") from None
 
 
-def learning_of(mechanism: PoLe) -> Any:
-    """What of a mechanism its learning curves depend on, as JSON can hold it."""
-    fields = LEARNING_FIELDS if mechanism.holdout is None else (*LEARNING_FIELDS, "holdout")
-    return {field: describe(getattr(mechanism, field)) for field in fields}
+def learning_of(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe its learning curves depend on, as JSON can hold it: all but how long they are."""
+    idle = {"type", "max_steps"} if recipe.holdout is not None else {"type", "max_steps", "holdout"}
+    return {field: part for field, part in describe(recipe).items() if field not in idle}

@@ -1,31 +1,37 @@
 """Replay: Proof of Learning at the price of random numbers, resampled from a bank of recorded learning curves."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from polejax._core import draw
 from polejax._core.numerics import rounded
-from polejax._core.record import record, replace, static
-from polejax._core.types import Array, Key
+from polejax._core.record import Record, replace
+from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims, Evidence, Learning
 from polejax.consensus.listening import Listening
 from polejax.consensus.mechanism import Mechanism, Profile, Unit
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.views import Views
 from polejax.mechanisms.bank import Bank
-from polejax.mechanisms.pole import PoLe, check_rules, fall_back
+from polejax.mechanisms.claim_rules import ClaimRules
 
 
-@record
-class Passage:
-    """Where the curves of a bank pass, worked out before the first round; what is None is not asked for."""
+class Passage(Record):
+    """Where the curves of a bank pass, worked out before the first round; what is None is not asked for.
 
-    made: Array | None  # i32[B], evaluations up to and with the first valid claim at the fixed threshold; -K: none of K
-    claims: Array | None  # i32[B, K], how many of the evaluations up to each one are at or above the fixed threshold
-    reach: Array | None  # f32[B, K], the highest threshold that a curve passes at one of the evaluations up to each one
-    highest: Array | None  # f32[B, K], its highest validation accuracy up to each one
+    Attributes:
+      made: i32[B], evaluations up to and with the first valid claim at the fixed threshold; -K: none of K.
+      claims: i32[B, K], how many of the evaluations up to each one are at or above the fixed threshold.
+      reach: f32[B, K], the highest threshold that a curve passes at one of the evaluations up to each one.
+      highest: f32[B, K], its highest validation accuracy up to each one.
+    """
+
+    made: Array | None
+    claims: Array | None
+    reach: Array | None
+    highest: Array | None
 
 
 class Replay(Mechanism):
@@ -40,8 +46,12 @@ class Replay(Mechanism):
 
     Args:
       bank: `Bank` of learning curves, see `polejax.learning_curves`.
-      threshold, accept, margin, deadline, jitter, verification, fallback: as in `PoLe`.
-      passage: made from the others when a simulation begins (`prepare`); leave it out.
+      threshold, accept, margin, deadline, jitter, verification, fallback: what a claim is; see `ClaimRules`.
+
+    Attributes:
+      bank: `Bank`.
+      rules: `ClaimRules`.
+      passage: made from the others when a simulation begins (`prepare`); None before.
 
     Raises:
       ValueError: a number out of range, an unknown fallback, or a bank that is none.
@@ -49,29 +59,36 @@ class Replay(Mechanism):
     Source: ours; the protocol is Lan, Liu, Li 2020 (arXiv 2007.15145).
     """
 
+    inlined: ClassVar[tuple[str, ...]] = ("rules",)
+
     bank: Bank
-    threshold: Array = 0.9
-    accept: Array | None = None
-    margin: Array = 0.05
-    deadline: Array = float("inf")
-    jitter: Array = 0.02
-    verification: Array = 0.0
-    fallback: str = static(default="best")
-    passage: Passage | None = None
+    rules: ClaimRules
+    passage: Passage | None
 
-    accepts = PoLe.accepts
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.bank, Bank):
+    def __init__(
+        self,
+        bank: Bank,
+        threshold: Numeric = 0.9,
+        accept: Numeric | None = None,
+        margin: Numeric = 0.05,
+        deadline: Numeric = float("inf"),
+        jitter: Numeric = 0.02,
+        verification: Numeric = 0.0,
+        fallback: str = "best",
+    ) -> None:
+        if not isinstance(bank, Bank):
             raise ValueError(
-                f"bank must be a polejax.Bank, got {type(self.bank).__name__}: make one with polejax.learning_curves"
+                f"bank must be a polejax.Bank, got {type(bank).__name__}: make one with polejax.learning_curves"
             )
-        check_rules(self)
+        rules = ClaimRules(threshold, accept, margin, deadline, jitter, verification, fallback)
+        object.__setattr__(self, "bank", bank)
+        object.__setattr__(self, "rules", rules)
+        object.__setattr__(self, "passage", None)
 
     @property
     def initial_difficulty(self) -> Array:
         """f32[], the accuracy threshold of the first block."""
-        return self.threshold
+        return self.rules.threshold
 
     @property
     def difficulty_unit(self) -> Unit:
@@ -94,8 +111,8 @@ class Replay(Mechanism):
             reach = jax.lax.cummax(self._passes(bank.validation, bank.test), axis=1)
             highest = jax.lax.cummax(bank.validation, axis=1)
             return replace(self, passage=Passage(None, None, reach, highest))
-        claims = bank.validation >= self.threshold
-        valid = claims & self.accepts(bank.test, self.threshold)  # type: ignore[misc]
+        claims = bank.validation >= self.rules.threshold
+        valid = claims & self.rules.accepts(bank.test, self.rules.threshold)
         number = jax.lax.broadcasted_iota(jnp.int32, valid.shape, valid.ndim - 1) + 1
         made = jnp.where(valid, number, num).min(axis=-1)
         made = jnp.where(valid.any(axis=-1), made, -num)
@@ -103,13 +120,13 @@ class Replay(Mechanism):
 
     def _passes(self, validation: Array, test: Array) -> Array:
         """The highest threshold f32[..., K] at which each evaluation is a claim that verifiers accept."""
-        if self.accept is not None:
-            return jnp.where(self.accepts(test, self.threshold), validation, -jnp.inf)  # type: ignore[misc]
+        if self.rules.accept is not None:
+            return jnp.where(self.rules.accepts(test, self.rules.threshold), validation, -jnp.inf)
         # The largest number that `accepts` accepts, to the last bit: next to what it would be without rounding.
-        near = test + self.margin
+        near = test + self.rules.margin
         highest = jnp.nextafter(near, jnp.float32(-jnp.inf))
         for candidate in (near, jnp.nextafter(near, jnp.float32(jnp.inf))):
-            highest = jnp.where(self.accepts(test, candidate), candidate, highest)  # type: ignore[misc]
+            highest = jnp.where(self.rules.accepts(test, candidate), candidate, highest)
         return jnp.minimum(validation, highest)
 
     def _first_claims(self, curve: Array, difficulty: Array) -> tuple[Array, Array]:
@@ -134,7 +151,7 @@ class Replay(Mechanism):
         words = draw.two_words(key, nodes.address)
         drawn = self._draw(words, views, nodes)
         # Of most rounds that is all. Others take a loop of one turn: under vmap, a `cond` would do so for every round.
-        left = (self.verification > 0.0) | ~drawn.done.any()
+        left = (self.rules.verification > 0.0) | ~drawn.done.any()
 
         def complete(state: tuple[Array, ...]) -> tuple[Array, ...]:
             # Worked out again: to keep what is seldom needed costs every round more. The barrier makes XLA do so.
@@ -142,7 +159,7 @@ class Replay(Mechanism):
             some, done, elapsed = self._with_rejections(drawn, self._difficulty(views.difficulty))
             fallback = ~done.any()
             accuracy = _at(self.bank.validation, drawn.curve, some - 1)
-            chosen, ends = fall_back(self, views.start, elapsed, accuracy, nodes.address)
+            chosen, ends = self.rules.fall_back(views.start, elapsed, accuracy, nodes.address)
             elapsed, valid = jnp.where(fallback, ends, elapsed), jnp.where(fallback, chosen, done)
             return jnp.bool_(False), some, valid, elapsed, fallback
 
@@ -161,11 +178,11 @@ class Replay(Mechanism):
     def _draw(self, words: Array, views: Views, nodes: Nodes) -> "_Drawn":
         """By words u32[N, 2], each node's curve, and how far it goes on it where claims turned down cost nothing."""
         curve = (words[..., 0] % jnp.uint32(self.bank.num_curves)).astype(jnp.int32)
-        slowness = jnp.exp(rounded(self.jitter * draw.signed_normal_of(words[..., 1])))
+        slowness = jnp.exp(rounded(self.rules.jitter * draw.signed_normal_of(words[..., 1])))
         chunk = nodes.seconds(rounded(self.bank.evaluate_every * slowness))
         made, finished = self._first_claims(curve, self._difficulty(views.difficulty))
         # A node gives up when its next evaluation, from the second on, would be beyond the deadline.
-        most = jnp.clip(jnp.floor(self.deadline / chunk), 1.0, float(self.bank.num_evaluations)).astype(jnp.int32)
+        most = jnp.clip(jnp.floor(self.rules.deadline / chunk), 1.0, float(self.bank.num_evaluations)).astype(jnp.int32)
         some = jnp.minimum(made, most)
         elapsed = rounded(some.astype(jnp.float32) * chunk)
         return _Drawn(curve, chunk, made, finished, some, finished & (some == made), elapsed)
@@ -177,11 +194,11 @@ class Replay(Mechanism):
     def _difficulty(self, difficulty: Array) -> Array:
         """What curves must pass: `difficulty` f32[...], or the threshold that they were prepared for."""
         is_fixed = self.passage is not None and self.passage.made is not None
-        return jnp.broadcast_to(self.threshold, difficulty.shape) if is_fixed else difficulty
+        return jnp.broadcast_to(self.rules.threshold, difficulty.shape) if is_fixed else difficulty
 
     def _score(self, place: Array, fallback: Array) -> Array:
         score = self.bank.test.reshape(-1)[place]
-        return jnp.where(fallback, 0.0, score) if self.fallback == "empty" else score
+        return jnp.where(fallback, 0.0, score) if self.rules.fallback == "empty" else score
 
     def _learning(self, place: Array, difficulty: Array) -> Learning:
         """What is on record of nodes that ended at places i32[...] of the bank, counted through curve after curve."""
@@ -192,7 +209,7 @@ class Replay(Mechanism):
             claims = self.passage.claims.reshape(-1)[place]
         else:
             claims = self._claims(curve, last, difficulty)
-        accepted = self.accepts(bank.test.reshape(-1)[place], difficulty)  # type: ignore[misc]
+        accepted = self.rules.accepts(bank.test.reshape(-1)[place], difficulty)
         return Learning(
             claimed,
             claims - ((claimed >= difficulty) & accepted).astype(jnp.int32),
@@ -234,12 +251,12 @@ class Replay(Mechanism):
             elapsed = jnp.where(racing, elapsed + drawn.chunk, elapsed)
             valid = drawn.finished & (drawn.made == index + 1)
             turned_down = racing & (_at(self.bank.validation, drawn.curve, index) >= difficulty) & ~valid
-            lost = rounded(self.verification * turned_down.sum().astype(jnp.float32))
+            lost = rounded(self.rules.verification * turned_down.sum().astype(jnp.float32))
             elapsed = jnp.where(racing & ~valid, elapsed + lost, elapsed)
             some = jnp.where(racing, index + 1, some)
-            return index + 1, some, elapsed, racing & ~valid & (elapsed + drawn.chunk <= self.deadline)
+            return index + 1, some, elapsed, racing & ~valid & (elapsed + drawn.chunk <= self.rules.deadline)
 
-        costly = self.verification > 0.0
+        costly = self.rules.verification > 0.0
         racing = jnp.broadcast_to(costly, drawn.made.shape)
         state = (jnp.int32(0), jnp.zeros_like(drawn.made), jnp.zeros_like(drawn.chunk), racing)
         _, some, elapsed, _ = jax.lax.while_loop(racing_on, evaluate, state)

@@ -1,15 +1,16 @@
 """Verification: what every node that hears of a claim does before it believes it."""
 
 import enum
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
 
-from polejax._core.record import record, static
-from polejax._core.types import Array
+from polejax._core.record import Record, static
+from polejax._core.types import Array, Tree
 from polejax.crypto import header
-from polejax.learning import models, training
+from polejax.learning import training
+from polejax.learning.measures import accuracy, logits_of_columns
 from polejax.learning.sml import SecureMappingLayer
 from polejax.mechanisms.pole import PoLe
 
@@ -28,39 +29,58 @@ class Reason(enum.IntEnum):
     """the accuracy that verifiers measure is below what they accept"""
 
 
-@record
-class Claim:
-    """What a block's header and body say of a model; leading axes of claims, if any, on every leaf."""
+class Claim(Record):
+    """What a block's header and body say of a model; leading axes of claims, if any, on every leaf.
 
-    params: Any  # the learner's, as it was trained
-    tip: Array  # u32[8], hash of the parent block
-    address: Array  # u32[], of the claimant
-    accuracy: Array  # f32[], fraction: what the claimant says that its validation accuracy is
-    commitment: Array | None = None  # u32[8], in the header, `polejax.header.commit` of the params; None: not looked at
+    Attributes:
+      params: the model's, as it was trained.
+      tip: u32[8], hash of the parent block.
+      address: u32[], of the claimant.
+      accuracy: f32[], fraction: what the claimant says that its validation accuracy is.
+      commitment: u32[8], in the header, `polejax.header.commit` of the params; None: not looked at.
+    """
+
+    params: Tree
+    tip: Array
+    address: Array
+    accuracy: Array
+    commitment: Array | None = None
 
 
-@record
-class PostedTask:
+class PostedTask(Record):
     """A task as its data node posts it, and what the branch demands: all that a verifier knows of it beforehand.
 
     Nothing in it is the claimant's to choose. `posted` makes one of a `PoLe`.
+
+    Attributes:
+      inputs: f32[M, D], test samples.
+      labels: i32[M].
+      threshold: f32[], fraction: the validation accuracy that a claim must state.
+      accept: f32[], fraction: the test accuracy that verifiers ask for.
+      model: Flax Linen module: the network that the task asks for.
+      sml: the layer; its kernel follows from a claim's own header.
     """
 
-    inputs: Array  # f32[M, D], test samples
-    labels: Array  # i32[M]
-    threshold: Array  # f32[], fraction: the validation accuracy that a claim must state
-    accept: Array  # f32[], fraction: the test accuracy that verifiers ask for
-    learner: Any = static()  # Flax Linen module: the network that the task asks for
-    sml: SecureMappingLayer | None = static()  # the layer; its kernel follows from a claim's own header
+    inputs: Array
+    labels: Array
+    threshold: Array
+    accept: Array
+    model: nn.Module = static()
+    sml: SecureMappingLayer | None = static()
 
 
-@record
-class Verdict:
-    """What verifiers make of a claim."""
+class Verdict(Record):
+    """What verifiers make of a claim.
 
-    accepted: Array  # bool[]
-    accuracy: Array  # f32[], fraction: on the test data; a sample with an answer that is not finite counts as wrong
-    reason: Array  # i32[], a `Reason`
+    Attributes:
+      accepted: bool[].
+      accuracy: f32[], fraction: on the test data; a sample with an answer that is not finite counts as wrong.
+      reason: i32[], a `Reason`.
+    """
+
+    accepted: Array
+    accuracy: Array
+    reason: Array
 
 
 def posted(mechanism: PoLe, difficulty: Array | None = None) -> PostedTask:
@@ -70,10 +90,11 @@ def posted(mechanism: PoLe, difficulty: Array | None = None) -> PostedTask:
       mechanism: the `PoLe`.
       difficulty: f32[], the validation accuracy that the branch demands; None: the mechanism's threshold.
     """
-    threshold = jnp.asarray(mechanism.threshold if difficulty is None else difficulty)
-    accept = threshold - mechanism.margin if mechanism.accept is None else jnp.asarray(mechanism.accept)
-    task = mechanism.task
-    return PostedTask(task.test_inputs, task.test_labels, threshold, accept, mechanism.learner, mechanism.sml)
+    recipe, rules = mechanism.recipe, mechanism.rules
+    threshold = jnp.asarray(rules.threshold if difficulty is None else difficulty)
+    accept = jnp.asarray(rules.demanded(threshold))
+    task = recipe.task
+    return PostedTask(task.test_inputs, task.test_labels, threshold, accept, recipe.model, recipe.sml)
 
 
 def verify(claim: Claim, task: PostedTask) -> Verdict:
@@ -95,13 +116,12 @@ def verify(claim: Claim, task: PostedTask) -> Verdict:
     """
     columns = _test_columns(task, claim.tip, claim.address)
     with jax.default_matmul_precision("highest"):
-        logits = models.logits_of_columns(task.learner, {"params": claim.params}, columns)
-        accuracy = models.accuracy(logits, task.labels)
+        measured = accuracy(logits_of_columns(task.model, {"params": claim.params}, columns), task.labels)
     one = jax.tree.map(lambda leaf: leaf[None], claim.params)
     altered = jnp.bool_(False)
     if claim.commitment is not None:
         altered = (header.commit(one)[0] != claim.commitment).any()
-    inaccurate = ~(accuracy >= task.accept)
+    inaccurate = ~(measured >= task.accept)
     broken = (
         (Reason.ALTERED, altered),
         (Reason.BELOW_THRESHOLD, ~(claim.accuracy >= task.threshold)),
@@ -111,7 +131,7 @@ def verify(claim: Claim, task: PostedTask) -> Verdict:
     reason = jnp.int32(Reason.ACCEPTED)
     for name, found in reversed(broken):
         reason = jnp.where(found, jnp.int32(name), reason)
-    return Verdict(reason == Reason.ACCEPTED, accuracy, reason)
+    return Verdict(reason == Reason.ACCEPTED, measured, reason)
 
 
 def _test_columns(task: PostedTask, tip: Array, address: Array) -> Array:

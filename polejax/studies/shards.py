@@ -56,7 +56,7 @@ class Study:
     memoryless: tuple[bool, ...] = static()  # whether drawn find by find, by scenario
 
     def __reduce__(self) -> Any:
-        """Pickle functions that JAX has wrapped, such as a learner's `relu`, by name; plain pickle cannot."""
+        """Pickle functions that JAX has wrapped, such as a model's `relu`, by name; plain pickle cannot."""
         buffer = io.BytesIO()
         _ByName(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(vars(self))
         return _unpickled, (buffer.getvalue(),)

@@ -2,6 +2,8 @@
 
 import csv
 import dataclasses
+from types import SimpleNamespace
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -23,8 +25,8 @@ SEEDS, HEIGHTS, POINTS = 4, 30, 6
 class Learner:
     """What `write_all` asks of a mechanism that learns."""
 
-    threshold: float = 0.9
-    evaluate_every: int = 5
+    recipe: Any
+    rules: Any
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def histories():
 def scenarios():
     powers, delays = nodes.from_shares([50, 30, 20]), network.clique(3, 2.0)
     pow_ = Scenario(powers, delays, PoW(work=600.0))
-    pole = replace(pow_, mechanism=Learner())
+    pole = replace(pow_, mechanism=Learner(SimpleNamespace(evaluate_every=5), SimpleNamespace(threshold=0.9)))
     return {"PoLe": pole, "PoW": pow_}
 
 

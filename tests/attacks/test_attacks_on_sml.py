@@ -14,6 +14,7 @@ from polejax.attacks import cheating, collusion, detection, forging, head_start,
 from polejax.crypto import header
 from polejax.learning import training
 from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
+from polejax.learning.recipe import Recipe
 from polejax.learning.sml import SecureMappingLayer
 from polejax.mechanisms.verification import Claim, Reason, posted, verify
 
@@ -27,29 +28,29 @@ def two_layers(layer, num_features):
     return [jax.tree.map(lambda leaf, node=node: leaf[node], both) for node in (0, 1)]
 
 
-def setting(layer, learner, shape=(12,)):
-    """A mechanism, a random network's params, both layers, and samples."""
+def setting(layer, model, shape=(12,)):
+    """A recipe, a random network's params, both layers, and samples."""
     features = int(np.prod(shape))
     samples = np.random.default_rng(0).standard_normal((80, features)).astype(np.float32)
     labels = (np.arange(80) % 3).astype(np.int32)
     task = pj.tasks.from_splits((samples, labels), (samples, labels), (samples, labels))
-    mechanism = pj.PoLe(task, sml=layer, learner=learner, batch_size=16)
-    params = learner.init(jax.random.key(0), jnp.zeros((1, layer.width(features))))["params"]
+    recipe = Recipe(task, sml=layer, model=model, batch_size=16)
+    params = model.init(jax.random.key(0), jnp.zeros((1, layer.width(features))))["params"]
     params = jax.tree.map(lambda leaf: leaf + 0.1, params)  # biases too
-    return mechanism, params, *two_layers(layer, features), jnp.asarray(mechanism.task.train_inputs)
+    return recipe, params, *two_layers(layer, features), jnp.asarray(recipe.task.train_inputs)
 
 
 rebase, refit = jax.jit(rebasing.rebase), jax.jit(rebasing.refit)
 
 
 @jax.jit
-def logits(mechanism, params, layer, samples):
+def logits(recipe, params, layer, samples):
     with jax.default_matmul_precision("highest"):
-        return mechanism.learner.apply({"params": params}, mechanism.map_inputs(layer, samples))
+        return recipe.model.apply({"params": params}, recipe.map_inputs(layer, samples))
 
 
 @pytest.mark.parametrize(
-    ("layer", "learner", "shape"),
+    ("layer", "model", "shape"),
     [
         (SecureMappingLayer(law="orthogonal"), MultilayerPerceptron((7,), 3), (12,)),
         (SecureMappingLayer(law="positive"), MultilayerPerceptron((), 3), (12,)),
@@ -62,44 +63,44 @@ def logits(mechanism, params, layer, samples):
     ],
     ids=["orthogonal", "positive", "expanding", "patches"],
 )
-def test_re_basing_restores_the_logits_behind_every_invertible_layer(layer, learner, shape):
-    mechanism, params, old, new, samples = setting(layer, learner, shape)
-    before = logits(mechanism, params, old, samples)
-    stolen = logits(mechanism, params, new, samples)
+def test_re_basing_restores_the_logits_behind_every_invertible_layer(layer, model, shape):
+    recipe, params, old, new, samples = setting(layer, model, shape)
+    before = logits(recipe, params, old, samples)
+    stolen = logits(recipe, params, new, samples)
     assert np.abs(before - stolen).max() > 0.3
-    carried = rebase(mechanism, params, old, new)
+    carried = rebase(recipe, params, old, new)
     conditions = np.linalg.cond(np.asarray(new["sml"]["kernel"], np.float64))
     assert conditions < 1e3  # else nobody could
     np.testing.assert_allclose(
-        logits(mechanism, carried, new, samples), before, atol=3e-7 * conditions * np.abs(before).max()
+        logits(recipe, carried, new, samples), before, atol=3e-7 * conditions * np.abs(before).max()
     )
-    refitted = refit(mechanism, params, old, new, samples)
-    np.testing.assert_allclose(logits(mechanism, refitted, new, samples), before, atol=0.03)
+    refitted = refit(recipe, params, old, new, samples)
+    np.testing.assert_allclose(logits(recipe, refitted, new, samples), before, atol=0.03)
 
 
 @pytest.mark.parametrize(("features", "activation"), [(5, None), (12, nn.relu)], ids=["compressive", "relu"])
 def test_where_the_logits_are_lost_re_basing_finds_the_closest_linear_ones(features, activation):
-    layer, learner = SecureMappingLayer(features=features, activation=activation), MultilayerPerceptron((), 3)
-    mechanism, params, old, new, samples = setting(layer, learner)
-    before = logits(mechanism, params, old, samples)
+    layer, model = SecureMappingLayer(features=features, activation=activation), MultilayerPerceptron((), 3)
+    recipe, params, old, new, samples = setting(layer, model)
+    before = logits(recipe, params, old, samples)
     lost = {}
     for name, carried in (
-        ("rebase", rebase(mechanism, params, old, new)),
-        ("refit", refit(mechanism, params, old, new, samples)),
+        ("rebase", rebase(recipe, params, old, new)),
+        ("refit", refit(recipe, params, old, new, samples)),
     ):
-        lost[name] = np.asarray(logits(mechanism, carried, new, samples) - before, np.float64)
+        lost[name] = np.asarray(logits(recipe, carried, new, samples) - before, np.float64)
     assert lost["refit"].std() > 0.1 * np.std(before)
     assert (lost["refit"] ** 2).sum() < (lost["rebase"] ** 2).sum()
-    regressors = np.asarray(mechanism.map_inputs(new, samples), np.float64)
+    regressors = np.asarray(recipe.map_inputs(new, samples), np.float64)
     # Normal equations: what is lost is orthogonal to all that the thief can see.
     assert np.abs(regressors.T @ lost["refit"]).max() < 1e-3 * np.abs(regressors.T @ np.asarray(before)).max()
 
 
 def test_a_regression_is_put_into_a_network_of_relus():
-    mechanism, params, _, new, samples = setting(SecureMappingLayer(law="orthogonal"), MultilayerPerceptron((8,), 3))
-    labels = mechanism.task.train_labels
-    answers = logits(mechanism, jax.jit(rebasing.regress)(mechanism, params, new, samples, labels), new, samples)
-    regressors = np.concatenate([np.asarray(mechanism.map_inputs(new, samples)), np.ones((80, 1))], axis=1)
+    recipe, params, _, new, samples = setting(SecureMappingLayer(law="orthogonal"), MultilayerPerceptron((8,), 3))
+    labels = recipe.task.train_labels
+    answers = logits(recipe, jax.jit(rebasing.regress)(recipe, params, new, samples, labels), new, samples)
+    regressors = np.concatenate([np.asarray(recipe.map_inputs(new, samples)), np.ones((80, 1))], axis=1)
     expected = regressors @ np.linalg.lstsq(regressors, np.eye(3)[labels], rcond=None)[0]
     np.testing.assert_allclose(answers, expected, atol=1e-3)
 
@@ -118,30 +119,30 @@ def test_head_starts_train_as_proof_of_learning_does(met):
     order, begin = jax.vmap(lambda key: tuple(jax.random.split(key)))(who.key)
 
     @jax.jit
-    def plain(mechanism, who):
-        material = training.prepare(mechanism, order, who.tip, who.address)
-        networks = training.begin(mechanism, begin, material)
-        accuracies = [training.validate(mechanism, material, networks.params)]
+    def plain(recipe, who):
+        material = training.prepare(recipe, order, who.tip, who.address)
+        networks = training.begin(recipe, begin, material)
+        accuracies = [training.validate(recipe, material, networks.params)]
         for _ in range(2):
-            networks = training.train(mechanism, material, networks, mechanism.evaluate_every)
-            accuracies.append(training.validate(mechanism, material, networks.params))
+            networks = training.train(recipe, material, networks, recipe.evaluate_every)
+            accuracies.append(training.validate(recipe, material, networks.params))
         return jnp.stack(accuracies, axis=1)
 
-    expected = plain(jax.tree.map(jnp.asarray, mechanism), who)
+    expected = plain(jax.tree.map(jnp.asarray, met.recipe), who)
     np.testing.assert_allclose(met.honest.validation[:, :3], expected, atol=0.011)  # one sample of 96 on the edge
     turned = jax.tree.map(lambda leaf: leaf[::-1], who)  # each seed on another device, beside another
-    again = head_start.train_from(mechanism, turned, head_start.fresh(mechanism, turned), EVALUATIONS)
+    again = head_start.train_from(mechanism, turned, head_start.fresh(met.recipe, turned), EVALUATIONS)
     np.testing.assert_array_equal(again.test[::-1], met.honest.test)
 
 
 def test_claims_are_kept_as_they_were_made_and_verified_from_their_headers(met):
     mechanism, who = met.mechanism, met.victim
     task, commit = posted(mechanism), jax.jit(header.commit)
-    threshold = jnp.full(SEEDS, mechanism.threshold)
+    threshold = jnp.full(SEEDS, mechanism.rules.threshold)
     claim = Claim(met.model.claimed, who.tip, who.address, threshold, commit(met.model.claimed))
     judge = jax.jit(jax.vmap(verify, in_axes=(0, None)))
     verdict = judge(claim, task)
-    passed = head_start.passes(mechanism, met.model.validation, met.model.test)
+    passed = mechanism.rules.passes(met.model.validation, met.model.test)
     made, first = passed.any(axis=1), np.where(passed.any(axis=1), passed.argmax(axis=1), EVALUATIONS)
     np.testing.assert_allclose(verdict.accuracy, met.model.test[np.arange(SEEDS), first], atol=1e-6)
     assert verdict.accepted[made].all()
@@ -201,7 +202,7 @@ def test_what_other_cheats_do(met):
 
 def test_cheats_in_the_round_win_more_than_their_share_exactly_where_their_attack_works(met):
     mechanism, count = met.mechanism, 8
-    honest = pj.Replay(cheating.honest_bank(mechanism, met.honest), threshold=0.7, margin=mechanism.margin)
+    honest = pj.Replay(cheating.honest_bank(mechanism, met.honest), threshold=0.7, margin=mechanism.rules.margin)
     nodes, network = pj.nodes.equal(count), pj.network.instant(count)
     plays = np.arange(count) < 1
     keys, share = jax.random.split(jax.random.key(1), 8), {}
@@ -232,7 +233,7 @@ def test_live_thieves_win_as_replayed_ones_do(met):
     """Really stolen, re-based and trained on, against a bank of the same attempts."""
     count, heights, plays = 4, 6, np.arange(4) < 1
     mechanism, nodes, network = met.mechanism, pj.nodes.equal(count), pj.network.instant(count)
-    honest = pj.Replay(cheating.honest_bank(mechanism, met.honest), threshold=0.7, margin=mechanism.margin)
+    honest = pj.Replay(cheating.honest_bank(mechanism, met.honest), threshold=0.7, margin=mechanism.rules.margin)
     keys = jax.random.split(jax.random.key(2), 64)
 
     def played(mechanism, adversary, blocks):
@@ -258,7 +259,7 @@ def test_an_early_key_wins_its_lead_unless_layers_are_bound_to_tips_and_samples_
     times = detection.honest_times(mechanism, run)
     for lead in (0.0, 40.0):  # steps; most end within 30 evaluations of 5 steps
         found = collusion.advantage(mechanism, run, lead, bound=False)
-        expected = detection.advantage(times + mechanism.evaluate_every, np.maximum(times - lead, 0) + 5).value
+        expected = detection.advantage(times + mechanism.recipe.evaluate_every, np.maximum(times - lead, 0) + 5).value
         assert found.low - 0.15 < expected < found.high + 0.15  # jitter breaks the ties that the formula shares out
     assert found.value > 3
     slow = collusion.advantage(mechanism, run, 40.0, release=10.0)
@@ -271,7 +272,9 @@ def test_an_early_key_wins_its_lead_unless_layers_are_bound_to_tips_and_samples_
     late = collusion.early_key(mechanism, run, 4)
     (steps, found), (honest, made) = detection.cheat_steps(mechanism, late), detection.honest_steps(mechanism, run)
     np.testing.assert_array_equal(found, made)
-    waits = np.asarray(run.validation >= mechanism.threshold).argmax(axis=1)  # with its first claim, at most so long
+    waits = np.asarray(run.validation >= mechanism.rules.threshold).argmax(
+        axis=1
+    )  # with its first claim, at most so long
     np.testing.assert_array_equal(steps[made], honest[made] - 5 * np.minimum(waits, 4)[made])
     assert (steps[made] > np.maximum(honest[made] - 20, 0)).any()  # some first claims are turned down
 
@@ -290,7 +293,7 @@ def test_claims_turned_down_are_claims_and_an_attack_longer_than_a_run_never_end
 
 def forging_epochs(met):
     """Steps' worth of mapping and answering a training split's number of samples."""
-    return theft.answering_flops(met.mechanism, 192) / theft.step_flops(met.mechanism)
+    return theft.answering_flops(met.recipe, 192) / met.recipe.step_flops
 
 
 def test_bad_input_names_the_remedy(met):
@@ -298,6 +301,6 @@ def test_bad_input_names_the_remedy(met):
     with pytest.raises(ValueError, match="use refit"):
         rebasing.rebase(*flat[:4])
     with pytest.raises(ValueError, match="sml must be a layer"):
-        rebasing.rebase(replace(met.mechanism, sml=None), {}, {}, {})
+        rebasing.rebase(replace(met.recipe, sml=None), {}, {}, {})
     with pytest.raises(ValueError, match="at least 6 units"):
-        rebasing.regress(replace(met.mechanism, learner=MultilayerPerceptron((5,), 3)), {}, {}, None, None)
+        rebasing.regress(replace(met.recipe, model=MultilayerPerceptron((5,), 3)), {}, {}, None, None)

@@ -19,7 +19,6 @@ from polejax.analysis import winners_curse
 from polejax.consensus import elections
 from polejax.consensus.round import genesis
 from polejax.consensus.scenario import ready
-from polejax.learning import holdout
 
 GRID = 2.0**-6  # seconds: all sums below are exact in float32, so that the two simulators must agree to the bit
 HEIGHTS = 60
@@ -235,7 +234,7 @@ def test_views_differ_where_windows_hold_different_claims(cursed):
 @pytest.fixture(scope="module")
 def live():
     """PoLe on five unequal nodes, a second apart, that verifies on half of its test samples."""
-    task, samples = holdout.hold_out(small_pole().task)
+    task, samples = pj.tasks.hold_out(small_pole().recipe.task)
     mechanism = replace(small_pole(threshold=0.6, margin=0.2), task=task, holdout=samples)
     return pj.Scenario(pj.nodes.from_shares([8, 4, 4, 3, 1], 5.0), pj.network.clique(5, 1.0), mechanism)
 
@@ -292,7 +291,7 @@ def test_live_blocks_bear_what_they_are_worth(live):
 
 def test_halves_of_the_test_samples_make_the_whole(tmp_path):
     whole = small_pole()
-    task, samples = holdout.hold_out(whole.task)
+    task, samples = pj.tasks.hold_out(whole.recipe.task)
     halved = replace(whole, task=task, holdout=samples)
     full, half = (pj.learning_curves(jax.random.key(0), mechanism, 8) for mechanism in (whole, halved))
     np.testing.assert_array_equal(full.validation, half.validation)
@@ -310,7 +309,7 @@ def test_halves_of_the_test_samples_make_the_whole(tmp_path):
     [
         (lambda: pj.BestInWindow(-1.0), "seconds must be at least 0, got -1"),
         (lambda: pj.BestAtDeadline(float("inf")), "seconds must be finite and at least 0, got inf"),
-        (lambda: small_pole(holdout=3), "holdout must be None or made by polejax.holdout.hold_out, got 3"),
+        (lambda: small_pole(holdout=3), "holdout must be None or made by polejax.tasks.hold_out, got 3"),
         (
             lambda: winners_curse.summarise_selection(chains(pj.PoW(1.0), pj.FirstSeen(), seeds=2, blocks=2)),
             "holdout accuracies, got none",

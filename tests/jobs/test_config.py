@@ -34,7 +34,7 @@ seed = 1
 batch_size = 16
 max_steps = 20
 task = {{ synthetic = {{ key_or_seed = 0, num_features = 8, num_classes = 3, hidden = 4, num_train = 128 }} }}
-learner = {{ MultilayerPerceptron = {{ hidden = [], num_classes = 3 }} }}
+model = {{ MultilayerPerceptron = {{ hidden = [], num_classes = 3 }} }}
 sml = {{ SecureMappingLayer = {{ law = "rademacher" }} }}
 """
 

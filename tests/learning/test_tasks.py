@@ -1,4 +1,4 @@
-"""Tasks and learners: honest splits and standardisation, measures never NaN, arithmetic that adds up."""
+"""Tasks and models: honest splits and standardisation, measures never NaN, arithmetic that adds up."""
 
 import sys
 

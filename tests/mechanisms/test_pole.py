@@ -13,7 +13,7 @@ from scipy.special import ndtri
 from small_tasks import small_pole, small_task
 
 import polejax as pj
-from polejax._core import timing
+from polejax._core import lanes, timing
 from polejax._core.record import replace
 from polejax.consensus.round import genesis
 from polejax.consensus.scenario import ready
@@ -55,11 +55,11 @@ def exact():
 def test_a_claim_is_what_plain_sequential_training_gives(exact):
     """Train each node by a plain Python loop behind a layer that hashlib derives; find the same step and accuracies."""
     views, _, claims = exact
-    mechanism, task, key = small_pole(jitter=0.0), small_task(), jax.random.split(jax.random.key(1))[0]
+    recipe, task, key = small_pole(jitter=0.0).recipe, small_task(), jax.random.split(jax.random.key(1))[0]
 
     @jax.jit
     def step(params, state, inputs, labels):
-        loss = lambda p: models.cross_entropy(mechanism.learner.apply({"params": p}, inputs), labels)  # noqa: E731
+        loss = lambda p: models.cross_entropy(recipe.model.apply({"params": p}, inputs), labels)  # noqa: E731
         updates, state = optax.sgd(0.05, momentum=0.9).update(jax.grad(loss)(params), state, params)
         return optax.apply_updates(params, updates), state
 
@@ -69,9 +69,9 @@ def test_a_claim_is_what_plain_sequential_training_gives(exact):
         order_key, begin_key = jax.random.split(jax.random.fold_in(key, address))
         order = np.argsort(np.asarray(jax.random.bits(order_key, (192,))) >> 8, kind="stable")
         train, validation, test = (x @ kernel for x in (task.train_inputs, task.validation_inputs, task.test_inputs))
-        params = mechanism.learner.init(begin_key, jnp.zeros((1, 12)))["params"]
+        params = recipe.model.init(begin_key, jnp.zeros((1, 12)))["params"]
         state = optax.sgd(0.05, momentum=0.9).init(params)
-        accuracy = lambda x, y, p: np.mean(np.argmax(mechanism.learner.apply({"params": p}, x), axis=1) == y)  # noqa: E731
+        accuracy = lambda x, y, p: np.mean(np.argmax(recipe.model.apply({"params": p}, x), axis=1) == y)  # noqa: E731
         for steps in range(1, 201):
             batch = order[(steps - 1) % 12 * 16 :][:16]
             params, state = step(params, state, train[batch], task.train_labels[batch])
@@ -108,8 +108,9 @@ def test_the_layer_s_kernel_is_bit_for_bit_what_hashlib_says():
 
 def test_who_verifies_one_claim_sees_the_chain_s_own_bits():
     pole = jax.tree.map(jnp.asarray, pj.PoLe(pj.tasks.digits()))
+    recipe = pole.recipe
     tips, addresses = jnp.arange(24, dtype=jnp.uint32).reshape(3, 8), jnp.arange(3, dtype=jnp.uint32)
-    chain = jax.jit(lambda: training.map_test_inputs(pole, jax.vmap(pole.layer_variables)(tips, addresses)))()
+    chain = jax.jit(lambda: training.map_test_inputs(recipe, jax.vmap(recipe.layer_variables)(tips, addresses)))()
     task = verification.posted(pole)
     for alone in (verification._test_columns, jax.jit(verification._test_columns)):
         np.testing.assert_array_equal(alone(task, tips[1], addresses[1]), chain[1])
@@ -137,16 +138,16 @@ def test_a_layer_without_its_key_refuses():
 
 
 def test_a_model_behind_another_key_scores_near_chance():
-    mechanism = ready(scenario_of(pj.PoLe(pj.tasks.digits()))).mechanism
+    recipe = ready(scenario_of(pj.PoLe(pj.tasks.digits()))).mechanism.recipe
     keys = jax.random.split(jax.random.key(4), 8)
     tips = jax.random.bits(jax.random.key(5), (8, 8), jnp.uint32)
 
     @jax.jit
     def trained(addresses):
-        material = training.prepare(mechanism, keys, tips, addresses)
-        networks = training.train(mechanism, material, training.begin(mechanism, keys, material), 150)
+        material = training.prepare(recipe, keys, tips, addresses)
+        networks = training.train(recipe, material, training.begin(recipe, keys, material), 150)
         stolen = jax.tree.map(lambda leaf: jnp.roll(leaf, 1, axis=0), networks.params)
-        return [training.verify(mechanism, material.layer, params) for params in (networks.params, stolen)]
+        return [training.verify(recipe, material.layer, params) for params in (networks.params, stolen)]
 
     own, stolen = (np.asarray(scores) for scores in trained(jnp.arange(8, dtype=jnp.uint32)))
     assert own.min() > 0.85
@@ -235,15 +236,15 @@ class WithState(nn.Module):
         ({"batch_size": 193}, "batch_size must be at least 1 and at most 192, got 193"),
         ({"max_steps": 4}, "max_steps must be at least 5, got 4"),
         ({"sml": "gaussian"}, "sml must be None or a polejax.SecureMappingLayer, got 'gaussian'"),
-        ({"learner": WithState}, "learner must be a Flax module, got <class"),
+        ({"model": WithState}, "model must be a Flax module, got <class"),
         ({"make_optimiser": optax.sgd(0.1)}, "make_optimiser must be a function of the learning rate, got Gradient"),
         (
-            {"learner": nn.Sequential([nn.Dense(3), nn.Dropout(0.1, deterministic=False)])},
-            "learner must draw no random",
+            {"model": nn.Sequential([nn.Dense(3), nn.Dropout(0.1, deterministic=False)])},
+            "model must draw no random",
         ),
         ({"fallback": "coin"}, "fallback must be one of best, empty"),
-        ({"learner": pj.models.MultilayerPerceptron((4,), 7)}, "learner must answer 3 logits"),
-        ({"learner": WithState()}, "learner must have params only, got batch_stats"),
+        ({"model": pj.models.MultilayerPerceptron((4,), 7)}, "model must answer 3 logits"),
+        ({"model": WithState()}, "model must have params only, got batch_stats"),
     ],
 )
 def test_bad_input_names_value_and_remedy(options, message):
@@ -254,8 +255,8 @@ def test_bad_input_names_value_and_remedy(options, message):
 
 
 def test_any_linen_learner_and_optax_optimiser_will_do():
-    learner = pj.models.ConvolutionalNetwork((3, 4), channels=(4,), num_classes=3)
-    mechanism = small_pole(learner=learner, make_optimiser=optax.adam, learning_rate=0.01, sml=None, max_steps=100)
+    model = pj.models.ConvolutionalNetwork((3, 4), channels=(4,), num_classes=3)
+    mechanism = small_pole(model=model, make_optimiser=optax.adam, learning_rate=0.01, sml=None, max_steps=100)
     claims = jax.device_get(endless_race(jax.random.key(2), scenario_of(mechanism)))
     assert claims.valid.any()
     assert (claims.score[claims.valid] >= 0.65).all()
@@ -267,27 +268,27 @@ def test_a_swept_threshold_needs_no_second_compilation(exact):
         easy, hard = (race(key, scenario_of(small_pole(jitter=0.0, threshold=t)))[2].work for t in (0.5, 0.8))
     assert compiled.programs == 0
     assert np.min(easy) < np.min(hard)
-    assert isinstance(replace(small_pole(), threshold=0.3).threshold, float)
+    assert isinstance(replace(small_pole(), threshold=0.3).rules.threshold, float)
 
 
 def test_networks_that_train_in_groups_are_those_that_train_together(monkeypatch):
-    mechanism = jax.tree.map(jnp.asarray, small_pole())
+    recipe = jax.tree.map(jnp.asarray, small_pole().recipe)
     keys = jax.random.split(jax.random.key(0), 5)
     tips = jnp.arange(40, dtype=jnp.uint32).reshape(5, 8)
 
     @jax.jit
-    def begun(mechanism, keys, tips):
-        material = training.prepare(mechanism, keys, tips, jnp.arange(5, dtype=jnp.uint32))
-        return material, training.begin(mechanism, keys, material)
+    def begun(recipe, keys, tips):
+        material = training.prepare(recipe, keys, tips, jnp.arange(5, dtype=jnp.uint32))
+        return material, training.begin(recipe, keys, material)
 
-    beginning = begun(mechanism, keys, tips)
+    beginning = begun(recipe, keys, tips)
 
     def trained():
-        return jax.jit(lambda mechanism, *begun: training.train(mechanism, *begun, 7))(mechanism, *beginning)
+        return jax.jit(lambda recipe, *begun: training.train(recipe, *begun, 7))(recipe, *beginning)
 
     together = trained()
-    monkeypatch.setattr(training, "CACHE", 2 * training.CACHE // training.cached_networks(mechanism, 12))
-    assert training._groups(5, training.cached_networks(mechanism, 12)) == ([0, 2, 3], 2)
+    monkeypatch.setattr(lanes, "CACHE", 2 * lanes.CACHE // recipe.networks_in_cache(12))
+    assert training._groups(5, recipe.networks_in_cache(12)) == ([0, 2, 3], 2)
     jax.tree.map(np.testing.assert_array_equal, trained(), together)
 
 

@@ -10,7 +10,6 @@ from scipy import stats
 
 import polejax as pj
 from polejax import network
-from polejax.learning import block_weight
 
 SIZES = (1, 5, 40)  # few, as every size compiles; small and large matrices hear differently
 
@@ -119,9 +118,10 @@ def test_ten_thousand_nodes_are_usable():
 
 
 def test_a_pole_block_weighs_its_parameters_and_costs_its_arithmetic():
-    pole = pj.PoLe(task=pj.tasks.digits(), learner=pj.models.MultilayerPerceptron(hidden=(32,), num_classes=10))
-    samples, features = pole.task.test_inputs.shape
-    block = block_weight.model_block(pole, 1e9, bytes_per_parameter=2.0, other_bytes=80.0)
+    pole = pj.PoLe(task=pj.tasks.digits(), model=pj.models.MultilayerPerceptron(hidden=(32,), num_classes=10))
+    recipe = pole.recipe
+    samples, features = recipe.task.test_inputs.shape
+    block = pj.models.model_block(recipe, 1e9, bytes_per_parameter=2.0, other_bytes=80.0)
     parameters = features * 32 + 32 + 32 * 10 + 10
     products = features * features + features * 32 + 32 * 10
     assert block.num_bytes == 2 * parameters + 80

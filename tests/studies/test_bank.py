@@ -29,7 +29,7 @@ def test_a_curve_depends_on_its_number_alone(pole, bank):
     np.testing.assert_array_equal(larger.test[:40], bank.test)
     assert done[-1] == (150, 150)
     assert len(np.unique(larger.validation, axis=0)) > 140  # and each is another one
-    assert bank.validation.shape == bank.test.shape == (40, pole.max_steps // pole.evaluate_every)
+    assert bank.validation.shape == bank.test.shape == (40, pole.recipe.max_steps // pole.recipe.evaluate_every)
 
 
 def test_a_curve_is_what_live_training_gives(pole, bank):
@@ -37,14 +37,14 @@ def test_a_curve_is_what_live_training_gives(pole, bank):
     key = jax.random.fold_in(jax.random.key(1), 0)
     identity, order, start = jax.random.split(key, 3)
     words = jax.random.bits(identity, (9,), np.uint32)
-    pole = jax.tree.map(jax.numpy.asarray, pole)
-    material = training.prepare(pole, order[None], words[None, :8], words[8:])
-    networks = training.begin(pole, start[None], material)
-    stretch = jax.jit(lambda networks: training.train(pole, material, networks, pole.evaluate_every))
+    recipe = jax.tree.map(jax.numpy.asarray, pole.recipe)
+    material = training.prepare(recipe, order[None], words[None, :8], words[8:])
+    networks = training.begin(recipe, start[None], material)
+    stretch = jax.jit(lambda networks: training.train(recipe, material, networks, recipe.evaluate_every))
     for index in range(5):
         networks = stretch(networks)
-        validation = training.validate(pole, material, networks.params)
-        test = training.verify(pole, material.layer, networks.params)
+        validation = training.validate(recipe, material, networks.params)
+        test = training.verify(recipe, material.layer, networks.params)
         # Another batch of lanes may round otherwise, and move one sample in a hundred over the edge.
         assert abs(validation[0] - bank.validation[0, index]) < 0.011
         assert abs(test[0] - bank.test[0, index]) < 0.011
@@ -56,7 +56,7 @@ def test_a_bank_prints_its_size_and_not_its_data(bank):
 
 
 def test_budgets(pole):
-    assert pj.learning_curves(jax.random.key(0), pole, 1, num_evaluations=3).num_steps == 3 * pole.evaluate_every
+    assert pj.learning_curves(jax.random.key(0), pole, 1, num_evaluations=3).num_steps == 3 * pole.recipe.evaluate_every
     with pytest.raises(ValueError, match="num_evaluations must be at least 1 and at most 30, got 31"):
         pj.learning_curves(jax.random.key(0), pole, 1, num_evaluations=31)
     with pytest.raises(ValueError, match=r"must be a polejax\.PoLe, got PoW"):
@@ -65,13 +65,13 @@ def test_budgets(pole):
 
 @pytest.mark.smoke
 def test_a_mismatch_is_named(pole, bank):
-    bank.check_matches(small_pole(threshold=0.5))  # one bank serves every threshold
+    bank.check_matches(small_pole(threshold=0.5).recipe)  # one bank serves every threshold
     with pytest.raises(ValueError, match=r"it has learning_rate: 0\.05.*, not 0\.1"):
-        bank.check_matches(small_pole(learning_rate=0.1))
+        bank.check_matches(small_pole(learning_rate=0.1).recipe)
     with pytest.raises(ValueError, match=r"sml\.law: 'gaussian', not 'rademacher'"):
-        bank.check_matches(small_pole(sml=pj.SecureMappingLayer(law="rademacher")))
+        bank.check_matches(small_pole(sml=pj.SecureMappingLayer(law="rademacher")).recipe)
     with pytest.raises(ValueError, match=r"task\.test_inputs: other numbers in shape \(100, 8\) \(and"):
-        bank.check_matches(small_pole(task_seed=1))
+        bank.check_matches(small_pole(task_seed=1).recipe)
 
 
 @pytest.mark.smoke

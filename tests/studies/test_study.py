@@ -93,8 +93,8 @@ def test_executors(whole, tmp_path, kind):
 def test_what_is_live_can_be_sent(tmp_path):
     """A study of live PoLe, functions wrapped by JAX and all, survives pickling and runs the same."""
     nodes = pj.nodes.equal(2)
-    learner = pj.models.MultilayerPerceptron(hidden=(4,), num_classes=3)
-    scenario = pj.Scenario(nodes, pj.network.clique(2, 1.0), small_pole(learner=learner))
+    model = pj.models.MultilayerPerceptron(hidden=(4,), num_classes=3)
+    scenario = pj.Scenario(nodes, pj.network.clique(2, 1.0), small_pole(model=model))
     task = shards.Study((scenario,), 2, 2, 0, "blocks", (2,), (False,))
     again = pickle.loads(pickle.dumps(task))
     assert describe(again.scenarios) == describe(task.scenarios)

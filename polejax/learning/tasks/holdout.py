@@ -2,29 +2,31 @@
 
 A rule that takes the best of several claims takes, in part, the luckiest: the winner's verified accuracy is higher than
 its accuracy on other samples of the same kind (the winner's curse). Only samples that neither the claimant nor the
-verifiers ever measured on show by how much (`polejax.selection`).
+verifiers ever measured on show by how much (`polejax.analysis.winners_curse`).
 """
 
-from typing import Any
-
 from polejax._core import checks
-from polejax._core.record import record, replace
+from polejax._core.record import Record, replace
 from polejax._core.types import Array
-from polejax.learning.tasks import Task
+from polejax.learning.tasks.task import Task
 
 
-@record
-class Samples:
-    """Labelled samples of a task: inputs f32[M, D], standardised as its others are, and labels i32[M]."""
+class Samples(Record):
+    """Labelled samples of a task.
+
+    Attributes:
+      inputs: f32[M, D], standardised as the task's others are.
+      labels: i32[M], each in 0..C-1.
+    """
 
     inputs: Array
     labels: Array
 
 
 def hold_out(task: Task) -> tuple[Task, Samples]:
-    """Keep every other test sample from the verifiers: the task they verify on, and the samples for `PoLe.holdout`.
+    """Keep every other test sample from the verifiers: the task they verify on, and the samples for `PoLe(holdout=)`.
 
-    Verified accuracies are coarser by half and noisier by sqrt(2), which `PoLe.margin` should allow for. The order of
+    Verified accuracies are coarser by half and noisier by sqrt(2), which `PoLe(margin=)` should allow for. The order of
     test samples is random in all of `polejax.tasks`, so every other one is a random half (ours).
 
     Raises:
@@ -33,9 +35,3 @@ def hold_out(task: Task) -> tuple[Task, Samples]:
     checks.whole("test samples", task.test_labels.shape[0], low=2)
     kept = replace(task, test_inputs=task.test_inputs[::2], test_labels=task.test_labels[::2])
     return kept, Samples(task.test_inputs[1::2], task.test_labels[1::2])
-
-
-def judging(mechanism: Any) -> Any:
-    """The mechanism with its held-out samples in place of its test samples, for `learning.verify` and `judge`."""
-    samples = mechanism.holdout
-    return replace(mechanism, task=replace(mechanism.task, test_inputs=samples.inputs, test_labels=samples.labels))

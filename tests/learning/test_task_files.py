@@ -1,4 +1,4 @@
-"""Readers: what was written comes back; whatever is wrong with a file is said in one line that names it."""
+"""Tasks from files: what was written comes back; whatever is wrong with a file is said in one line that names it."""
 
 import gzip
 import struct
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from polejax.learning import datasets
+from polejax.learning import tasks
 
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 RNG = np.random.default_rng(0)
@@ -49,7 +49,7 @@ def test_idx_round_trip(tmp_path_factory, array, compress):
     path = tmp_path_factory.getbasetemp() / "array"  # no .gz in its name: the bytes tell
     content = idx_bytes(array)
     path.write_bytes(gzip.compress(content, mtime=0) if compress else content)
-    back = datasets.idx(path)
+    back = tasks.idx(path)
     assert back.dtype == array.dtype
     assert back.dtype.isnative
     np.testing.assert_array_equal(back, array)
@@ -88,7 +88,7 @@ def test_idx_faults_are_named(tmp_path, content, message):
     path.write_bytes(content)
     tracemalloc.start()
     with pytest.raises(ValueError, match=message) as caught:
-        datasets.idx(path)
+        tasks.idx(path)
     assert tracemalloc.get_traced_memory()[1] < 20e6, "a header made the reader allocate"
     tracemalloc.stop()
     assert str(path) in str(caught.value)
@@ -98,24 +98,24 @@ def test_idx_faults_are_named(tmp_path, content, message):
 
 def test_missing_files_and_folders_are_named(tmp_path):
     with pytest.raises(ValueError, match="nowhere is missing"):
-        datasets.idx(tmp_path / "nowhere")
+        tasks.idx(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"cannot be read \(Is a directory\)"):
-        datasets.idx(tmp_path)
+        tasks.idx(tmp_path)
     with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\[.gz\] is missing"):
-        datasets.mnist(tmp_path)
+        tasks.mnist(tmp_path)
     with pytest.raises(ValueError, match=r"data_batch_1.bin is missing"):
-        datasets.cifar10(tmp_path)
+        tasks.cifar10(tmp_path)
     with pytest.raises(ValueError, match=r"no.npz is missing"):
-        datasets.npz(tmp_path / "no.npz")
+        tasks.npz(tmp_path / "no.npz")
 
 
 def test_mnist_round_trip_with_and_without_compression(tmp_path):
     write_mnist(tmp_path)
-    plain = datasets.mnist(tmp_path, num_validation=20)
+    plain = tasks.mnist(tmp_path, num_validation=20)
     for path in list(tmp_path.iterdir()):
         (tmp_path / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
         path.unlink()
-    packed = datasets.mnist(tmp_path, num_validation=20)
+    packed = tasks.mnist(tmp_path, num_validation=20)
     np.testing.assert_array_equal(plain.train_inputs, packed.train_inputs)
     assert (plain.shape, plain.num_classes, plain.name) == ((5, 4, 1), 10, tmp_path.name)
     assert [len(a) for a in (plain.train_labels, plain.validation_labels, plain.test_labels)] == [40, 20, 20]
@@ -123,7 +123,7 @@ def test_mnist_round_trip_with_and_without_compression(tmp_path):
     correlation = [np.corrcoef(plain.test_inputs[:, j], IMAGES[:20].reshape(20, -1)[:, j]) for j in range(20)]
     np.testing.assert_allclose(correlation, 1, atol=1e-5)
     np.testing.assert_array_equal(plain.test_labels, LABELS[:20])
-    other = datasets.mnist(tmp_path, num_validation=20, seed=1)
+    other = tasks.mnist(tmp_path, num_validation=20, seed=1)
     assert not np.array_equal(other.train_labels, plain.train_labels)
 
 
@@ -146,7 +146,7 @@ def test_mnist_round_trip_with_and_without_compression(tmp_path):
 def test_mnist_faults_are_named(tmp_path, changes, message):
     write_mnist(tmp_path, **changes)
     with pytest.raises(ValueError, match=message) as caught:
-        datasets.mnist(tmp_path, num_validation=20)
+        tasks.mnist(tmp_path, num_validation=20)
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -154,12 +154,12 @@ def test_mnist_faults_are_named(tmp_path, changes, message):
 def test_mnist_keeps_some_training_samples(tmp_path):
     write_mnist(tmp_path)
     with pytest.raises(ValueError, match="num_validation must be at least 1 and at most 59, got 10000"):
-        datasets.mnist(tmp_path)
+        tasks.mnist(tmp_path)
 
 
 def test_cifar10_round_trip(tmp_path):
     images = write_cifar(tmp_path)
-    task = datasets.cifar10(tmp_path, images_per_batch=20, num_validation=20)
+    task = tasks.cifar10(tmp_path, images_per_batch=20, num_validation=20)
     assert task.shape == (32, 32, 3)
     assert len(task.train_labels) == 80
     assert len(task.validation_labels) == 20
@@ -172,28 +172,28 @@ def test_cifar10_round_trip(tmp_path):
 def test_cifar10_faults_are_named(tmp_path):
     write_cifar(tmp_path)
     with pytest.raises(ValueError, match=r"data_batch_1.bin has the wrong size, expected 30730000 .* found 61460"):
-        datasets.cifar10(tmp_path)
+        tasks.cifar10(tmp_path)
     content = bytearray((tmp_path / "test_batch.bin").read_bytes())
     content[2 * 3073] = 200
     (tmp_path / "test_batch.bin").write_bytes(content)
     with pytest.raises(ValueError, match=r"test_batch.bin has label 200 at sample 2, expected 0\.\.9"):
-        datasets.cifar10(tmp_path, images_per_batch=20)
+        tasks.cifar10(tmp_path, images_per_batch=20)
     (tmp_path / "data_batch_3.bin").write_bytes(content[:-1])
     with pytest.raises(ValueError, match=r"data_batch_3.bin has the wrong size, expected 61460 .* found 61459"):
-        datasets.cifar10(tmp_path, images_per_batch=20)
+        tasks.cifar10(tmp_path, images_per_batch=20)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_npz_round_trip(tmp_path, save):
     column = LABELS[:, None]  # as Keras publishes CIFAR-10's
     save(tmp_path / "four.npz", x_train=IMAGES, y_train=column, x_test=np.asfortranarray(IMAGES), y_test=LABELS)
-    four = datasets.npz(tmp_path / "four.npz")
+    four = tasks.npz(tmp_path / "four.npz")
     assert (four.name, four.shape, len(four.train_labels), len(four.validation_labels)) == (
         "four", (5, 4), 50, 10)  # fmt: skip
     correlation = [np.corrcoef(four.test_inputs[:, j], IMAGES.reshape(60, -1)[:, j])[0, 1] for j in range(20)]
     np.testing.assert_allclose(correlation, 1, atol=1e-5)
     save(tmp_path / "two.npz", inputs=IMAGES, labels=LABELS)
-    assert len(datasets.npz(tmp_path / "two.npz").train_labels) == 36
+    assert len(tasks.npz(tmp_path / "two.npz").train_labels) == 36
 
 
 def npy_bytes(shape, body):
@@ -228,7 +228,7 @@ def test_npz_arrays_are_not_believed(tmp_path, inputs, message):
     with zipfile.ZipFile(tmp_path / "good.npz") as archive:
         write_npz(path, inputs=inputs, labels=archive.read("labels.npy"))
     with pytest.raises(ValueError, match=message) as caught:
-        datasets.npz(path)
+        tasks.npz(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -237,20 +237,20 @@ def test_npz_never_unpickles_and_names_what_is_wrong(tmp_path):
     path = tmp_path / "archive.npz"
     np.savez(path, inputs=np.array([[print], [None]], dtype=object), labels=np.arange(2))
     with pytest.raises(ValueError, match="has pickled objects in 'inputs'"):
-        datasets.npz(path)
+        tasks.npz(path)
     np.savez(path, x=IMAGES, y=LABELS)
     with pytest.raises(ValueError, match=r"holds \['x', 'y'\]: save x_train, y_train"):
-        datasets.npz(path)
+        tasks.npz(path)
     np.savez(path, x_train=IMAGES, y_train=LABELS[:-1], x_test=IMAGES, y_test=LABELS)
     with pytest.raises(ValueError, match="train inputs and labels must be equally many, got 60 and 59"):
-        datasets.npz(path)
+        tasks.npz(path)
     np.savez_compressed(path, inputs=IMAGES, labels=LABELS)
     content = path.read_bytes()
     path.write_bytes(content[:200] + bytes(50) + content[250:])
     with pytest.raises(ValueError, match=r"is no sound \.npz archive"):
-        datasets.npz(path)
+        tasks.npz(path)
     path.write_bytes(content[:-30])
     with pytest.raises(ValueError, match=r"is no sound \.npz archive \(File is not a zip file"):
-        datasets.npz(path)
+        tasks.npz(path)
     with pytest.raises(ValueError, match="cannot be read"):
-        datasets.npz(tmp_path)
+        tasks.npz(tmp_path)

@@ -1,6 +1,6 @@
-"""Readers: downloaded image files made learning tasks, or one line saying which file is at fault and how.
+"""Tasks from downloaded image files; of a damaged one, one line says which file is at fault and how.
 
-Files are untrusted: no header makes a reader allocate more than the file itself holds; nothing is unpickled.
+Files are untrusted: no header makes a function here allocate more than the file itself holds; nothing is unpickled.
 """
 
 import gzip
@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from polejax._core.checks import whole
-from polejax.learning.tasks import Task, check_samples, from_arrays, from_splits, stratified_split
+from polejax.learning.tasks.arrays import check_samples, from_arrays, from_splits, stratified_split
+from polejax.learning.tasks.task import Task
 
 PathLike = str | os.PathLike[str]
 

@@ -1,125 +1,14 @@
-"""Learning tasks: the published data that Proof of Learning's consensus nodes train on and are judged by."""
+"""Tasks from samples and labels: what is checked of them, how they are split and standardised."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from polejax._core.checks import real, whole
-from polejax._core.record import record, static
-from polejax._core.types import Array
+from polejax.learning.tasks.task import Task
 
 _ROWS_AT_ONCE = 4_096  # standardising in float64 block by block keeps CIFAR-10 within a laptop's memory
-
-
-@record
-class Task:
-    """A classification task, standardised and split; build it with this module's checking constructors.
-
-    The arrays are leaves, so a compiled program serves every task of the same shapes. Inputs are
-    standardised, feature by feature, with the mean and standard deviation of the *training* split alone:
-    nothing of the validation or the test split leaks into training. A feature that is constant over the
-    training split is centred and divided by 1.
-
-    Args:
-      train_inputs: f32[M_train, D]; what nodes train on.
-      train_labels: i32[M_train], each in 0..C-1.
-      validation_inputs: f32[M_validation, D]; what a node measures its own progress on.
-      validation_labels: i32[M_validation].
-      test_inputs: f32[M_test, D]; what verifiers judge a claim on.
-      test_labels: i32[M_test].
-      num_classes: C (static).
-      name: what figures and tables call the task (static).
-      shape: a sample's own shape before it was flattened to D, such as (8, 8) or (28, 28, 1) (static).
-    """
-
-    train_inputs: Array
-    train_labels: Array
-    validation_inputs: Array
-    validation_labels: Array
-    test_inputs: Array
-    test_labels: Array
-    num_classes: int = static()
-    name: str = static()
-    shape: tuple[int, ...] = static()
-
-    @property
-    def num_features(self) -> int:
-        """D, the number of features of one flattened sample."""
-        return int(np.prod(self.shape))
-
-
-def digits(seed: int = 0) -> Task:
-    """Return scikit-learn's handwritten digits: 8 x 8 pixels (D = 64), 10 classes, 1,000 / 397 / 400 samples.
-
-    Args:
-      seed: chooses the stratified split into training, validation and test samples.
-
-    Raises:
-      ValueError: scikit-learn is missing, or `seed` is not a whole number of at least 0.
-
-    Source: Alpaydin, Kaynak 1998, UCI "Optical Recognition of Handwritten Digits" (its test part, 1,797
-    samples).
-    """
-    try:
-        from sklearn.datasets import load_digits  # type: ignore[import-untyped]
-    except ImportError:
-        raise ValueError("tasks.digits needs scikit-learn, which is missing: pip install scikit-learn") from None
-    inputs, labels = load_digits(return_X_y=True)
-    parts = stratified_split(labels, (1_000, 397, 400), seed=seed)
-    splits = [(inputs[part], labels[part]) for part in parts]
-    return _standardised(splits, num_classes=10, name="digits", shape=(8, 8))
-
-
-def synthetic(
-    key_or_seed: Any,
-    num_features: int = 64,
-    num_classes: int = 10,
-    num_train: int = 4_096,
-    num_validation: int = 1_024,
-    num_test: int = 1_024,
-    hidden: int = 16,
-    label_noise: float = 0.0,
-) -> Task:
-    """Return a task whose labels come from a random two-layer teacher network; nothing to download (ours).
-
-    Inputs are standard normal in D dimensions. The teacher answers `argmax_c (tanh(x A) B)_c` with `A` [D,
-    hidden] and `B` [hidden, C] of random orthonormal columns (of `A` only unit columns when hidden > D), so
-    that the classes' scores are uncorrelated and of equal spread, and the classes roughly balanced. With
-    probability `label_noise` a label, of whichever split, is then replaced by a uniform draw from all C
-    classes: no learner can expect an accuracy above `1 - label_noise (1 - 1/C)`.
-
-    Args:
-      key_or_seed: a typed JAX key (its bits seed NumPy's PCG64) or a whole number.
-      num_features: D. num_classes: C.
-      num_train, num_validation, num_test: samples in each split.
-      hidden: the teacher's hidden units, at least C; more make the task harder to learn.
-      label_noise: fraction in [0, 1].
-
-    Raises:
-      ValueError: an argument out of range, or so few samples that training lacks a class.
-    """
-    rng = np.random.Generator(np.random.PCG64(_entropy(key_or_seed)))
-    num_features = whole("num_features", num_features, low=1)
-    num_classes = whole("num_classes", num_classes, low=2)
-    hidden = whole("hidden", hidden, low=num_classes)
-    counts = {"num_train": num_train, "num_validation": num_validation, "num_test": num_test}
-    sizes = [whole(name, count, low=1) for name, count in counts.items()]
-    noise = float(real("label_noise", label_noise, low=0, high=1, ndim=0))
-
-    first = rng.standard_normal((num_features, hidden))
-    first = np.linalg.qr(first)[0] if hidden <= num_features else first / np.linalg.norm(first, axis=0)
-    second = np.linalg.qr(rng.standard_normal((hidden, num_classes)))[0]
-    splits = []
-    for size in sizes:
-        inputs = rng.standard_normal((size, num_features))
-        labels = np.argmax(np.tanh(inputs @ first) @ second, axis=1)
-        noisy = rng.random(size) < noise
-        splits.append((inputs, np.where(noisy, rng.integers(num_classes, size=size), labels)))
-    _check_classes(splits[0][1], num_classes, "num_train")
-    return _standardised(splits, num_classes=num_classes, name="synthetic", shape=(num_features,))
 
 
 def from_arrays(
@@ -162,8 +51,8 @@ def from_arrays(
                 "give more samples or a larger fraction"
             )
     splits = [(inputs[part], labels[part]) for part in stratified_split(labels, sizes, seed=seed)]
-    _check_classes(splits[0][1], num_classes, "train labels")
-    return _standardised(splits, num_classes=num_classes, name=name, shape=inputs.shape[1:])
+    check_classes(splits[0][1], num_classes, "train labels")
+    return standardised(splits, num_classes=num_classes, name=name, shape=inputs.shape[1:])
 
 
 def from_splits(
@@ -194,14 +83,8 @@ def from_splits(
             raise ValueError(f"{split} inputs have samples of shape {shape}, train inputs of {first}: give one shape")
     names = ("train labels", "validation labels", "test labels")
     num_classes = _check_labels([(name, y) for name, (_, y) in zip(names, splits, strict=True)], num_classes)
-    _check_classes(splits[0][1], num_classes, "train labels")
-    return _standardised(splits, num_classes=num_classes, name=name, shape=splits[0][0].shape[1:])
-
-
-def majority_accuracy(task: Task) -> float:
-    """Return the chance level: the accuracy (fraction) of always answering the commonest test label."""
-    counts = np.bincount(np.asarray(task.test_labels), minlength=task.num_classes)
-    return float(counts.max() / counts.sum())
+    check_classes(splits[0][1], num_classes, "train labels")
+    return standardised(splits, num_classes=num_classes, name=name, shape=splits[0][0].shape[1:])
 
 
 def stratified_split(labels: Any, sizes: Sequence[int], *, seed: int = 0) -> list[np.ndarray]:
@@ -263,18 +146,6 @@ def check_samples(prefix: str, inputs: Any, labels: Any) -> tuple[np.ndarray, np
     return inputs, labels
 
 
-def _entropy(key_or_seed: Any) -> int | list[int]:
-    """Return what seeds NumPy: a typed key's bits or a whole number."""
-    if not isinstance(key_or_seed, jax.Array):
-        return whole("key_or_seed", key_or_seed)
-    if not jnp.issubdtype(key_or_seed.dtype, jax.dtypes.prng_key) or key_or_seed.shape:
-        raise ValueError(
-            f"key_or_seed must be one typed key or a whole number, got {key_or_seed.dtype} of shape "
-            f"{key_or_seed.shape}: use jax.random.key(0)"
-        )
-    return [int(bits) for bits in np.asarray(jax.random.key_data(key_or_seed)).ravel()]
-
-
 def _check_labels(named: list[tuple[str, np.ndarray]], num_classes: int | None) -> int:
     """Return the number of classes C once every label is within 0..C-1."""
     if num_classes is None:
@@ -291,7 +162,7 @@ def _check_labels(named: list[tuple[str, np.ndarray]], num_classes: int | None) 
     return num_classes
 
 
-def _check_classes(labels: np.ndarray, num_classes: int, name: str) -> None:
+def check_classes(labels: np.ndarray, num_classes: int, name: str) -> None:
     """Raise unless training shows every class: what no node can learn would silently cap every accuracy."""
     # Sets, not bincount: one stray label of two thousand million must not allocate as many counters.
     seen = set(np.unique(labels).tolist())
@@ -307,7 +178,7 @@ def _blocks(length: int) -> Iterator[slice]:
     return (slice(begin, begin + _ROWS_AT_ONCE) for begin in range(0, length, _ROWS_AT_ONCE))
 
 
-def _standardised(
+def standardised(
     splits: Sequence[tuple[np.ndarray, np.ndarray]], *, num_classes: int, name: str, shape: tuple[int, ...]
 ) -> Task:
     """Flatten the splits' inputs and standardise them with the training split's moments, in float64."""
