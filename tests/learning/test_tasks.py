@@ -302,7 +302,7 @@ def test_a_convolutional_network_needs_its_image():
 @pytest.mark.parametrize(
     "module", [models.MultilayerPerceptron(), models.ConvolutionalNetwork((8, 8))], ids=["dense", "conv"]
 )
-def test_learners_learn_the_digits(digits, module):
+def test_models_learn_the_digits(digits, module):
     inputs, labels = jnp.asarray(digits.train_inputs[:500]), jnp.asarray(digits.train_labels[:500])
 
     @jax.jit

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import inspect
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from small_tasks import small_pole, small_task
 
 import polejax as pj
 from polejax._core import lanes, timing
+from polejax._core.describe import describe
 from polejax._core.record import replace
 from polejax.consensus.round import genesis
 from polejax.consensus.scenario import ready
@@ -236,6 +238,13 @@ class WithState(nn.Module):
         ({"batch_size": 193}, "batch_size must be at least 1 and at most 192, got 193"),
         ({"max_steps": 4}, "max_steps must be at least 5, got 4"),
         ({"sml": "gaussian"}, "sml must be None or a polejax.SecureMappingLayer, got 'gaussian'"),
+        ({"sml": pj.SecureMappingLayer(law="gauss")}, "law must be one of gaussian, .*; got 'gauss'"),
+        ({"sml": pj.SecureMappingLayer(features=0)}, "features must be at least 1, got 0"),
+        (
+            {"sml": pj.SecureMappingLayer(shape=(3, 4), patch=2)},
+            "patch must divide the sides of an image of 12 features",
+        ),
+        ({"sml": pj.SecureMappingLayer(activation="relu")}, "activation must be None or a function, got 'relu'"),
         ({"model": WithState}, "model must be a Flax module, got <class"),
         ({"make_optimiser": optax.sgd(0.1)}, "make_optimiser must be a function of the learning rate, got Gradient"),
         (
@@ -254,7 +263,19 @@ def test_bad_input_names_value_and_remedy(options, message):
         pj.PoLe("digits")
 
 
-def test_any_linen_learner_and_optax_optimiser_will_do():
+def test_arguments_copies_and_descriptions_are_flat():
+    pole = small_pole(threshold=0.6, accept=0.5)
+    described = describe(pole)
+    assert set(described) == {"type", *inspect.signature(pj.PoLe).parameters}
+    assert (described["threshold"], described["batch_size"], described["type"]) == (pytest.approx(0.6), 16, "PoLe")
+    changed = replace(pole, sml=None, accept=None, curve_points=3)
+    assert (changed.recipe.sml, changed.rules.accept, changed.curve_points) == (None, None, 3)
+    assert pole.recipe.sml is not None
+    with pytest.raises(ValueError, match=r"PoLe has no field 'learner': it has recipe, .*threshold"):
+        replace(pole, learner=None)
+
+
+def test_any_linen_model_and_optax_optimiser_will_do():
     model = pj.models.ConvolutionalNetwork((3, 4), channels=(4,), num_classes=3)
     mechanism = small_pole(model=model, make_optimiser=optax.adam, learning_rate=0.01, sml=None, max_steps=100)
     claims = jax.device_get(endless_race(jax.random.key(2), scenario_of(mechanism)))
