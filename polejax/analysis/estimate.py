@@ -10,6 +10,7 @@ the CV of exponential intervals, and in 92% for the CV of heavy-tailed ones (Lom
 studies miss.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,13 @@ from polejax._core.types import Array
 
 @record
 class Estimate:
-    """A value and its confidence interval, float64 of any one shape; an infinite end means: these data do not say."""
+    """A value and its confidence interval, float64 of any one shape.
+
+    Attributes:
+      value: f64[...], the estimate, in the unit of what is estimated.
+      low: f64[...], lower end of the interval; -inf where the data cannot bound it, as of a single chain.
+      high: f64[...], upper end of the interval; inf likewise.
+    """
 
     value: Array
     low: Array
@@ -132,3 +139,8 @@ def clopper_pearson(hits: Array, trials: Array, confidence: float) -> tuple[Arra
     low = special.betaincinv(np.maximum(hits, 1), misses + 1, tail)
     high = special.betaincinv(hits + 1, np.maximum(misses, 1), 1 - tail)
     return np.where(hits > 0, low, 0.0), np.where(misses > 0, high, 1.0)
+
+
+def stack(estimates: Sequence[Estimate]) -> Estimate:
+    """One estimate of arrays [k, ...] from k estimates of the same shape."""
+    return Estimate(*(np.stack([getattr(one, end) for one in estimates]) for end in ("value", "low", "high")))

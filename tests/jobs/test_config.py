@@ -199,7 +199,7 @@ idle = {{ PoW = {{ work = 60.0 }} }}
 "mechanism.order" = ["fifo", "reward"]
 """
     found = config.read(write(HEAD + stream)).scenarios
-    tasks = [pj.parametric.weibull(mean, 4.0) for mean in (30.0, 90.0)]
+    tasks = [pj.mechanisms.weibull(mean, 4.0) for mean in (30.0, 90.0)]
     expected = [
         pj.Scenario(
             pj.nodes.equal(3),
