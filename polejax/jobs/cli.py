@@ -28,7 +28,7 @@ class StudyFile:
     """A grid of scenarios, many seeds of each, into a folder; killed and started again, it goes on."""
 
     config: Annotated[Path, tyro.conf.Positional]
-    """TOML file; `python -m pydoc polejax.config` says what goes into it, and what can be named there"""
+    """TOML file; `python -m pydoc polejax.jobs.config` says what goes into it, and what can be named there"""
 
 
 @dataclasses.dataclass(frozen=True)
