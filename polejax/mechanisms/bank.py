@@ -1,4 +1,4 @@
-"""Banks: the recorded learning curves of many networks, from which `polejax.replay` resamples."""
+"""Banks: the recorded learning curves of many networks, from which `polejax.Replay` resamples."""
 
 import json
 import os
@@ -29,7 +29,7 @@ class Bank:
     test: Array  # f32[B, K], fraction: accuracy on the test data, as verifiers measure it
     diverged: Array  # bool[B]: the network held a parameter that is not finite at the end
     evaluate_every: int = static()  # training steps between evaluations
-    trained: str = static()  # JSON: task, learner, optimiser and so on (`LEARNING_FIELDS`), by `polejax.describe`
+    trained: str = static()  # JSON: task, learner, optimiser and so on (`LEARNING_FIELDS`), by `polejax._core.describe`
     holdout: Array | None = None  # f32[B, K], fraction: accuracy on samples that decide nothing; None: none held out
 
     def __repr__(self) -> str:

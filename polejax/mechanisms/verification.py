@@ -36,7 +36,9 @@ class Claim:
     tip: Array  # u32[8], hash of the parent block
     address: Array  # u32[], of the claimant
     accuracy: Array  # f32[], fraction: what the claimant says that its validation accuracy is
-    commitment: Array | None = None  # u32[8], in the header, `polejax.header.commit` of the params; None: not looked at
+    commitment: Array | None = (
+        None  # u32[8], in the header, `polejax.crypto.header.commit` of the params; None: not looked at
+    )
 
 
 @record
