@@ -20,38 +20,65 @@ CONFIDENCE = 0.95
 
 @record
 class Measures:
-    """What an attempt achieves; every field an `Estimate` over seeds."""
+    """What an attempt achieves; every field an `Estimate` over seeds.
 
-    accuracy: Estimate  # fraction, on the test data, of the opening claim: before any training step
-    detected: Estimate  # share of such claims that verifiers turn down
-    kept: Estimate  # its accuracy above chance, as a share of an honest claim's
-    auc: Estimate  # probability that an honest claim scores above such a claim, ties half
-    steps: Estimate  # training steps of the cheat's own to an accepted claim; lower bound where some never make one
-    finished: Estimate  # share that make one within the budget
-    saved: Estimate  # share of the honest node's training steps that are saved; who fails counts with the whole budget
-    net: Estimate  # the same, less the cost of the attack in steps
-    advantage: Estimate  # share of blocks per share of power, of one such cheat among ten equal nodes, see `advantage`
-    excess: Estimate | None  # test less validation accuracy of accepted claims, see `excess`; None: none accepted
+    Attributes:
+      accuracy: fraction, on the test data, of the opening claim: before any training step.
+      detected: share of such claims that verifiers turn down.
+      kept: its accuracy above chance, as a share of an honest claim's.
+      auc: probability that an honest claim scores above such a claim, ties half.
+      steps: training steps of the cheat's own to an accepted claim; lower bound where some never make one.
+      finished: share that make one within the budget.
+      saved: share of the honest node's training steps that are saved; who fails counts with the whole budget.
+      net: the same, less the cost of the attack in steps.
+      advantage: share of blocks per share of power, of one such cheat among ten equal nodes, see `advantage`.
+      excess: test less validation accuracy of accepted claims, see `excess`; None: none accepted.
+    """
+
+    accuracy: Estimate
+    detected: Estimate
+    kept: Estimate
+    auc: Estimate
+    steps: Estimate
+    finished: Estimate
+    saved: Estimate
+    net: Estimate
+    advantage: Estimate
+    excess: Estimate | None
 
 
 @record
 class Roc:
-    """Rates at every accept threshold that tells scores apart, with intervals over seeds."""
+    """Rates at every accept threshold that tells scores apart, with intervals over seeds.
 
-    threshold: Array  # f64[T], fraction, rising: the test accuracy that verifiers would ask for
-    rejected: Estimate  # [T], share of honest claims below it: false rejections
-    detected: Estimate  # [T], share of the cheats' opening claims below it
-    area: Estimate  # under the curve: see `auc`
+    Attributes:
+      threshold: f64[T], fraction, rising: the test accuracy that verifiers would ask for.
+      rejected: [T], share of honest claims below it: false rejections.
+      detected: [T], share of the cheats' opening claims below it.
+      area: under the curve: see `auc`.
+    """
+
+    threshold: Array
+    rejected: Estimate
+    detected: Estimate
+    area: Estimate
 
 
 @record
 class Honesty:
-    """What honest nodes achieve; every field an `Estimate` over seeds."""
+    """What honest nodes achieve; every field an `Estimate` over seeds.
 
-    accuracy: Estimate  # fraction, on the test data, when the budget is spent
-    steps: Estimate  # training steps to an accepted claim; lower bound where some never make one
-    finished: Estimate  # share that make one within the budget
-    rejected: Estimate  # share of first claims at the threshold that verifiers turn down
+    Attributes:
+      accuracy: fraction, on the test data, when the budget is spent.
+      steps: training steps to an accepted claim; lower bound where some never make one.
+      finished: share that make one within the budget.
+      rejected: share of first claims at the threshold that verifiers turn down.
+    """
+
+    accuracy: Estimate
+    steps: Estimate
+    finished: Estimate
+    rejected: Estimate
 
 
 def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
