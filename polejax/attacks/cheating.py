@@ -2,9 +2,10 @@
 
 `Cheating`: what an attempt does to a node's training (`polejax.attacks.theft`, `polejax.attacks.forging`) is recorded
 in a bank of curves, as honest training is, and replayed. `LiveTheft`: nodes really steal the model of the block that
-they build on and really train it on. Both are the same law but for what is stolen: every node has a new layer at every height, keyed
-by a hash that nobody chose, so a stolen model owes nothing to the cheat's own, and successive attempts are independent
-given it; but live it is the model of a block's winner, the first of all nodes', and from the bank that of any node.
+they build on and really train it on. Both are the same law but for what is stolen: every node has a new layer at every
+height, keyed by a hash that nobody chose, so a stolen model owes nothing to the cheat's own, and successive attempts
+are independent given it; but live it is the model of a block's winner, the first of all nodes', and from the bank that
+of any node.
 """
 
 import functools
