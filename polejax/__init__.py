@@ -5,7 +5,8 @@ namespaces: `nodes network tasks models mechanisms elections difficulty attacks 
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from polejax import analysis, attacks, mechanisms, network, theory
 from polejax._core import devices
@@ -41,6 +42,14 @@ from polejax.studies.study import Progress, study
 
 if TYPE_CHECKING:
     from polejax.analysis import figures
+else:
+
+    def __getattr__(name: str) -> ModuleType:
+        """Import `figures`, and matplotlib with it, only when asked for."""
+        if name == "figures":
+            return importlib.import_module("polejax.analysis.figures")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "Bank",
@@ -92,10 +101,3 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
-
-
-def __getattr__(name: str) -> Any:
-    """Import `figures`, and matplotlib with it, only when asked for."""
-    if name == "figures":
-        return importlib.import_module("polejax.analysis.figures")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

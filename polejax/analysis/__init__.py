@@ -1,7 +1,8 @@
 """Analysis: from histories to estimates and figures, on the host in float64."""
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from polejax.analysis.cost import Cost, cost
 from polejax.analysis.estimate import Estimate
@@ -19,6 +20,14 @@ from polejax.consensus.round import Blocks, Round
 
 if TYPE_CHECKING:
     from polejax.analysis import figures
+else:
+
+    def __getattr__(name: str) -> ModuleType:
+        """Import `figures`, and matplotlib with it, only when asked for."""
+        if name == "figures":
+            return importlib.import_module("polejax.analysis.figures")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "Arrivals",
@@ -62,10 +71,3 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return __all__
-
-
-def __getattr__(name: str) -> Any:
-    """Import `figures`, and matplotlib with it, only when asked for."""
-    if name == "figures":
-        return importlib.import_module("polejax.analysis.figures")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

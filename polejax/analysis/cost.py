@@ -116,11 +116,17 @@ def cost(
 
 
 class _Spent(NamedTuple):
-    """Work units, [S, H]."""
+    """Work units, [S, H].
+
+    Attributes:
+      everyone: of all nodes.
+      winner: of the canonical producers; None: not on record.
+      best: [k, S, H], of the 1 .. k nodes with the best models; None: not on record.
+    """
 
     everyone: Array
-    winner: Array | None  # None: not on record
-    best: Array | None  # [k, S, H], of the 1 .. k nodes with the best models; None: not on record
+    winner: Array | None
+    best: Array | None
 
 
 def _spent(history: History, scenario: Scenario, top: int) -> _Spent:

@@ -11,13 +11,12 @@ studies miss.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from scipy import special
 
 from polejax._core.record import record
-from polejax._core.types import Array
+from polejax._core.types import Array, Numeric
 
 
 @record
@@ -51,7 +50,7 @@ def _entry(value: float, low: float, high: float, spec: str) -> str:
     return f"{value:{spec}} [{low:{spec}}, {high:{spec}}]"
 
 
-def unknown(value: Any) -> Estimate:
+def unknown(value: Numeric) -> Estimate:
     """An estimate of which nothing more is known: a single chain's."""
     value = np.asarray(value, dtype=np.float64)
     return Estimate(value[()], np.full_like(value, -np.inf)[()], np.full_like(value, np.inf)[()])
@@ -73,7 +72,7 @@ def student(seeds: int, confidence: float) -> float:
     return float(special.stdtrit(seeds - 1, (1 + confidence) / 2))
 
 
-def real(value: Any, values: Array, confidence: float) -> Estimate:
+def real(value: Numeric, values: Array, confidence: float) -> Estimate:
     """Estimate of any real number from its leave-one-out values [S, ...]: symmetric about `value`."""
     if values.shape[0] < 2:
         return unknown(value)
@@ -81,7 +80,7 @@ def real(value: Any, values: Array, confidence: float) -> Estimate:
     return Estimate(np.asarray(value, dtype=np.float64)[()], value - half, value + half)
 
 
-def positive(value: Any, values: Array, confidence: float) -> Estimate:
+def positive(value: Numeric, values: Array, confidence: float) -> Estimate:
     """Estimate of a positive number from its leave-one-out values [S, ...]: symmetric in the logarithm.
 
     The error is carried over by the delta method, so that a value of 0 (error 0) stays 0.

@@ -1,8 +1,7 @@
 """Fairness: who wins blocks, against who has the power, and how few hold the majority."""
 
-from typing import Any
-
 import numpy as np
+import numpy.typing as npt
 
 from polejax._core import checks
 from polejax._core.record import record, static
@@ -46,7 +45,7 @@ class Fairness:
     confidence: float = static()
 
 
-def gini(shares: Any) -> Array:
+def gini(shares: npt.ArrayLike) -> Array:
     """Gini coefficient of shares [..., N], not negative: half their mean absolute difference over their mean, [...].
 
     Source: Gini 1912; of mining by Srinivasan and Lee 2017, "Quantifying decentralization".
@@ -56,7 +55,7 @@ def gini(shares: Any) -> Array:
     return np.asarray((ordered * (2 * np.arange(1, count + 1) - count - 1)).sum(axis=-1) / count)
 
 
-def hhi(shares: Any) -> Array:
+def hhi(shares: npt.ArrayLike) -> Array:
     """Herfindahl-Hirschman index of shares [..., N]: the sum of their squares, [...] in [1/N, 1].
 
     Source: Herfindahl 1950; Hirschman 1964, American Economic Review 54. Antitrust offices multiply it by 10,000.
@@ -64,7 +63,7 @@ def hhi(shares: Any) -> Array:
     return np.asarray((_shares(shares) ** 2).sum(axis=-1))
 
 
-def nakamoto(shares: Any, majority: float = 0.5) -> Array:
+def nakamoto(shares: npt.ArrayLike, majority: float = 0.5) -> Array:
     """Nakamoto coefficient of shares [..., N]: the fewest nodes that together hold more than `majority`, [...].
 
     Source: Srinivasan and Lee 2017, "Quantifying decentralization".
@@ -142,7 +141,7 @@ def _first_above(held: Array, majority: float) -> Array:
     return np.where(above.any(axis=-1), above.argmax(axis=-1) + 1, held.shape[-1])
 
 
-def _shares(shares: Any) -> Array:
+def _shares(shares: npt.ArrayLike) -> Array:
     checks.real("shares", shares, low=0.0)
     values = np.asarray(shares, dtype=np.float64)
     if values.ndim == 0 or values.shape[-1] == 0 or not (values.sum(axis=-1) > 0).all():

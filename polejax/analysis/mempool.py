@@ -63,7 +63,7 @@ def serve(
     probes: int = 2,
     *,
     chains: int | None = None,
-    devices: list[Any] | None = None,
+    devices: list[jax.Device] | None = None,
 ) -> Service:
     """Let transactions arrive and the canonical blocks of a history confirm them.
 
@@ -107,7 +107,7 @@ def serve(
 
 
 def _serve_many(
-    keys: Key, history: History, load: Load, probes: int, chains: int | None, devices: list[Any]
+    keys: Key, history: History, load: Load, probes: int, chains: int | None, devices: list[jax.Device]
 ) -> Service:
     if checks.is_traced(keys) or checks.is_traced(history.interval):
         raise ValueError("keys must not be traced when there are many: jax.vmap serve over single keys")
@@ -126,7 +126,7 @@ def _serve_many(
 
 
 @functools.cache
-def _serve_lanes(probes: int, chains: int, devices: tuple[Any, ...]) -> Any:
+def _serve_lanes(probes: int, chains: int, devices: tuple[jax.Device, ...]) -> Any:
     block = lanes.each(functools.partial(_serve, probes=probes), chains, (3,), 4)
     return lanes.sharded(block, chains, devices, (3,), 4)
 

@@ -1,7 +1,5 @@
 """Work of nodes, read back from histories: every node's at every height, and the canonical producers'."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -71,7 +69,7 @@ def _replayed(
 ) -> Array:
     """Work f32[S, H, N] from the records of rounds [S, H, N], by the clock of `polejax.consensus.round`."""
 
-    def step(clock: Any, record: tuple[Array, ...]) -> tuple[Any, Array]:
+    def step(clock: tuple[Array, ...], record: tuple[Array, ...]) -> tuple[tuple[Array, ...], Array]:
         height, stamp, start = clock
         source, interval, published = record
         publish = jnp.where(published, stamp + interval, jnp.inf)

@@ -1,7 +1,6 @@
 """Tally: what statistics need of each seed, so that blocks may be forgotten and shards added up."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import numpy as np
@@ -82,7 +81,7 @@ def tally(history: History) -> Tally:
     settled = np.atleast_2d(settled)
     nothing = np.zeros(settled.shape[0])
 
-    def over(values: Any, where: Array = settled) -> Array:
+    def over(values: Array | None, where: Array = settled) -> Array:
         if values is None:
             return nothing
         return np.asarray(np.sum(np.atleast_2d(values), axis=1, where=where, dtype=np.float64))

@@ -107,17 +107,29 @@ def block_fees(service: Service, load: Load) -> Array:
 
 
 class _Chains(NamedTuple):
-    """A service and its history in float64 and int64, leading axes [S, H]."""
+    """A service and its history in float64 and int64, leading axes [S, H].
 
-    interval: Array  # s; 0 where not settled
-    settled: Array  # i64[S], heights
-    counted: Array  # bool[S, H], between warm-up and cool-down
-    arrived: Array  # [S, H, C]
-    confirmed: Array  # [S, H, C]
-    waited: Array  # [S, H]
-    probe_block: Array  # [S, H, M, C]
-    probe_wait: Array  # [S, H, M]
-    probe_weight: Array  # [S, H, M, C], transactions that a probe stands for
+    Attributes:
+      interval: s; 0 where not settled.
+      settled: i64[S], heights.
+      counted: bool[S, H], between warm-up and cool-down.
+      arrived: [S, H, C].
+      confirmed: [S, H, C].
+      waited: [S, H].
+      probe_block: [S, H, M, C].
+      probe_wait: [S, H, M].
+      probe_weight: [S, H, M, C], transactions that a probe stands for.
+    """
+
+    interval: Array
+    settled: Array
+    counted: Array
+    arrived: Array
+    confirmed: Array
+    waited: Array
+    probe_block: Array
+    probe_wait: Array
+    probe_weight: Array
 
 
 def _chains(service: Service, history: History, load: Load, warm_up: int | None, cool_down: int | None) -> _Chains:

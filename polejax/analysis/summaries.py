@@ -171,7 +171,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
-def _unknown(value: Array, *_: Any) -> Estimate:
+def _unknown(value: Array, *_: object) -> Estimate:
     return estimate.unknown(value)
 
 

@@ -3,7 +3,6 @@
 import abc
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -107,7 +106,9 @@ class MarkovModulated(Arrivals):
         burst = jax.random.uniform(begin_key) * sojourns.sum() < sojourns[1]
         state = burst.astype(jnp.int32)
 
-        def stretch(carry: tuple[Array, Array], step: tuple[Array, Array]) -> tuple[Any, tuple[Array, Array]]:
+        def stretch(
+            carry: tuple[Array, Array], step: tuple[Array, Array]
+        ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
             index, length = step
             stretch_key = jax.random.fold_in(wait_key, index)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import tyro
 
 from polejax._core import devices
@@ -189,7 +190,7 @@ def _table(outcome: compare.Outcome) -> "Table":
     lines: dict[str, dict[str, str]] = {}
     for label, summary in outcome.summaries.items():
         for name, unit, estimate in rows(summary):
-            if getattr(estimate.value, "ndim", 0) == 0:
+            if np.ndim(estimate.value) == 0:
                 lines.setdefault(f"{name} ({unit})" if unit else name, {})[label] = str(estimate)
     for name, cells in lines.items():
         table.add_row(name, *(cells.get(label, "") for label in outcome.summaries))

@@ -90,13 +90,21 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a comparison found; mechanisms by name, PoW's first."""
+    """What a comparison found; mechanisms by name, PoW's first.
+
+    Attributes:
+      histories: by mechanism, [S, H].
+      scenarios: that they were simulated from.
+      summaries: of the histories.
+      seconds: s, spent in each part, compilation included.
+      compiling: of these, tracing and compiling.
+    """
 
     histories: Mapping[str, History]
     scenarios: Mapping[str, Scenario]
     summaries: Mapping[str, Summary]
-    seconds: Mapping[str, float]  # spent in each part, compilation included
-    compiling: Mapping[str, float]  # of these, tracing and compiling
+    seconds: Mapping[str, float]
+    compiling: Mapping[str, float]
 
 
 def run(settings: Settings, report: Report) -> Outcome:

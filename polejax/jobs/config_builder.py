@@ -12,9 +12,10 @@ import jax
 
 from polejax._core import checks
 from polejax._core.describe import as_text, describe
+from polejax.consensus.nodes import AnyNodes
 from polejax.consensus.scenario import Scenario
 from polejax.jobs.config_names import CONSTRUCTORS, LISTS
-from polejax.mechanisms.bank import learning_of
+from polejax.mechanisms.bank import Bank, learning_of
 from polejax.mechanisms.learning_curves import learning_curves
 from polejax.mechanisms.pole import PoLe
 
@@ -56,7 +57,7 @@ class Builder:
         others = {field: self._field(field, table, built_nodes) for field, table in tables.items() if field != "nodes"}
         return Scenario(built_nodes, **others)
 
-    def _field(self, field: str, table: Any, built_nodes: Any) -> Any:
+    def _field(self, field: str, table: Any, built_nodes: AnyNodes | None) -> Any:
         """What `{ constructor = arguments }` makes; of an argument that takes plain values, the value itself."""
         if field in LISTS:
             if not isinstance(table, list):
@@ -80,7 +81,7 @@ class Builder:
             self._built[text] = made
         return made
 
-    def _call(self, name: str, constructor: Callable[..., Any], arguments: Any, built_nodes: Any) -> Any:
+    def _call(self, name: str, constructor: Callable[..., Any], arguments: Any, built_nodes: AnyNodes | None) -> Any:
         if constructor is learning_curves:
             constructor = self._train
         accepted = inspect.signature(constructor).parameters
@@ -95,7 +96,7 @@ class Builder:
         except TypeError as error:
             raise ValueError(f"{name}: {error}") from None
 
-    def _train(self, mechanism: PoLe, num_curves: int, num_evaluations: int | None = None, seed: int = 0) -> Any:
+    def _train(self, mechanism: PoLe, num_curves: int, num_evaluations: int | None = None, seed: int = 0) -> Bank:
         key = jax.random.key(checks.whole("seed", seed))
         what = as_text([learning_of(mechanism), seed, num_evaluations])
         out = os.path.join(self._out, f"bank-{hashlib.sha256(what.encode()).hexdigest()[:8]}")
