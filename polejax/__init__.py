@@ -1,7 +1,8 @@
 """polejax: vectorised Monte Carlo simulation of Proof of Learning consensus in JAX.
 
 A scenario is nodes, a network and a mechanism; `simulate` plays it; `summarise` says what came out. The rest lies in
-namespaces: `nodes network tasks models mechanisms elections difficulty attacks analysis theory figures devices`.
+namespaces: `nodes network tasks models mechanisms elections difficulty attacks analysis theory figures testing
+devices`.
 """
 
 import importlib
@@ -19,7 +20,7 @@ from polejax.analysis.estimate import Estimate
 from polejax.analysis.mempool import serve
 from polejax.analysis.summaries import Summary, summarise
 from polejax.analysis.transactions import Load
-from polejax.consensus import difficulty, elections, nodes
+from polejax.consensus import difficulty, elections, nodes, testing
 from polejax.consensus.claims import Claims
 from polejax.consensus.history import History
 from polejax.consensus.mechanism import Mechanism
@@ -95,6 +96,7 @@ __all__ = [
     "summarise",
     "tally_many",
     "tasks",
+    "testing",
     "theory",
 ]
 

@@ -11,7 +11,18 @@ import pytest
 import polejax as pj
 
 ROOT = Path(__file__).parents[2]
-NAMESPACES = ["analysis", "attacks", "devices", "difficulty", "elections", "mechanisms", "network", "nodes", "theory"]
+NAMESPACES = [
+    "analysis",
+    "attacks",
+    "devices",
+    "difficulty",
+    "elections",
+    "mechanisms",
+    "network",
+    "nodes",
+    "testing",
+    "theory",
+]
 TEXTS = ["analysis", "attacks", "jobs", "mechanisms", "studies"]  # rooms whose texts are held
 
 pytestmark = pytest.mark.smoke
@@ -68,5 +79,5 @@ def texts():
 def test_names_in_texts_exist(path):
     found = re.findall(r"(?<![\w./-])(?:polejax|pj)((?:\.\w+)+)", path.read_text(encoding="utf-8"))
     for name in sorted(set(found)):
-        if not name.startswith((".testing", ".holdout", ".learners")):  # other branches mend or make these
+        if not name.startswith((".holdout", ".learners")):  # other branches mend or make these
             resolved(f"polejax{name}")
