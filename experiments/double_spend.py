@@ -38,7 +38,7 @@ def play(races: int, horizon: int = 60) -> Chances:
     found: Chances = {}
     for label, count in HONEST.items():
         honest, network = pj.nodes.equal(count, 1.0 - SHARE), pj.network.instant(count)
-        laws = [pj.Scenario(honest, network, pj.parametric.gamma(WORK, shape)) for shape in SHAPES]
+        laws = [pj.Scenario(honest, network, pj.mechanisms.gamma(WORK, shape)) for shape in SHAPES]
         found[label] = [double_spend.race(keys, law, attacker, CONFIRMATIONS, horizon) for law in laws]
     return found
 

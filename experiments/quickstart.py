@@ -42,10 +42,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import polejax as pj
-from polejax._core import devices
-from polejax.studies.bank_error import bank_estimate
 
-devices.use_all_cores()  # of a CPU; nothing happens where a TPU or GPU leads
+pj.devices.use_all_cores()  # of a CPU; nothing happens where a TPU or GPU leads
 jax.devices()
 
 # %% [markdown]
@@ -135,7 +133,7 @@ axes[0].legend(fontsize=7)
 # Replayed chains repeat the same curves. An interval that includes the bank's own error comes from its parts.
 
 # %%
-cv = bank_estimate(jax.random.key(3), scenarios[0], 256, 200, lambda summary: summary.interval_cv.value, parts=8)
+cv = pj.bank_estimate(jax.random.key(3), scenarios[0], 256, 200, lambda summary: summary.interval_cv.value, parts=8)
 print("CV of the interval:", cv, "with the bank's error;", summaries[names[0]].interval_cv, "without")
 
 # %% [markdown]

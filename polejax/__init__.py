@@ -1,81 +1,73 @@
 """polejax: vectorised Monte Carlo simulation of Proof of Learning consensus in JAX.
 
-Data flows one way, and so does this table of contents.
+A scenario is nodes, a network and a mechanism; `simulate` plays it; `summarise` says what came out. The rest lies in
+namespaces: `nodes network tasks models mechanisms elections difficulty attacks analysis theory figures testing
+devices`.
 """
 
-from polejax import network, theory
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from polejax import analysis, attacks, mechanisms, network, theory
 from polejax._core import devices
 from polejax._core.folder import StudyError
 from polejax._core.version import __version__
 from polejax._engine.poisson import simulate_memoryless
 from polejax._engine.poisson_tally import tally_many
 from polejax._engine.runner import simulate_many
-from polejax.analysis.cost import summarise_cost
 from polejax.analysis.estimate import Estimate
-from polejax.analysis.fairness import summarise_fairness, summarise_rewards
-from polejax.analysis.mempool import serve, serve_many
-from polejax.analysis.service import summarise_service
-from polejax.analysis.summaries import Summary, compare, summarise
-from polejax.analysis.transactions import Load, MarkovModulated, Poisson
-from polejax.attacks import (
-    adversary,
-    cheating,
-    collusion,
-    detection,
-    double_spend,
-    forging,
-    head_start,
-    rebasing,
-    selfish,
-    theft,
-)
-from polejax.consensus import difficulty, nodes
-from polejax.consensus.claims import Claims, Learning
-from polejax.consensus.elections import BestAtDeadline, BestInWindow, FirstSeen
+from polejax.analysis.mempool import serve
+from polejax.analysis.summaries import Summary, summarise
+from polejax.analysis.transactions import Load
+from polejax.consensus import difficulty, elections, nodes, testing
+from polejax.consensus.claims import Claims
 from polejax.consensus.history import History
 from polejax.consensus.mechanism import Mechanism
 from polejax.consensus.scenario import Scenario
 from polejax.consensus.simulate import simulate
 from polejax.consensus.views import Views
-from polejax.crypto import functional_encryption
-from polejax.jobs import attack
 from polejax.learning import models, tasks
+from polejax.learning.recipe import Recipe
 from polejax.learning.sml import SecureMappingLayer
-from polejax.mechanisms import parametric
 from polejax.mechanisms.bank import Bank, load_bank
+from polejax.mechanisms.claim_rules import ClaimRules
 from polejax.mechanisms.hashed_pow import HashedPoW
 from polejax.mechanisms.learning_curves import learning_curves
-from polejax.mechanisms.parametric import Parametric
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.pow import PoW
 from polejax.mechanisms.replay import Replay
 from polejax.mechanisms.task_stream import TaskStream
-from polejax.mechanisms.verification import Claim, PostedTask, Reason, Verdict, posted, verify
+from polejax.network.base import Network
 from polejax.studies.bank_error import bank_estimate
 from polejax.studies.results import Results, open_study
 from polejax.studies.study import Progress, study
 
+if TYPE_CHECKING:
+    from polejax.analysis import figures
+else:
+
+    def __getattr__(name: str) -> ModuleType:
+        """Import `figures`, and matplotlib with it, only when asked for."""
+        if name == "figures":
+            return importlib.import_module("polejax.analysis.figures")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 __all__ = [
     "Bank",
-    "BestAtDeadline",
-    "BestInWindow",
-    "Claim",
+    "ClaimRules",
     "Claims",
     "Estimate",
-    "FirstSeen",
     "HashedPoW",
     "History",
-    "Learning",
     "Load",
-    "MarkovModulated",
     "Mechanism",
-    "Parametric",
+    "Network",
     "PoLe",
     "PoW",
-    "Poisson",
-    "PostedTask",
     "Progress",
-    "Reason",
+    "Recipe",
     "Replay",
     "Results",
     "Scenario",
@@ -83,46 +75,34 @@ __all__ = [
     "StudyError",
     "Summary",
     "TaskStream",
-    "Verdict",
     "Views",
     "__version__",
-    "adversary",
-    "attack",
+    "analysis",
+    "attacks",
     "bank_estimate",
-    "cheating",
-    "collusion",
-    "compare",
-    "detection",
     "devices",
     "difficulty",
-    "double_spend",
-    "forging",
-    "functional_encryption",
-    "head_start",
+    "elections",
+    "figures",
     "learning_curves",
     "load_bank",
+    "mechanisms",
     "models",
     "network",
     "nodes",
     "open_study",
-    "parametric",
-    "posted",
-    "rebasing",
-    "selfish",
     "serve",
-    "serve_many",
     "simulate",
     "simulate_many",
     "simulate_memoryless",
     "study",
     "summarise",
-    "summarise_cost",
-    "summarise_fairness",
-    "summarise_rewards",
-    "summarise_service",
     "tally_many",
     "tasks",
-    "theft",
+    "testing",
     "theory",
-    "verify",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

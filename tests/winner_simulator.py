@@ -1,4 +1,4 @@
-"""Winner rules by events: an independent oracle for `polejax.election`, in plain Python.
+"""Winner rules by events: an independent oracle for `polejax.elections`, in plain Python.
 
 It knows the protocol only: a node works on the height above the block it took last; when it finishes, it publishes,
 and goes on listening; everyone else hears of the block after the delay; when the node closes the height it takes the

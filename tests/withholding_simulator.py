@@ -1,4 +1,4 @@
-"""Timed withholding by events: an independent oracle for `polejax.adversary.Withholding`, in plain Python.
+"""Timed withholding by events: an independent oracle for `polejax.attacks.Withholding`, in plain Python.
 
 The protocol as in event_simulator.py, plus: node i keeps a block that it finishes for `hold[i]` seconds, or until it
 hears of a block of the same height by somebody else, and meanwhile works on from it.

@@ -8,8 +8,8 @@ chain's sums alone (`tally_many`, of four times as many chains a call; of 1,000 
 a row, as counts by node would outweigh them). The event loop, `event_loop.cpp` beside this file, compiled by the
 system's C++ compiler if there is one, one process per core, keeps all chains' blocks in its memory ("histories") or
 only sums. Two draws a block keep a sum: in chunks and many chains at a time, an exponential and a uniform number added
-up and nothing else done with them, at the width that is fastest; as `polejax.draw` makes them, with JAX's own rounds,
-and written out in one loop, as find by find does, for vectors of 256 or 512 bits, whichever are faster.
+up and nothing else done with them, at the width that is fastest; as `polejax._core.draw` makes them, with JAX's own
+rounds, and written out in one loop, as find by find does, for vectors of 256 or 512 bits, whichever are faster.
 """
 
 import argparse

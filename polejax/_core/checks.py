@@ -72,6 +72,16 @@ def _bounds(low: float, high: float, above: float, below: float) -> str:
     return " and ".join(parts) or "a number"
 
 
+def confidence(value: Any) -> float:
+    """Return a confidence in (0, 1).
+
+    Raises:
+      ValueError: it is not.
+    """
+    real("confidence", value, above=0.0, below=1.0, ndim=0)
+    return float(value)  # as the user gave it: `real` rounds to float32
+
+
 def whole(name: str, value: Any, *, low: int = 0, high: int | None = None) -> int:
     """Return a Python integer within `low <= value <= high`.
 

@@ -10,6 +10,8 @@ import jax
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "chex", "numpy", "scipy", "matplotlib", "xarray", "tyro")
 
+__all__ = ["machine", "provenance", "use_all_cores", "versions"]
+
 
 def use_all_cores() -> None:
     """Make every CPU core a JAX device, which trains twice as fast as XLA's own threads; call it before using JAX.
@@ -61,3 +63,7 @@ def provenance() -> dict[str, str]:
         "device": f"{device['devices']} x {device['kind']} ({device['platform']})",
         "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def __dir__() -> list[str]:
+    return __all__

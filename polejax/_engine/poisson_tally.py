@@ -51,8 +51,8 @@ def tally_many(
         of rows. Of thousands of nodes the counts outweigh the chains, unless they are pooled.
 
     Returns:
-      `Tally` [S / pooled], which `polejax.summarise` and `polejax.compare` take: that of `simulate_many`'s history of
-      the same arguments, exactly in all counts and to rounding in seconds. Counts by node are whole numbers.
+      `Tally` [S / pooled], which `polejax.summarise` and `polejax.analysis.paired` take: that of `simulate_many`'s
+      history of the same arguments, exactly in all counts and to rounding in seconds. Counts by node are whole numbers.
 
     Raises:
       ValueError: no keys, a count below 1, chains that cannot be pooled, or a scenario that is not memoryless if it is
@@ -126,6 +126,7 @@ class Running:
         nothing, whole = np.zeros(rows), np.int32 if self.pooled == 1 else np.int64
         about_mean = Tally(
             settled=settled,
+            flawed=nothing,
             interval=interval,
             square=square,
             published=published,

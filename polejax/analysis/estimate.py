@@ -10,18 +10,24 @@ the CV of exponential intervals, and in 92% for the CV of heavy-tailed ones (Lom
 studies miss.
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import special
 
 from polejax._core.record import record
-from polejax._core.types import Array
+from polejax._core.types import Array, Numeric
 
 
 @record
 class Estimate:
-    """A value and its confidence interval, float64 of any one shape; an infinite end means: these data do not say."""
+    """A value and its confidence interval, float64 of any one shape.
+
+    Attributes:
+      value: f64[...], the estimate, in the unit of what is estimated.
+      low: f64[...], lower end of the interval; -inf where the data cannot bound it, as of a single chain.
+      high: f64[...], upper end of the interval; inf likewise.
+    """
 
     value: Array
     low: Array
@@ -44,7 +50,7 @@ def _entry(value: float, low: float, high: float, spec: str) -> str:
     return f"{value:{spec}} [{low:{spec}}, {high:{spec}}]"
 
 
-def unknown(value: Any) -> Estimate:
+def unknown(value: Numeric) -> Estimate:
     """An estimate of which nothing more is known: a single chain's."""
     value = np.asarray(value, dtype=np.float64)
     return Estimate(value[()], np.full_like(value, -np.inf)[()], np.full_like(value, np.inf)[()])
@@ -66,7 +72,7 @@ def student(seeds: int, confidence: float) -> float:
     return float(special.stdtrit(seeds - 1, (1 + confidence) / 2))
 
 
-def real(value: Any, values: Array, confidence: float) -> Estimate:
+def real(value: Numeric, values: Array, confidence: float) -> Estimate:
     """Estimate of any real number from its leave-one-out values [S, ...]: symmetric about `value`."""
     if values.shape[0] < 2:
         return unknown(value)
@@ -74,7 +80,7 @@ def real(value: Any, values: Array, confidence: float) -> Estimate:
     return Estimate(np.asarray(value, dtype=np.float64)[()], value - half, value + half)
 
 
-def positive(value: Any, values: Array, confidence: float) -> Estimate:
+def positive(value: Numeric, values: Array, confidence: float) -> Estimate:
     """Estimate of a positive number from its leave-one-out values [S, ...]: symmetric in the logarithm.
 
     The error is carried over by the delta method, so that a value of 0 (error 0) stays 0.
@@ -132,3 +138,8 @@ def clopper_pearson(hits: Array, trials: Array, confidence: float) -> tuple[Arra
     low = special.betaincinv(np.maximum(hits, 1), misses + 1, tail)
     high = special.betaincinv(hits + 1, np.maximum(misses, 1), 1 - tail)
     return np.where(hits > 0, low, 0.0), np.where(misses > 0, high, 1.0)
+
+
+def stack(estimates: Sequence[Estimate]) -> Estimate:
+    """One estimate of arrays [k, ...] from k estimates of the same shape."""
+    return Estimate(*(np.stack([getattr(one, end) for one in estimates]) for end in ("value", "low", "high")))

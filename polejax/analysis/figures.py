@@ -44,6 +44,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 @styled
 def variation_and_stale_blocks(summaries: Mapping[str, Summary], size: str) -> Plot:
     """CV of the block interval and both stale rates, with their confidence intervals.

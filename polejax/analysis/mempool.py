@@ -7,8 +7,8 @@ of transactions and no list of them: nothing can overflow, and 2,000 transaction
 Forks. A canonical block's ancestors are canonical, so on its branch the mempool lacks exactly what canonical blocks
 confirmed: a transaction in a stale block alone is back in the mempool of every node that leaves the stale branch. As
 all nodes are taken to know every transaction from its arrival on (transactions spread at once; ours), what canonical
-blocks confirm is a function of canonical intervals, whatever was published beside them; tests/test_transactions.py
-replays every branch with its own mempool to show it. Forks delay transactions by the work that stale blocks take from
+blocks confirm is a function of canonical intervals, whatever was published beside them (a test replays
+every branch with its own mempool). Forks delay transactions by the work that stale blocks take from
 the canonical chain, and that is in the intervals. A block holds what had arrived when it was published, and a
 transaction is confirmed once then (ours: a user's node hears of it one network delay later).
 
@@ -26,7 +26,7 @@ import numpy as np
 
 from polejax._core import checks, lanes
 from polejax._core.record import record
-from polejax._core.types import Array
+from polejax._core.types import Array, Key
 from polejax.analysis.transactions import Load
 from polejax.consensus.history import History
 
@@ -36,77 +36,86 @@ class Service:
     """What a history does for its users: C fee classes, M probes an interval. `S` seeds may lead every axis.
 
     Interval h leads from block h - 1 to block h. Heights that are not settled neither receive nor confirm anything.
+
+    Attributes:
+      arrived: i32[H, C], transactions that arrived in the interval.
+      confirmed: i32[H, C], transactions in the block.
+      waited: f32[H, C], transactions x seconds spent waiting in the interval (given the numbers per stretch).
+      probe_block: i32[H, M, C], index of the block that confirms the interval's probe; H: none does.
+      probe_wait: f32[H, M], s from the probe's arrival to the next block, confirming or not.
+      probe_rate: f32[H, M], transactions per second at the probe's arrival, of all classes.
+      overflow: bool[], more transactions arrived than an i32 counts: none of these numbers is right.
     """
 
-    arrived: Array  # i32[H, C], transactions that arrived in the interval
-    confirmed: Array  # i32[H, C], transactions in the block
-    waited: Array  # f32[H, C], transactions x seconds spent waiting in the interval (given the numbers per stretch)
-    probe_block: Array  # i32[H, M, C], index of the block that confirms the interval's probe; H: none does
-    probe_wait: Array  # f32[H, M], s from the probe's arrival to the next block, confirming or not
-    probe_rate: Array  # f32[H, M], transactions per second at the probe's arrival, of all classes
-    overflow: Array  # bool[], more transactions than an i32 counts: nothing here is right
+    arrived: Array
+    confirmed: Array
+    waited: Array
+    probe_block: Array
+    probe_wait: Array
+    probe_rate: Array
+    overflow: Array
 
 
-def serve(key: Array, history: History, load: Load, probes: int = 2) -> Service:
-    """Let transactions arrive and the canonical blocks of one chain confirm them: pure, to be jitted and vmapped.
-
-    Args:
-      key: typed key; a longer history is served as a shorter one is, to begin with.
-      history: of one chain, leaves [H]; only `interval` and `settled` count. The mempool is empty at genesis.
-      load: arrivals, fee classes and block capacity; its array fields may be swept with `jax.vmap`.
-      probes: M, random times per interval at which a waiting time is measured for every class; static. An interval
-        costs M + 1 Poisson numbers for each class.
-
-    Returns:
-      `Service`, leaves [H, ...].
-
-    Raises:
-      ValueError: a key that is no single typed key, a history of more than one chain, or no probes.
-
-    Source: the queue of Bailey 1954 (J. Royal Statistical Society B 16), "On queueing processes with bulk service".
-    """
-    checks.key("key", key)
-    probes = checks.whole("probes", probes, low=1)
-    interval, settled = jnp.asarray(history.interval), jnp.asarray(history.settled)
-    if interval.ndim != 1:
-        raise ValueError(f"history must be of one chain, got intervals of shape {interval.shape}: use serve_many")
-    return _serve(key, interval, settled, jax.tree.map(jnp.asarray, load), probes)
-
-
-def serve_many(
-    keys: Array,
+def serve(
+    key_or_keys: Key,
     history: History,
     load: Load,
     probes: int = 2,
     *,
     chains: int | None = None,
-    devices: list[Any] | None = None,
+    devices: list[jax.Device] | None = None,
 ) -> Service:
-    """Serve every chain of a history on all devices: `serve` with a leading axis of seeds.
+    """Let transactions arrive and the canonical blocks of a history confirm them.
+
+    Of one chain it is a pure function, to be jitted and vmapped. Many chains are split over all devices.
 
     Args:
-      keys: typed keys [S].
-      history: leaves [S, H].
-      load: the same for all chains.
-      probes: as for `serve`.
-      chains: chains in lockstep on a device; None: one on a CPU (a lane waits for the slowest), else as many as a
-        quarter of the memory holds.
-      devices: to split the chains over; None: all local ones.
+      key_or_keys: typed key of one chain, or typed keys [S] of many; a longer history is served as a shorter one is, to
+        begin with.
+      history: leaves [H], or [S, H] for many keys; only `interval` and `settled` count. The mempool is empty at
+        genesis.
+      load: arrivals, fee classes and block capacity, the same for all chains; for one chain its array fields may be
+        swept with `jax.vmap`.
+      probes: M, random times per interval at which a waiting time is measured for every class; static. An interval
+        costs M + 1 Poisson numbers for each class.
+      chains: of many, chains in lockstep on a device; None: one on a CPU (a lane waits for the slowest), else as many
+        as a quarter of the memory holds.
+      devices: of many, what to split the chains over; None: all local ones.
 
     Returns:
-      `Service` of NumPy arrays with leading axis S; a chain's depend on its own key and intervals alone.
+      `Service`, leaves [H, ...]; of many chains NumPy arrays [S, H, ...], each chain's a function of its own key and
+      intervals alone.
 
     Raises:
-      ValueError: as `serve`; not one key for every chain.
+      ValueError: no typed key or keys, a history that has not one chain for every key, or no probes.
+
+    Source: the queue of Bailey 1954 (J. Royal Statistical Society B 16), "On queueing processes with bulk service".
     """
-    checks.key("keys", keys, ndim=1)
     probes = checks.whole("probes", probes, low=1)
+    many = isinstance(key_or_keys, jax.Array) and key_or_keys.ndim > 0
+    if many:
+        keys = checks.key("keys", key_or_keys, ndim=1)
+        return _serve_many(keys, history, load, probes, chains, devices or jax.local_devices())
+    key = checks.key("key", key_or_keys)
+    interval, settled = jnp.asarray(history.interval), jnp.asarray(history.settled)
+    if interval.ndim != 1:
+        raise ValueError(
+            f"history must be of one chain for a single key, got intervals of shape {interval.shape}: "
+            "give one key per chain, see jax.random.split"
+        )
+    return _serve(key, interval, settled, jax.tree.map(jnp.asarray, load), probes)
+
+
+def _serve_many(
+    keys: Key, history: History, load: Load, probes: int, chains: int | None, devices: list[jax.Device]
+) -> Service:
+    if checks.is_traced(keys) or checks.is_traced(history.interval):
+        raise ValueError("keys must not be traced when there are many: jax.vmap serve over single keys")
     interval, settled = np.asarray(history.interval), np.asarray(history.settled)
     if interval.ndim != 2 or interval.shape[0] != keys.shape[0] or not keys.shape[0]:
         raise ValueError(
             f"history must have one chain per key ({keys.shape[0]}), got intervals of shape {interval.shape}: [S, H]"
         )
-    devices = devices or jax.local_devices()
     share, held = -(-len(keys) // len(devices)), 64 * interval.shape[1] * (probes + 1) * len(load.shares)
     chains = min(share, checks.whole("chains", chains or lanes.in_lockstep(share, 1, held, devices), low=1))
     block = chains * len(devices)
@@ -117,12 +126,12 @@ def serve_many(
 
 
 @functools.cache
-def _serve_lanes(probes: int, chains: int, devices: tuple[Any, ...]) -> Any:
+def _serve_lanes(probes: int, chains: int, devices: tuple[jax.Device, ...]) -> Any:
     block = lanes.each(functools.partial(_serve, probes=probes), chains, (3,), 4)
     return lanes.sharded(block, chains, devices, (3,), 4)
 
 
-def _serve(key: Array, interval: Array, settled: Array, load: Load, probes: int) -> Service:
+def _serve(key: Key, interval: Array, settled: Array, load: Load, probes: int) -> Service:
     heights = interval.shape[0]
     rate_key, place_key, count_key = jax.random.split(key, 3)
     stretches = cut(place_key, jnp.where(settled, interval, 0.0), probes)
@@ -145,7 +154,7 @@ def _serve(key: Array, interval: Array, settled: Array, load: Load, probes: int)
     )
 
 
-def cut(key: Array, interval: Array, probes: int) -> Array:
+def cut(key: Key, interval: Array, probes: int) -> Array:
     """Cut every interval f32[H] at M random times, one in each M-th of it at the same uniform place: f32[H, M + 1]."""
     place = jax.random.uniform(key, (*interval.shape, 1))
     parts = [place, *[jnp.ones_like(place)] * (probes - 1), 1.0 - place]

@@ -1,11 +1,11 @@
 """Tally: what statistics need of each seed, so that blocks may be forgotten and shards added up."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import numpy as np
 
+from polejax._core import checks
 from polejax._core.record import record, replace, static
 from polejax._core.types import Array
 from polejax.consensus.history import History
@@ -13,21 +13,41 @@ from polejax.consensus.history import History
 
 @record
 class Tally:
-    """What each seed adds to the estimates: sums over its settled heights, float64[S] or [S, N].
+    """What each seed adds to the estimates: sums over its settled heights.
 
-    Counts by node may be of a narrower type, where there are many.
+    Attributes:
+      settled: f64[S], settled heights.
+      flawed: f64[S], heights that are not settled because a claim up to them was NaN or of negative work.
+      interval: f64[S], s, sum of the intervals' deviations from `centre` (of the intervals, squares would cancel).
+      square: f64[S], s^2, sum of the squares of those deviations.
+      published: f64[S], blocks published, the canonical ones included.
+      stale: f64[S], blocks published that are not canonical.
+      wins: [S, N], canonical blocks of each node; f64 or whole numbers.
+      published_by: [S, N], blocks that each node published; f64 or whole numbers.
+      score: f64[S], sum of the canonical blocks' scores (PoLe: test accuracy, a fraction).
+      fallback: f64[S], blocks that the deadline's rule made.
+      claims: f64[S], canonical blocks with a model that met the threshold.
+      claimed: f64[S], sum of those claims' validation accuracies, fractions.
+      claimed_score: f64[S], sum of the same blocks' scores.
+      rejected: f64[S], claims of the winners that were turned down before.
+      diverged: f64[S], canonical blocks whose network is not finite.
+      useful: f64[S], work units of all nodes until they finished or heard; 0 where no work is computed.
+      computed: f64[S], work units that the program did for that; 0 likewise.
+      centre: s, that `interval` and `square` are about; the same for all seeds.
+      carries_models: whether blocks carry models.
     """
 
     settled: Array
-    interval: Array  # of deviations from `centre`, lest squares cancel
+    flawed: Array
+    interval: Array
     square: Array
     published: Array
     stale: Array
-    wins: Array  # [S, N]
-    published_by: Array  # [S, N]
+    wins: Array
+    published_by: Array
     score: Array
     fallback: Array
-    claims: Array  # blocks with a model that met the threshold
+    claims: Array
     claimed: Array
     claimed_score: Array
     rejected: Array
@@ -61,7 +81,7 @@ def tally(history: History) -> Tally:
     settled = np.atleast_2d(settled)
     nothing = np.zeros(settled.shape[0])
 
-    def over(values: Any, where: Array = settled) -> Array:
+    def over(values: Array | None, where: Array = settled) -> Array:
         if values is None:
             return nothing
         return np.asarray(np.sum(np.atleast_2d(values), axis=1, where=where, dtype=np.float64))
@@ -76,6 +96,7 @@ def tally(history: History) -> Tally:
     claim = settled & ~np.atleast_2d(history.fallback) & (model is not None)
     return Tally(
         settled=count,
+        flawed=nothing if history.flawed is None else np.atleast_2d(history.flawed).sum(axis=1, dtype=np.float64),
         interval=deviation.sum(axis=1),
         square=np.einsum("sh,sh->s", deviation, deviation),
         published=published,
@@ -96,8 +117,35 @@ def tally(history: History) -> Tally:
     )
 
 
+def as_tally(history: History | Tally) -> Tally:
+    """A history's tally, or a tally as it is."""
+    return history if isinstance(history, Tally) else tally(history)
+
+
+def none_settled(flawed: int) -> ValueError:
+    """The error of a history without a settled height, of which so many heights are flawed."""
+    if flawed:
+        return ValueError(
+            f"history must hold settled heights, got none: {flawed:,} are flawed, "
+            "as a claim was NaN or of negative work: check the mechanism with polejax.testing.check_mechanism"
+        )
+    return ValueError("history must hold settled heights, got none: simulate more blocks")
+
+
+def check_settled(history: History) -> None:
+    """Raise a ValueError unless some height of a history is settled; it tells how many are flawed."""
+    if not np.any(history.settled):
+        raise none_settled(0 if history.flawed is None else int(np.sum(history.flawed)))
+
+
 def pool(rows: Tally, pooled: int) -> Tally:
-    """The same with so many consecutive rows added up into one each."""
+    """The same tally with every `pooled` consecutive seeds added up into one row.
+
+    Raises:
+      ValueError: a number that does not divide the number of rows.
+    """
+    if rows.settled.size % checks.whole("pooled", pooled, low=1):
+        raise ValueError(f"pooled must divide the number of rows, {rows.settled.size}, got {pooled}")
     if pooled == 1:
         return rows
     added: Tally = jax.tree.map(lambda sums: sums.reshape(-1, pooled, *sums.shape[1:]).sum(axis=1), rows)

@@ -9,36 +9,58 @@ from polejax._core import checks
 from polejax._core.record import record, static
 from polejax._core.types import Array
 from polejax.analysis import estimate
-from polejax.analysis.estimate import Estimate
+from polejax.analysis.estimate import Estimate, stack
 from polejax.analysis.mempool import Service
+from polejax.analysis.seed_tally import check_settled
 from polejax.analysis.transactions import Load
 from polejax.consensus.history import History
 
 
 @record
 class ServiceSummary:
-    """What users got from S chains between warm-up and cool-down; float64 estimates. C fee classes, dearest first."""
+    """What users got from S chains between warm-up and cool-down; float64 estimates. C fee classes, dearest first.
 
-    offered: Estimate  # tx/s that arrived
-    throughput: Estimate  # tx/s confirmed
-    fullness: Estimate | None  # transactions per block / capacity; None: blocks have no limit
-    full_share: Estimate | None  # share of the blocks that have no place left; None: blocks have no limit
-    empty_share: Estimate  # share of the blocks that confirm nothing
-    backlog_mean: Estimate  # transactions waiting, average over time
-    backlog_max: Estimate  # transactions: each chain's largest backlog, mean over the chains; grows with their length
-    backlog_largest: float  # transactions: the largest backlog of all chains
-    latency_mean: Estimate  # [k], s from arrival to 1 .. k confirmations, of the confirmed
-    latency_quantile: Estimate  # [k, q], s; inf where fewer than that share were confirmed in time
-    latency_mean_by_class: Estimate  # [C], s to the first confirmation, of the confirmed
-    unconfirmed_share: Estimate  # [k], share of the transactions that the history ends too early to confirm
-    fees_per_second: Estimate  # coins that blocks collect
+    Attributes:
+      offered: `Estimate` [], transactions per second that arrived.
+      throughput: `Estimate` [], transactions per second that were confirmed.
+      fullness: `Estimate` [], share, transactions per block / capacity; None: blocks have no limit.
+      full_share: `Estimate` [], share of the blocks that have no place left; None: blocks have no limit.
+      empty_share: `Estimate` [], share of the blocks that confirm nothing.
+      backlog_mean: `Estimate` [], transactions waiting, average over time.
+      backlog_max: `Estimate` [], transactions: each chain's largest backlog, mean over the chains; grows with their
+        length.
+      backlog_largest: transactions: the largest backlog of all chains.
+      latency_mean: `Estimate` [k], s from arrival to 1 .. k confirmations, of the confirmed.
+      latency_quantile: `Estimate` [k, q], s; inf where fewer than that share were confirmed in time.
+      latency_mean_by_class: `Estimate` [C], s to the first confirmation, of the confirmed.
+      unconfirmed_share: `Estimate` [k], share of the transactions that the history ends too early to confirm.
+      fees_per_second: `Estimate` [], coins per second that blocks collect.
+      quantiles: the q shares that `latency_quantile` is told for.
+      num_seeds: chains with a height between warm-up and cool-down.
+      num_blocks: heights of all seeds together, warm-up and cool-down left out.
+      confidence: of the intervals, in (0, 1).
+    """
+
+    offered: Estimate
+    throughput: Estimate
+    fullness: Estimate | None
+    full_share: Estimate | None
+    empty_share: Estimate
+    backlog_mean: Estimate
+    backlog_max: Estimate
+    backlog_largest: float
+    latency_mean: Estimate
+    latency_quantile: Estimate
+    latency_mean_by_class: Estimate
+    unconfirmed_share: Estimate
+    fees_per_second: Estimate
     quantiles: tuple[float, ...] = static()
     num_seeds: int = static()
-    num_blocks: int = static()  # of all seeds together, warm-up and cool-down left out
+    num_blocks: int = static()
     confidence: float = static()
 
 
-def summarise_service(
+def service(
     service: Service,
     history: History,
     load: Load,
@@ -64,18 +86,19 @@ def summarise_service(
     Returns:
       `ServiceSummary`. Quantiles count transactions that were not confirmed in time as infinitely late; means leave
       them out, and are too small unless `unconfirmed_share` is near 0. Intervals of means are the jackknife's over
-      seeds (`polejax.estimate`), of quantiles Woodruff's, by way of the share of transactions below the quantile.
+      seeds (see `polejax.analysis.Estimate`), of quantiles Woodruff's, by way of the share of transactions below the
+      quantile.
 
     Raises:
-      ValueError: an overflown service, shapes that do not match, no heights left, or a number out of range.
+      ValueError: a service that overflowed, shapes that do not match, no heights left, or a number out of range.
 
     Source: Woodruff 1952 (J. American Statistical Association 47); default warm-up and cool-down are ours.
     """
     confirmations = checks.whole("confirmations", confirmations, low=1)
-    checks.real("confidence", confidence, above=0.0, below=1.0, ndim=0)
+    confidence = checks.confidence(confidence)
     checks.real("quantiles", quantiles, above=0.0, below=1.0, ndim=1)
     chains = _chains(service, history, load, warm_up, cool_down)
-    return _summary(chains, load, confirmations, np.asarray(quantiles, np.float64), float(confidence))
+    return _summary(chains, load, confirmations, np.asarray(quantiles, np.float64), confidence)
 
 
 def block_fees(service: Service, load: Load) -> Array:
@@ -84,22 +107,35 @@ def block_fees(service: Service, load: Load) -> Array:
 
 
 class _Chains(NamedTuple):
-    """A service and its history in float64 and int64, leading axes [S, H]."""
+    """A service and its history in float64 and int64, leading axes [S, H].
 
-    interval: Array  # s; 0 where not settled
-    settled: Array  # i64[S], heights
-    counted: Array  # bool[S, H], between warm-up and cool-down
-    arrived: Array  # [S, H, C]
-    confirmed: Array  # [S, H, C]
-    waited: Array  # [S, H]
-    probe_block: Array  # [S, H, M, C]
-    probe_wait: Array  # [S, H, M]
-    probe_weight: Array  # [S, H, M, C], transactions that a probe stands for
+    Attributes:
+      interval: s; 0 where not settled.
+      settled: i64[S], heights.
+      counted: bool[S, H], between warm-up and cool-down.
+      arrived: [S, H, C].
+      confirmed: [S, H, C].
+      waited: [S, H].
+      probe_block: [S, H, M, C].
+      probe_wait: [S, H, M].
+      probe_weight: [S, H, M, C], transactions that a probe stands for.
+    """
+
+    interval: Array
+    settled: Array
+    counted: Array
+    arrived: Array
+    confirmed: Array
+    waited: Array
+    probe_block: Array
+    probe_wait: Array
+    probe_weight: Array
 
 
 def _chains(service: Service, history: History, load: Load, warm_up: int | None, cool_down: int | None) -> _Chains:
     if np.any(service.overflow):
         raise ValueError("service overflowed its 32-bit counts: simulate fewer blocks on more seeds")
+    check_settled(history)
     settled = np.atleast_2d(history.settled)
     interval = np.where(settled, np.atleast_2d(history.interval).astype(np.float64), 0.0)
     arrived = np.asarray(service.arrived, dtype=np.int64).reshape(*settled.shape, -1)
@@ -137,7 +173,7 @@ def _chains(service: Service, history: History, load: Load, warm_up: int | None,
 
 
 def _summary(chains: _Chains, load: Load, confirmations: int, quantiles: Array, confidence: float) -> ServiceSummary:
-    """What `summarise_service` returns."""
+    """What `service` returns."""
     time, blocks = _total(chains.interval, chains.counted), chains.counted.sum(axis=1, dtype=np.float64)
     in_block, largest = chains.confirmed.sum(axis=2), _largest_backlog(chains)
     limited = load.capacity < 2**31 - 1
@@ -240,8 +276,3 @@ def _total(values: Array, counted: Array) -> Array:
 def _mean(sums: Array, counts: Array, confidence: float) -> Estimate:
     """Mean of what was summed; nothing counted (no transaction confirmed): infinite."""
     return estimate.mean(sums, counts, confidence) or estimate.unknown(np.inf)
-
-
-def stack(estimates: Sequence[Estimate]) -> Estimate:
-    """One estimate of arrays [k, ...] from k estimates of the same shape."""
-    return Estimate(*(np.stack([getattr(one, end) for one in estimates]) for end in ("value", "low", "high")))

@@ -1,8 +1,8 @@
 """Transactions: how they arrive, what fees they offer, and how many a block holds."""
 
+import abc
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -10,21 +10,25 @@ import numpy as np
 from scipy import special
 
 from polejax._core import checks
-from polejax._core.record import convert, record
-from polejax._core.types import Array
+from polejax._core.record import Record, convert, record
+from polejax._core.types import Array, Key
 
 UNLIMITED = 2**31 - 1  # transactions per block: more than any chain here ever sees
 
 
-class Arrivals(Protocol):
-    """A law of arrivals that is Poisson once its rate is known (a Cox process): what a probe needs to be typical."""
+class Arrivals(Record, abc.ABC, abstract=True):
+    """A law of arrivals that is Poisson once its rate is known (a Cox process): what a probe needs to be typical.
+
+    A subclass is a record: its fields are arrays that may be swept.
+    """
 
     @property
+    @abc.abstractmethod
     def mean_rate(self) -> Array:
         """f32[], transactions per second in the long run."""
-        ...
 
-    def follow(self, key: Array, seconds: Array) -> tuple[Array, Array]:
+    @abc.abstractmethod
+    def follow(self, key: Key, seconds: Array) -> tuple[Array, Array]:
         """The rate's path through consecutive stretches of time.
 
         Args:
@@ -35,11 +39,9 @@ class Arrivals(Protocol):
           f32[H, L], the rate's integral over each stretch (expected transactions, given the path), and f32[H, L], the
           rate at its end (transactions per second).
         """
-        ...
 
 
-@record
-class Poisson:
+class Poisson(Arrivals):
     """Transactions that arrive independently of each other.
 
     Args:
@@ -59,13 +61,12 @@ class Poisson:
         """f32[], transactions per second."""
         return self.rate
 
-    def follow(self, key: Array, seconds: Array) -> tuple[Array, Array]:
+    def follow(self, key: Key, seconds: Array) -> tuple[Array, Array]:
         """A rate that never changes; see `Arrivals.follow`."""
         return self.rate * seconds, jnp.broadcast_to(self.rate, seconds.shape)
 
 
-@record
-class MarkovModulated:
+class MarkovModulated(Arrivals):
     """Bursty transactions: Poisson at one of two rates, which alternate after exponential times (MMPP).
 
     Args:
@@ -98,14 +99,16 @@ class MarkovModulated:
         """f32[], transactions per second in the long run."""
         return (self.rates * self.sojourns).sum(axis=-1) / self.sojourns.sum(axis=-1)
 
-    def follow(self, key: Array, seconds: Array) -> tuple[Array, Array]:
+    def follow(self, key: Key, seconds: Array) -> tuple[Array, Array]:
         """A rate that jumps between calm and burst; see `Arrivals.follow`."""
         rates, sojourns = jnp.asarray(self.rates), jnp.asarray(self.sojourns)
         begin_key, wait_key = jax.random.split(key)
         burst = jax.random.uniform(begin_key) * sojourns.sum() < sojourns[1]
         state = burst.astype(jnp.int32)
 
-        def stretch(carry: tuple[Array, Array], step: tuple[Array, Array]) -> tuple[Any, tuple[Array, Array]]:
+        def stretch(
+            carry: tuple[Array, Array], step: tuple[Array, Array]
+        ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
             index, length = step
             stretch_key = jax.random.fold_in(wait_key, index)
 
@@ -150,13 +153,13 @@ class Load:
         share for each fee.
     """
 
-    arrivals: Any
+    arrivals: Arrivals
     capacity: Array
     fees: Array = (1.0,)
     shares: Array = None
 
     def __post_init__(self) -> None:
-        if not hasattr(self.arrivals, "follow"):
+        if not isinstance(self.arrivals, Arrivals):
             raise ValueError(f"arrivals must be Poisson(rate) or MarkovModulated(...), got {self.arrivals!r}")
         convert(self, capacity=_checked_capacity, fees=_checked_fees)
         classes = np.shape(self.fees)[-1]

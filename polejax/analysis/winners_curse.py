@@ -1,4 +1,4 @@
-"""Selection: what a winner rule chooses, and what its winners are worth on samples that decided nothing."""
+"""The winner's curse: what an election rule chooses, and what its winners are worth on samples that decided nothing."""
 
 import numpy as np
 
@@ -7,25 +7,38 @@ from polejax._core.record import record, static
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
+from polejax.analysis.seed_tally import check_settled
 from polejax.consensus.history import History
 
 
 @record
-class Selection:
-    """What a winner rule chose, over the settled blocks that carry a model which met the threshold."""
+class WinnersCurse:
+    """What an election rule chose, over the settled blocks that carry a model which met the threshold.
 
-    claimed: Estimate  # fraction: mean validation accuracy, by which the winner decided to claim
-    score: Estimate  # fraction: mean verified test accuracy, by which it won
-    holdout: Estimate  # fraction: mean accuracy on samples that decided nothing
-    claimed_bias: Estimate  # claimed - holdout
-    score_bias: Estimate  # score - holdout: the winner's curse of the verifiers
-    claims_per_block: Estimate  # published claims per canonical block: what there was to choose from
-    stale_per_block: Estimate  # share, stale / all published
+    Attributes:
+      claimed: `Estimate` [], fraction: mean validation accuracy, by which the winner decided to claim.
+      score: `Estimate` [], fraction: mean verified test accuracy, by which it won.
+      holdout: `Estimate` [], fraction: mean accuracy on samples that decided nothing.
+      claimed_bias: `Estimate` [], fraction, claimed - holdout.
+      score_bias: `Estimate` [], fraction, score - holdout: the winner's curse of the verifiers.
+      claims_per_block: `Estimate` [], published claims per canonical block: what there was to choose from.
+      stale_per_block: `Estimate` [], share, stale / all published blocks.
+      num_seeds: seeds of the history.
+      confidence: of the intervals, in (0, 1).
+    """
+
+    claimed: Estimate
+    score: Estimate
+    holdout: Estimate
+    claimed_bias: Estimate
+    score_bias: Estimate
+    claims_per_block: Estimate
+    stale_per_block: Estimate
     num_seeds: int = static()
     confidence: float = static()
 
 
-def summarise_selection(history: History, confidence: float = 0.95) -> Selection:
+def winners_curse(history: History, confidence: float = 0.95) -> WinnersCurse:
     """Estimate what winners are worth, by the accuracy on held-out samples.
 
     Args:
@@ -34,7 +47,7 @@ def summarise_selection(history: History, confidence: float = 0.95) -> Selection
       confidence: of the intervals, in (0, 1).
 
     Returns:
-      `Selection`; intervals resample whole seeds, as in `polejax.summarise`.
+      `WinnersCurse`; intervals resample whole seeds, as in `polejax.summarise`.
 
     Raises:
       ValueError: no accuracy on held-out samples on record, no settled claim, or a confidence out of range.
@@ -44,6 +57,7 @@ def summarise_selection(history: History, confidence: float = 0.95) -> Selection
         raise ValueError(
             "history must hold holdout accuracies, got none: give PoLe holdout=, see polejax.tasks.hold_out"
         )
+    check_settled(history)
     settled = np.atleast_2d(history.settled)
     claims = settled & ~np.atleast_2d(history.fallback)
     if not claims.any():
@@ -62,7 +76,7 @@ def summarise_selection(history: History, confidence: float = 0.95) -> Selection
         assert found is not None
         return found
 
-    return Selection(
+    return WinnersCurse(
         claimed=mean(claimed),
         score=mean(score),
         holdout=mean(holdout),

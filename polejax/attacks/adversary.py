@@ -2,7 +2,7 @@
 
 An adversary turns the scenario that everybody else believes in into the one that is played (`enter`), by wrapping the
 network that carries its blocks or the mechanism that it works by. Attacks on a chain's history, which need no round,
-are `polejax.selfish` and `polejax.double_spend`.
+are `polejax.attacks.selfish` and `polejax.attacks.double_spend`.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,11 @@
 """Cheating in the round: some nodes play a strategy against the Secure Mapping Layer, all others are honest.
 
-`Cheating`: what an attempt does to a node's training (`polejax.theft`, `polejax.forging`) is recorded in a bank of
-curves, as honest training is, and replayed. `LiveTheft`: nodes really steal the model of the block that they build on
-and really train it on. Both are the same law but for what is stolen: every node has a new layer at every height, keyed
-by a hash that nobody chose, so a stolen model owes nothing to the cheat's own, and successive attempts are independent
-given it; but live it is the model of a block's winner, the first of all nodes', and from the bank that of any node.
+`Cheating`: what an attempt does to a node's training (`polejax.attacks.theft`, `polejax.attacks.forging`) is recorded
+in a bank of curves, as honest training is, and replayed. `LiveTheft`: nodes really steal the model of the block that
+they build on and really train it on. Both are the same law but for what is stolen: every node has a new layer at every
+height, keyed by a hash that nobody chose, so a stolen model owes nothing to the cheat's own, and successive attempts
+are independent given it; but live it is the model of a block's winner, the first of all nodes', and from the bank that
+of any node.
 """
 
 import functools
@@ -32,7 +33,7 @@ from polejax.mechanisms.replay import Replay
 
 
 class Cheating(Adversary):
-    """Some nodes cheat at every height: an adversary (`polejax.adversary`) for scenarios whose mechanism is `Replay`.
+    """Some nodes cheat at every height: an adversary (`polejax.attacks`) for scenarios whose mechanism is `Replay`.
 
     Args:
       bank: of the strategy's curves (`cheats_bank`).
@@ -95,12 +96,12 @@ class LiveTheft(Adversary):
     as everyone does, claims it if it passes, and else trains on. At the first height there is nothing to steal.
 
     A `change` of your own should not call `jnp.linalg`: LAPACK's batched calls may wait for each other for ever in
-    programs of several CPU devices (jax 0.10.1). `polejax.rebasing` does without.
+    programs of several CPU devices (jax 0.10.1). `polejax.attacks.rebasing` does without.
 
     Args:
       plays: bool[N], which nodes steal.
       change: static; how they carry the model over: a pure function of (recipe, params, old layer, new layer) of one
-        model, such as `polejax.rebasing.rebase`; None: it is taken as it is.
+        model, such as `polejax.attacks.rebasing.rebase`; None: it is taken as it is.
 
     Source: ours.
     """

@@ -1,7 +1,7 @@
 """Collusion: what a data node that serves its friend early is worth to it, and what stops that.
 
 The friend trains behind its right layer, so its model is an honest one: no layer tells it apart, only the protocol's
-order of events can help. `polejax.adversary.EarlyKey` plays it in any scenario; here it is measured among equal nodes.
+order of events can help. `polejax.attacks.EarlyKey` plays it in any scenario; here it is measured among equal nodes.
 """
 
 import jax

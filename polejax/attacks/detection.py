@@ -145,7 +145,7 @@ def advantage(honest: Array, cheats: Array, nodes: int = 10, confidence: float =
 
     Times are drawn from those given; ties, and rounds that nobody finishes, go to each with equal chance. With p and q
     the shares of honest times above and equal to the cheat's, it wins with chance ((p + q)^n - p^n) / (n q), or
-    p^(n - 1) where q = 0 (ours); `polejax.cheating` is the same in the simulator, for any network.
+    p^(n - 1) where q = 0 (ours); `polejax.attacks.Cheating` is the same in the simulator, for any network.
 
     Args:
       honest, cheats: steps [S], paired by seed.

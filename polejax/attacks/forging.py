@@ -1,6 +1,6 @@
 """Forging: claims of accuracies that were not learnt, by lying, guessing, grinding or leaked test data.
 
-Strategies are functions of an `Encounter` as in `polejax.theft`; the winner's curse is a closed form.
+Strategies are functions of an `Encounter` as in `polejax.attacks.theft`; the winner's curse is a closed form.
 """
 
 import jax

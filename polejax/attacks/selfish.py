@@ -29,11 +29,17 @@ _FATE = np.array(
 
 @record
 class Revenue:
-    """Blocks whose fate is decided: who they belong to on the main chain, or stale. `S` seeds may lead."""
+    """Blocks whose fate is decided: who they belong to on the main chain, or stale. `S` seeds may lead.
 
-    pool: Array  # i32[]
-    honest: Array  # i32[]
-    stale: Array  # i32[]
+    Attributes:
+      pool: i32[], blocks of the pool on the main chain.
+      honest: i32[], blocks of all others on the main chain.
+      stale: i32[], blocks off the main chain.
+    """
+
+    pool: Array
+    honest: Array
+    stale: Array
 
 
 def mine(key: Array, share: Array, tie_share: Array, num_found: int) -> Revenue:

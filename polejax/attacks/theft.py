@@ -2,7 +2,7 @@
 
 Each strategy is a pure function of an `Encounter` and returns an `Attempt`: how good the model is that the cheat could
 claim at once, and how it gets on when it is trained further. What an attempt is worth is measured in
-`polejax.detection`.
+`polejax.attacks.detection`.
 """
 
 import functools

@@ -27,7 +27,9 @@ from polejax.consensus.listening import Listening
 from polejax.consensus.views import Views
 from polejax.network.base import Network
 
-SMALL = 16  # nodes, up to which comparing all pairs at once costs about as much as the loop, and is compiles faster
+__all__ = ["BestAtDeadline", "BestInWindow", "Closing", "Elected", "Election", "FirstSeen"]
+
+SMALL = 16  # nodes, up to which comparing all pairs at once costs about as much as the loop, and compiles faster
 
 
 class Elected(NamedTuple):
@@ -264,3 +266,7 @@ def best_first(heard: _Heard, network: Network) -> Array:
 
     (_, _, source), _ = jax.lax.while_loop(undecided, spread, (known, published))
     return source
+
+
+def __dir__() -> list[str]:
+    return __all__

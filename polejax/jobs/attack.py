@@ -77,15 +77,25 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """What one model behind one layer comes to."""
+    """What one model behind one layer comes to.
+
+    Attributes:
+      honest: what honest nodes achieve.
+      strict: the same, were verifiers to ask for the threshold itself on their own data.
+      cost: fraction of test accuracy lost against no layer, same seeds.
+      slowdown: training steps to a claim against no layer, same seeds.
+      measures: by strategy; those that do not apply are missing.
+      rocs: by strategy.
+      collusion: advantage of a data node's friend, simulated, by rule.
+    """
 
     honest: Honesty
-    strict: Honesty  # were verifiers to ask for the threshold itself on their own data
-    cost: Estimate  # fraction of test accuracy lost against no layer, same seeds
-    slowdown: Estimate  # training steps to a claim against no layer, same seeds
-    measures: Mapping[str, Measures]  # by strategy; those that do not apply are missing
-    rocs: Mapping[str, Roc]  # by strategy
-    collusion: Mapping[str, Estimate]  # advantage of a data node's friend, simulated, by rule
+    strict: Honesty
+    cost: Estimate
+    slowdown: Estimate
+    measures: Mapping[str, Measures]
+    rocs: Mapping[str, Roc]
+    collusion: Mapping[str, Estimate]
 
 
 Cells = Mapping[tuple[str, str], Cell]  # by kind of model and layer

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import tyro
 
 from polejax._core import devices
@@ -28,7 +29,7 @@ class StudyFile:
     """A grid of scenarios, many seeds of each, into a folder; killed and started again, it goes on."""
 
     config: Annotated[Path, tyro.conf.Positional]
-    """TOML file; `python -m pydoc polejax.config` says what goes into it, and what can be named there"""
+    """TOML file; `python -m pydoc polejax.jobs.config` says what goes into it, and what can be named there"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,7 +190,7 @@ def _table(outcome: compare.Outcome) -> "Table":
     lines: dict[str, dict[str, str]] = {}
     for label, summary in outcome.summaries.items():
         for name, unit, estimate in rows(summary):
-            if getattr(estimate.value, "ndim", 0) == 0:
+            if np.ndim(estimate.value) == 0:
                 lines.setdefault(f"{name} ({unit})" if unit else name, {})[label] = str(estimate)
     for name, cells in lines.items():
         table.add_row(name, *(cells.get(label, "") for label in outcome.summaries))

@@ -14,7 +14,8 @@ from polejax import network
 from polejax._core import checks, timing
 from polejax._core.describe import as_text, describe
 from polejax._engine.runner import simulate_many
-from polejax.analysis.summaries import Summary, as_dict, compare, summarise
+from polejax.analysis.paired import paired
+from polejax.analysis.summaries import Summary, as_dict, summarise
 from polejax.consensus import difficulty, nodes
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes
@@ -90,13 +91,21 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a comparison found; mechanisms by name, PoW's first."""
+    """What a comparison found; mechanisms by name, PoW's first.
+
+    Attributes:
+      histories: by mechanism, [S, H].
+      scenarios: that they were simulated from.
+      summaries: of the histories.
+      seconds: s, spent in each part, compilation included.
+      compiling: of these, tracing and compiling.
+    """
 
     histories: Mapping[str, History]
     scenarios: Mapping[str, Scenario]
     summaries: Mapping[str, Summary]
-    seconds: Mapping[str, float]  # spent in each part, compilation included
-    compiling: Mapping[str, float]  # of these, tracing and compiling
+    seconds: Mapping[str, float]
+    compiling: Mapping[str, float]
 
 
 def run(settings: Settings, report: Report) -> Outcome:
@@ -264,7 +273,7 @@ def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
         "seconds of compiling": dict(outcome.compiling),
     }
     summary = {label: as_dict(summary) for label, summary in outcome.summaries.items()}
-    summary["PoLe against PoW"] = as_dict(compare(outcome.histories["PoLe"], outcome.histories["PoW"]))
+    summary["PoLe against PoW"] = as_dict(paired(outcome.histories["PoLe"], outcome.histories["PoW"]))
     results = folder / "results.nc"
     try:
         folder.mkdir(parents=True, exist_ok=True)

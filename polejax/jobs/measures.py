@@ -15,6 +15,7 @@ from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
 from polejax.consensus import nodes
 from polejax.consensus.history import History
+from polejax.consensus.mechanism import Mechanism
 from polejax.consensus.scenario import Scenario
 
 SHARES = (30, 29, 12, 11, 8, 5, 3, 1, 1)
@@ -28,14 +29,23 @@ Measurement = Callable[[Array], Measured]  # from a typed key
 
 
 class Case(NamedTuple):
-    """One closed form or published number, and the simulation that should agree with it."""
+    """One closed form or published number, and the simulation that should agree with it.
+
+    Attributes:
+      name: of the case, unique.
+      source: where the expected value is from.
+      expected: the value that the source gives.
+      measure: from a typed key to (estimate, standard error).
+      spread: standard error of the expected value itself, where it was simulated or counted.
+      tolerance: how far two models that are known to differ may be apart; 0: they are one model.
+    """
 
     name: str
-    source: str  # of the expected value
+    source: str
     expected: float
     measure: Measurement
-    spread: float = 0.0  # standard error of the expected value itself, where it was simulated or counted
-    tolerance: float = 0.0  # how far two models that are known to differ may be apart; 0: they are one model
+    spread: float = 0.0
+    tolerance: float = 0.0
 
 
 def ratio(top: Array, bottom: Array) -> Measured:
@@ -101,7 +111,7 @@ def tasks_waiting(history: History) -> Measured:
     return ratio((history.taken.waiting * history.settled).sum(axis=1), history.settled.sum(axis=1))
 
 
-def undelayed(mechanism: Any, **rules: Any) -> Scenario:
+def undelayed(mechanism: Mechanism, **rules: Any) -> Scenario:
     """Nine unequal nodes (`SHARES`) without delay."""
     return Scenario(nodes.from_shares(SHARES), network.instant(len(SHARES)), mechanism, **rules)
 

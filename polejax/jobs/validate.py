@@ -15,15 +15,25 @@ from polejax.jobs.measures import Case
 
 
 class Row(NamedTuple):
-    """One line of the table."""
+    """One line of the table.
+
+    Attributes:
+      name: of the case.
+      expected: the value that the source gives.
+      simulated: what the simulation estimates.
+      error: standard error of the difference; of `simulated` alone, unless the expected value has one, too.
+      z: (simulated - expected, beyond the tolerance if there is one) / error; of an exact case 0 or inf.
+      source: where the expected value is from.
+      seconds: s that the simulation took, compilation included.
+    """
 
     name: str
     expected: float
     simulated: float
-    error: float  # standard error of the difference; of `simulated` alone, unless the expected value has one, too
-    z: float  # (simulated - expected, beyond the tolerance if there is one) / error; of an exact case 0 or inf
+    error: float
+    z: float
     source: str
-    seconds: float  # that the simulation took, compilation included
+    seconds: float
 
 
 def run(

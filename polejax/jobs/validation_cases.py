@@ -1,7 +1,8 @@
 """The cases of `polejax validate`: closed forms, each with the simulation that should obey it.
 
 To add one, append a `Case` to a group: its name, where the expected value is from, that value, and a function from a
-typed key to (estimate, standard error), most easily one of `polejax.measures`. A group's `scale` multiplies its seeds.
+typed key to (estimate, standard error), most easily one of `polejax.jobs.measures`. A group's `scale` multiplies its
+seeds.
 """
 
 import functools

@@ -10,9 +10,10 @@ import numpy as np
 from polejax import theory
 from polejax._core.types import Array
 from polejax._engine.runner import simulate_many
-from polejax.analysis import mempool, service, transactions
 from polejax.analysis.estimate import Estimate
-from polejax.analysis.service import ServiceSummary
+from polejax.analysis.mempool import serve
+from polejax.analysis.service import ServiceSummary, service
+from polejax.analysis.transactions import Load, Poisson
 from polejax.consensus.scenario import Scenario
 from polejax.jobs import measures
 from polejax.jobs.measures import Case, Measured
@@ -44,19 +45,19 @@ def _entry(found: Estimate, index: int | tuple[int, ...]) -> Estimate:
 
 
 def _served(
-    key: Array, scenario: Scenario, load: transactions.Load, seeds: int, blocks: int, quantity: Quantity = _mean_wait
+    key: Array, scenario: Scenario, load: Load, seeds: int, blocks: int, quantity: Quantity = _mean_wait
 ) -> Measured:
     """A quantity of the service that a scenario's users get."""
     chain_key, user_key = jax.random.split(key)
     history = simulate_many(jax.random.split(chain_key, seeds), scenario, blocks)
-    served = mempool.serve_many(jax.random.split(user_key, seeds), history, load)
-    summary = service.summarise_service(served, history, load, confirmations=1, quantiles=(0.5, 0.9))
+    served = serve(jax.random.split(user_key, seeds), history, load)
+    summary = service(served, history, load, confirmations=1, quantiles=(0.5, 0.9))
     return measures.of_estimate(quantity(summary), seeds)
 
 
 def users(scale: int) -> list[Case]:
     """How long users wait, and how full blocks are."""
-    unlimited = transactions.Load(transactions.Poisson(0.05), math.inf)
+    unlimited = Load(Poisson(0.05), math.inf)
     power = np.array(measures.SHARES) / 100
     steady = theory.weibull_interval_mean(power, 4.0, 600.0), theory.weibull_interval_cv(4.0)
     wait = functools.partial(_served, load=unlimited, seeds=64 * scale, blocks=512)
@@ -66,7 +67,7 @@ def users(scale: int) -> list[Case]:
     classes = np.array([0.3, 0.4, 0.3]) * rate
 
     def busy(quantity: Quantity, **load: object) -> Callable[[Array], Measured]:
-        offered = transactions.Load(transactions.Poisson(rate), places, **load)  # type: ignore[arg-type]
+        offered = Load(Poisson(rate), places, **load)  # type: ignore[arg-type]
         sizes = {"seeds": 64 * scale, "blocks": 2_048}
         return functools.partial(_served, scenario=work, load=offered, quantity=quantity, **sizes)
 

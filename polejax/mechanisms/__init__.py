@@ -1,1 +1,47 @@
-"""Mechanisms: one law of work a file."""
+"""Mechanisms: one law of work a file, and the words that a law of one's own is written in."""
+
+from polejax.consensus.claims import Claims, Evidence, Learning, Taken
+from polejax.consensus.listening import Listening
+from polejax.consensus.mechanism import Mechanism, MechanismWrapper, Profile
+from polejax.consensus.views import Views
+from polejax.mechanisms.bank import Bank
+from polejax.mechanisms.hashed_pow import HashedPoW
+from polejax.mechanisms.parametric import Law, Parametric, gamma, lognormal, weibull
+from polejax.mechanisms.pole import PoLe
+from polejax.mechanisms.pow import PoW
+from polejax.mechanisms.replay import Replay
+from polejax.mechanisms.task_stream import TaskStream
+from polejax.mechanisms.verification import Claim, PostedTask, Reason, Verdict, posted, verify
+
+__all__ = [
+    "Bank",
+    "Claim",
+    "Claims",
+    "Evidence",
+    "HashedPoW",
+    "Law",
+    "Learning",
+    "Listening",
+    "Mechanism",
+    "MechanismWrapper",
+    "Parametric",
+    "PoLe",
+    "PoW",
+    "PostedTask",
+    "Profile",
+    "Reason",
+    "Replay",
+    "Taken",
+    "TaskStream",
+    "Verdict",
+    "Views",
+    "gamma",
+    "lognormal",
+    "posted",
+    "verify",
+    "weibull",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""Banks: the recorded learning curves of many networks, from which `polejax.replay` resamples."""
+"""Banks: the recorded learning curves of many networks, from which `polejax.Replay` resamples."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Proof of Work: exponential work, the limit law of a hash race (really hashed: `polejax.hashed_pow`)."""
+"""Proof of Work: exponential work, the limit law of a hash race (really hashed: `polejax.HashedPoW`)."""
 
 import jax.numpy as jnp
 

@@ -37,7 +37,7 @@ class Claim(Record):
       tip: u32[8], hash of the parent block.
       address: u32[], of the claimant.
       accuracy: f32[], fraction: what the claimant says that its validation accuracy is.
-      commitment: u32[8], in the header, `polejax.header.commit` of the params; None: not looked at.
+      commitment: u32[8], in the header, `polejax.crypto.header.commit` of the params; None: not looked at.
     """
 
     params: Tree

@@ -52,3 +52,7 @@ __all__ = [
     "small_world",
     "uniform_delay",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -10,8 +10,9 @@ import jax
 import numpy as np
 
 from polejax._core.folder import Folder
+from polejax.analysis.paired import Comparison, paired
 from polejax.analysis.seed_tally import Tally, join, tally
-from polejax.analysis.summaries import Comparison, Summary, compare, summarise
+from polejax.analysis.summaries import Summary, summarise
 from polejax.consensus.claims import Learning
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes
@@ -117,8 +118,8 @@ class Results:
         return summarise(self.tally(scenario), nodes, confidence)
 
     def compare(self, first: int | str, second: int | str, confidence: float = 0.95) -> Comparison:
-        """`Comparison` of two scenarios of a finished study, seed by seed; see `polejax.compare`."""
-        return compare(self.tally(first), self.tally(second), confidence)
+        """`Comparison` of two scenarios of a finished study, seed by seed; see `polejax.analysis.paired`."""
+        return paired(self.tally(first), self.tally(second), confidence)
 
     def _check_some(self, scenario: int | str, parts: list[Any]) -> None:
         if not parts:
@@ -270,4 +271,5 @@ def _as_history(arrays: Arrays) -> History:
         curve = np.zeros((*arrays["claimed"].shape, 0), np.float32)
         learning = Learning(arrays["claimed"], arrays["rejected"], arrays["diverged"], curve, arrays.get("holdout"))
     fields: dict[str, Any] = {field.name: arrays.get(field.name) for field in dataclasses.fields(History)}
-    return History(**{**fields, "learning": learning})
+    flawed = arrays.get("flawed", np.zeros_like(arrays["settled"]))
+    return History(**{**fields, "learning": learning, "flawed": flawed})

@@ -167,6 +167,8 @@ def variables(history: History) -> Arrays:
         "published_by": history.published_by.astype(np.int64),
         "fallback": history.fallback,
     }
+    if history.flawed is not None and np.any(history.flawed):  # a fault of the mechanism: most studies have none
+        arrays["flawed"] = history.flawed
     for name in ("useful", "computed"):
         if getattr(history, name) is not None:
             arrays[name] = getattr(history, name)

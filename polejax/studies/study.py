@@ -84,8 +84,8 @@ def study(
       seeds_per_shard: None: as fit in memory, and few enough that a shard takes minutes at most.
       memoryless: draw those scenarios find by find that allow it (Proof of Work at constant power and difficulty; see
         `simulate_memoryless`): the same law and other realisations, many times as fast. The others as always.
-      executor: with the interface of `concurrent.futures`: shards run wherever it takes `polejax.shards.run_shard`
-        and its arguments; this process writes what comes back. None: here.
+      executor: with the interface of `concurrent.futures`: shards run wherever it takes
+        `polejax.studies.shards.run_shard` and its arguments; this process writes what comes back. None: here.
       progress: called with `Progress` after every shard.
 
     Returns:

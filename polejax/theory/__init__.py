@@ -82,3 +82,7 @@ __all__ = [
     "weibull_interval_mean",
     "weibull_win_share",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

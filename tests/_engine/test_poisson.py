@@ -298,9 +298,9 @@ def test_what_is_not_memoryless_is_refused_by_name(pools):
     key, count = jax.random.key(0), 9
     refused = {
         "mechanism": pj.HashedPoW(64.0),
-        "election": pj.BestInWindow(1.0),
+        "election": pj.elections.BestInWindow(1.0),
         "difficulty": pj.difficulty.bitcoin(),
-        "adversary": pj.adversary.withholding(pools.nodes, 5.0, [0]),
+        "adversary": pj.attacks.withholding(pools.nodes, 5.0, [0]),
         "nodes": pj.nodes.growth(pools.nodes, 0.01),
         "network": pj.network.random_delays(pj.network.instant(count), pj.network.exponential_delay(1.0)),
     }

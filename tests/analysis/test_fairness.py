@@ -10,7 +10,7 @@ import pytest
 
 import polejax as pj
 from polejax._core.record import replace
-from polejax.analysis import cost, fairness, seed_tally
+from polejax.analysis import cost, fairness, gini, hhi, nakamoto, node_work, rewards, tally, winner_work
 from polejax.analysis.estimate import Estimate, student
 
 SEEDS, HEIGHTS = 64, 400
@@ -39,19 +39,19 @@ SHARES = np.array(POWER) / 100
 
 
 def test_indices_are_what_their_sources_say():
-    assert fairness.gini([1, 1, 1, 1]) == pytest.approx(0.0)
-    assert fairness.gini([1, 0, 0, 0]) == pytest.approx(3 / 4)
-    assert fairness.gini([1, 3]) == pytest.approx(1 / 4)
+    assert gini([1, 1, 1, 1]) == pytest.approx(0.0)
+    assert gini([1, 0, 0, 0]) == pytest.approx(3 / 4)
+    assert gini([1, 3]) == pytest.approx(1 / 4)
     pairs = np.abs(SHARES[:, None] - SHARES).sum() / (2 * len(SHARES))
-    np.testing.assert_allclose(fairness.gini([SHARES, SHARES[::-1]]), pairs)
-    np.testing.assert_allclose(fairness.hhi([POWER, [1] * 9]), [(SHARES**2).sum(), 1 / 9])
-    assert fairness.nakamoto(POWER).tolist() == 2
-    assert fairness.nakamoto([1] * 10).tolist() == 6  # more than half, not half
-    assert fairness.nakamoto([POWER, [1] * 9], majority=0.8).tolist() == [4, 8]
+    np.testing.assert_allclose(gini([SHARES, SHARES[::-1]]), pairs)
+    np.testing.assert_allclose(hhi([POWER, [1] * 9]), [(SHARES**2).sum(), 1 / 9])
+    assert nakamoto(POWER).tolist() == 2
+    assert nakamoto([1] * 10).tolist() == 6  # more than half, not half
+    assert nakamoto([POWER, [1] * 9], majority=0.8).tolist() == [4, 8]
 
 
 def test_proof_of_work_is_fair():
-    found = fairness.summarise_fairness(history(), scenario().nodes)
+    found = fairness(history(), scenario().nodes)
     np.testing.assert_allclose(found.power_share, SHARES, rtol=1e-6)
     assert sigmas(found.win_share, SHARES) < 5
     assert sigmas(found.advantage, 1.0) < 5
@@ -73,10 +73,10 @@ def test_few_blocks_do_not_look_concentrated():
             settled=np.ones((8, 4), bool),
             published_by=np.zeros((8, 10)),
         )
-        found.append(fairness.summarise_fairness(few, nodes))
+        found.append(fairness(few, nodes))
     index = np.array([one.hhi.value for one in found])
     assert abs(index.mean() - 0.1) < 5 * index.std() / 200**0.5
-    plain = np.array([fairness.hhi(one.win_share.value) for one in found])
+    plain = np.array([hhi(one.win_share.value) for one in found])
     assert plain.mean() - 0.1 > 20 * plain.std() / 200**0.5
     assert np.mean([one.gini.low <= 0.0 <= one.gini.value for one in found]) > 0.95
     # Shares this uncertain leave open how few hold the majority; the truth is 6.
@@ -87,7 +87,7 @@ def test_few_blocks_do_not_look_concentrated():
 def test_rewards_and_fees_go_to_producers():
     chains = history()
     fees = np.random.default_rng(0).uniform(0.0, 2.0, chains.interval.shape)
-    found = fairness.summarise_rewards(chains, 6.25, fees)
+    found = rewards(chains, 6.25, fees)
     assert sigmas(found.share, SHARES) < 5
     assert sigmas(found.fee_share, 1.0 / 7.25) < 5
     assert sigmas(found.coins_per_second, 7.25 * SHARES / 10.0) < 5  # a block in 20 / 2 seconds
@@ -97,11 +97,11 @@ def test_rewards_and_fees_go_to_producers():
     assert found.coins_per_second.value.sum() == pytest.approx(paid)
     first = np.where(settled & (chains.producer == 0), 6.25 + fees, 0.0).sum()
     assert found.share.value[0] == pytest.approx(first / np.where(settled, 6.25 + fees, 0.0).sum())
-    assert fairness.summarise_rewards(chains, 1.0).fee_share is None
+    assert rewards(chains, 1.0).fee_share is None
 
 
 def test_hashes_are_power_times_time_and_mostly_the_losers():
-    found = cost.summarise_cost(history(), scenario(), joules_per_unit=3.0)
+    found = cost(history(), scenario(), joules_per_unit=3.0)
     assert sigmas(found.work_per_block, 20.0) < 5
     assert found.work_per_second.value == pytest.approx(2.0)
     assert found.watts.value == pytest.approx(6.0)
@@ -110,7 +110,7 @@ def test_hashes_are_power_times_time_and_mostly_the_losers():
     assert sigmas(found.winner_share, (SHARES**2).sum()) < 5
     assert found.flops_per_block is None
     assert found.top_share is None
-    assert cost.summarise_cost(history(), scenario(), flops_per_unit=2.0).flops_per_block.value == pytest.approx(
+    assert cost(history(), scenario(), flops_per_unit=2.0).flops_per_block.value == pytest.approx(
         2.0 * found.work_per_block.value
     )
 
@@ -119,11 +119,11 @@ def test_work_of_every_node_adds_up_through_forks():
     delay = 5.0
     chains, setting = history(delay), scenario(delay)
     assert chains.published.mean() > 1.2
-    work = cost.node_work(chains, setting)
+    work = node_work(chains, setting)
     power = np.asarray(setting.nodes.power, np.float64)
     # A producer's own work, from the canonical chain alone, is the one that the records of all nodes tell.
     winner = np.take_along_axis(work, chains.producer[..., None], axis=2)[..., 0]
-    np.testing.assert_allclose(cost.winner_work(chains, setting), winner, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(winner_work(chains, setting), winner, rtol=1e-4, atol=1e-3)
     # Nobody is idle or early: all have worked as long as the chain has lasted, but for the last delay.
     lasted = chains.interval.sum(axis=1, dtype=np.float64)
     assert (np.abs((work / power).sum(axis=1) - lasted[:, None]) < 5 * delay).all()
@@ -139,7 +139,7 @@ class Students(pj.Mechanism):
         steps = 100.0 * jax.random.gamma(key, 9.0, nodes.power.shape) / 9.0
         claimed = 0.5 + 0.01 * nodes.address.astype(jnp.float32)
         no = jnp.zeros(steps.shape, bool)
-        model = pj.Learning(claimed, no.astype(jnp.int32), no, jnp.zeros((*steps.shape, 0)))
+        model = pj.mechanisms.Learning(claimed, no.astype(jnp.int32), no, jnp.zeros((*steps.shape, 0)))
         return pj.Claims(steps, claimed, ~no, computed=2.0 * steps, learning=model)
 
 
@@ -148,18 +148,18 @@ def test_power_that_changes_is_counted_as_it_changes():
     setting = pj.Scenario(nodes, pj.network.instant(4), pj.PoW(10.0))
     batch = jax.jit(jax.vmap(lambda key: pj.simulate(key, setting, 400)))
     chains = jax.tree.map(np.asarray, batch(jax.random.split(jax.random.key(2), SEEDS)))
-    found = fairness.summarise_fairness(chains, nodes)
+    found = fairness(chains, nodes)
     np.testing.assert_allclose(found.power_share, [0.25 * 0.25 + 0.5, 0.25 * 0.25 + 0.25, 0.0625, 0.0625], rtol=1e-5)
     assert sigmas(found.advantage, 1.0) < 5
-    for whole in (chains, seed_tally.tally(chains)):  # against the powers that were, not those at genesis
+    for whole in (chains, tally(chains)):  # against the powers that were, not those at genesis
         summary = pj.summarise(whole, nodes)
         assert summary.fairness.low == 0.0
         assert summary.fairness.value < 4 * summary.fairness_floor < 0.05
-    spent = cost.summarise_cost(chains, setting)
+    spent = cost(chains, setting)
     assert sigmas(spent.work_per_block, 10.0) < 5  # the difficulty never changes, so neither does the work
     assert sigmas(spent.winner_share, 0.25 * 0.25 + 0.75 * (4 + 1) / 9) < 5
     random = pj.network.random_delays(pj.network.instant(4), pj.network.constant_delay(0.1))
-    unknown = cost.summarise_cost(chains, pj.Scenario(nodes, random, pj.PoW(10.0)))
+    unknown = cost(chains, pj.Scenario(nodes, random, pj.PoW(10.0)))
     assert unknown.winner_share is None  # when nodes began, nobody wrote down
 
 
@@ -169,55 +169,55 @@ def test_training_is_counted_in_steps_and_the_best_models_in_theirs():
     keys = jax.random.split(jax.random.key(0), SEEDS)
     chains = jax.jit(jax.vmap(lambda key: pj.simulate(key, setting, 50, keep_rounds=True)))(keys)
     chains = jax.tree.map(np.asarray, chains)
-    work = cost.node_work(chains, setting)
+    work = node_work(chains, setting)
     np.testing.assert_allclose(work.sum(axis=2), chains.useful, rtol=1e-3)
-    found = cost.summarise_cost(chains, setting, top=4, flops_per_unit=7.0)
+    found = cost(chains, setting, top=4, flops_per_unit=7.0)
     assert found.work_per_block.value == pytest.approx(chains.useful[chains.settled].mean(), rel=1e-5)
     assert found.flops_per_block.value == pytest.approx(7.0 * found.work_per_block.value)
     # The best models are those of the last addresses, which have 4, 3, 2 and 1 tenths of the power.
     np.testing.assert_allclose(found.top_share.value, [0.4, 0.7, 0.9, 1.0], rtol=0.02)
     won = np.take_along_axis(work, chains.producer[..., None], axis=2)[..., 0][chains.settled].sum()
     assert found.winner_share.value == pytest.approx(won / work[chains.settled].sum(), rel=1e-4)
-    alone = cost.summarise_cost(jax.tree.map(lambda leaf: leaf[0], chains), setting)
+    alone = cost(jax.tree.map(lambda leaf: leaf[0], chains), setting)
     assert np.isinf(alone.winner_share.high)  # a single chain does not say how much chains differ
 
 
 def test_who_has_claimed_and_waits_does_no_work():
     delay = 2.0
-    setting = replace(scenario(delay), election=pj.BestInWindow(6.0))
+    setting = replace(scenario(delay), election=pj.elections.BestInWindow(6.0))
     batch = jax.jit(jax.vmap(lambda key: pj.simulate(key, setting, 200, True)))
     chains = jax.tree.map(np.asarray, batch(jax.random.split(jax.random.key(4), SEEDS)))
-    found = cost.summarise_cost(chains, setting)
+    found = cost(chains, setting)
     # Memoryless: whatever the rule, 20 hashes on average make a claim (Wald), at heights that are all over.
     claims = chains.published[:, :150].sum(axis=1, dtype=np.float64)
-    work = cost.node_work(chains, setting)
+    work = node_work(chains, setting)
     spare = work[:, :150].sum(axis=(1, 2)) - 20.0 * claims
     assert abs(spare.mean()) < 5 * spare.std() / SEEDS**0.5
     assert found.work_per_second.value < 0.99 * 2.0
     won = np.take_along_axis(work, chains.producer[..., None], axis=2)[..., 0]
-    np.testing.assert_array_equal(cost.winner_work(chains, setting), won)
+    np.testing.assert_array_equal(winner_work(chains, setting), won)
     settled = chains.settled
     assert found.winner_share.value == pytest.approx(won[settled].sum() / work[settled].sum())
     assert found.work_per_block.value == pytest.approx(work[settled].sum() / settled.sum())
     # A mechanism that computes counts the same while it runs.
     students = pj.Scenario(pj.nodes.from_shares([1, 2, 3, 4], total=40.0), pj.network.clique(4, 0.5), Students())
-    students = replace(students, election=pj.BestAtDeadline(15.0))
+    students = replace(students, election=pj.elections.BestAtDeadline(15.0))
     taught = jax.device_get(pj.simulate(jax.random.key(5), students, 60, keep_rounds=True))
-    np.testing.assert_allclose(cost.node_work(taught, students).sum(axis=2)[0], taught.useful, rtol=1e-3)
+    np.testing.assert_allclose(node_work(taught, students).sum(axis=2)[0], taught.useful, rtol=1e-3)
     # Without the rounds nobody can tell: said so, not guessed.
     with pytest.raises(
         ValueError, match=r"keep its rounds under Best\w+, got None: simulate\(\.\.\., keep_rounds=True"
     ):
-        cost.summarise_cost(replace(chains, rounds=None), setting)
-    assert cost.summarise_cost(replace(taught, rounds=None), students).winner_share is None
+        cost(replace(chains, rounds=None), setting)
+    assert cost(replace(taught, rounds=None), students).winner_share is None
 
 
 def test_work_that_nobody_wrote_down_is_refused():
     setting = scenario()
     drawn = replace(setting, network=pj.network.random_delays(setting.network, pj.network.constant_delay(1.0)))
-    leaking = replace(setting, adversary=pj.adversary.leak(setting.nodes, 3.0, [1]))
+    leaking = replace(setting, adversary=pj.attacks.leak(setting.nodes, 3.0, [1]))
     for wrong, message in ((drawn, "fixed delays .* got RandomDelays"), (leaking, "no adversary .* got Leak")):
-        for work in (cost.winner_work, cost.node_work):
+        for work in (winner_work, node_work):
             with pytest.raises(ValueError, match=message):
                 work(history(), wrong)
 
@@ -234,15 +234,15 @@ def test_a_training_step_is_counted_from_its_network():
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: fairness.gini([0.0, 0.0]), "positive sum"),
-        (lambda: fairness.hhi([-1.0, 2.0]), "shares must be at least 0"),
-        (lambda: fairness.nakamoto(POWER, majority=1.0), "majority must be"),
-        (lambda: fairness.summarise_fairness(history(), pj.nodes.equal(2)), "nodes must be the history's 9"),
-        (lambda: fairness.summarise_rewards(history(), -1.0), "block_reward must be at least 0"),
-        (lambda: fairness.summarise_rewards(history(), 1.0, [1.0]), "fees must have the history's shape"),
-        (lambda: fairness.summarise_rewards(history(), 0.0), "must pay some coins"),
-        (lambda: cost.summarise_cost(history(), scenario(), joules_per_unit=-1.0), "joules_per_unit must be"),
-        (lambda: cost.node_work(replace(history(), rounds=None), scenario()), "keep_rounds=True"),
+        (lambda: gini([0.0, 0.0]), "positive sum"),
+        (lambda: hhi([-1.0, 2.0]), "shares must be at least 0"),
+        (lambda: nakamoto(POWER, majority=1.0), "majority must be"),
+        (lambda: fairness(history(), pj.nodes.equal(2)), "nodes must be the history's 9"),
+        (lambda: rewards(history(), -1.0), "block_reward must be at least 0"),
+        (lambda: rewards(history(), 1.0, [1.0]), "fees must have the history's shape"),
+        (lambda: rewards(history(), 0.0), "must pay some coins"),
+        (lambda: cost(history(), scenario(), joules_per_unit=-1.0), "joules_per_unit must be"),
+        (lambda: node_work(replace(history(), rounds=None), scenario()), "keep_rounds=True"),
     ],
 )
 def test_what_makes_no_sense_is_refused(build, message):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from handmade import history
 
-from polejax.analysis import summaries
+from polejax.analysis import fairness, join, paired, pool, rewards, summaries, summarise, tally
 from polejax.analysis.estimate import Estimate, clopper_pearson
 from polejax.consensus import nodes
 from polejax.consensus.claims import Learning
@@ -211,7 +211,7 @@ def test_comparison_leaves_out_pairs_of_seeds():
         seed_effect = rng.gamma(4.0, 0.25, (16, 1))
         first = history(600 * seed_effect * rng.gamma(20.0, 0.05, (16, 32)), stale=rng.random((16, 32)) < 0.2)
         second = history(300 * seed_effect * rng.gamma(20.0, 0.05, (16, 32)), stale=rng.random((16, 32)) < 0.1)
-        comparison = summaries.compare(first, second)
+        comparison = paired(first, second)
         ratio, stale = comparison.interval_mean_ratio, comparison.stale_per_main_difference
         share = comparison.stale_per_block_difference
         held.append([ratio.low <= 2 <= ratio.high, stale.low <= 0.1 <= stale.high])
@@ -226,12 +226,12 @@ def test_comparison_leaves_out_pairs_of_seeds():
 
 
 def test_comparison_of_the_same_history_is_one_and_zero(uneven):
-    comparison = summaries.compare(uneven, uneven)
+    comparison = paired(uneven, uneven)
     for name in ("interval_mean_ratio", "interval_sd_ratio", "interval_cv_ratio"):
         estimate = getattr(comparison, name)
         assert estimate.low == estimate.value == estimate.high == 1
     quiet = history(np.ones((4, 25)))
-    bare = summaries.compare(quiet, quiet)
+    bare = paired(quiet, quiet)
     limit = 1 - 0.025 ** (1 / 100)
     np.testing.assert_allclose(bare.stale_per_block_difference.low, -limit)
     np.testing.assert_allclose(bare.stale_per_block_difference.high, limit)
@@ -245,6 +245,21 @@ def test_a_summary_prints_a_line_for_each_number(uneven):
     assert head.endswith("estimate [95% interval]")
     assert mean == f"interval, mean (s): {summary.interval_mean}"
     assert len(others) == len(summaries.rows(summary)) - 1
+
+
+def test_flawed_heights_are_counted_and_named():
+    settled = np.arange(6) < np.array([6, 4, 0])[:, None]
+    chains = history(np.ones((3, 6)), settled=settled, flawed=~settled)
+    assert tally(chains).flawed.tolist() == [0, 2, 6]
+    assert pool(tally(chains), 3).flawed.tolist() == [8]
+    assert join([tally(chains), tally(history(np.ones((1, 6))))]).flawed.tolist() == [0, 2, 6, 0]
+    summary = summarise(chains)
+    assert (summary.num_seeds, summary.num_blocks, summary.num_flawed) == (2, 10, 8)
+    assert str(summary).startswith("2 seeds, 10 blocks (8 flawed heights left out); estimate")
+    none = history(np.ones((2, 6)), settled=np.zeros((2, 6), bool), flawed=np.ones((2, 6), bool))
+    for estimates in (summarise, lambda of: rewards(of, 1.0), lambda of: fairness(of, nodes.equal(3))):
+        with pytest.raises(ValueError, match="got none: 12 are flawed, as a claim was NaN or of negative work"):
+            estimates(none)
 
 
 def test_estimates_print_two_digits_of_their_interval():
@@ -262,7 +277,7 @@ def test_what_cannot_be_summarised_is_named(uneven):
         (lambda: summaries.summarise(uneven, confidence=1.0), "confidence must be"),
         (lambda: summaries.summarise(uneven, nodes.equal(4)), "nodes must be the history's 3"),
         (lambda: summaries.summarise(uneven, 0.9), "nodes must be made by polejax.nodes, got 0.9"),
-        (lambda: summaries.compare(uneven, history(np.ones((2, 3)))), "second must have the 5 seeds"),
+        (lambda: paired(uneven, history(np.ones((2, 3)))), "second must have the 5 seeds"),
     ]
     for call, message in bad:
         with pytest.raises(ValueError, match=message):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import polejax as pj
 from polejax import theory
 from polejax._core.record import replace
-from polejax.analysis import estimate, mempool, service, transactions
+from polejax.analysis import estimate, lognormal_fees, mempool, service
 from polejax.analysis.transactions import Load, MarkovModulated, Poisson
 
 SEEDS, HEIGHTS, MEAN = 128, 1_200, 600.0
@@ -37,12 +37,12 @@ def history_with(cv: float):
 def served(load: Load, cv: float = 1.0, seed: int = 0):
     history = history_with(cv)
     keys = jax.random.split(jax.random.key(seed), SEEDS)
-    return mempool.serve_many(keys, history, load, devices=jax.devices()[:2])
+    return pj.serve(keys, history, load, devices=jax.devices()[:2])
 
 
 def summary_of(load: Load, cv: float = 1.0, **options):
     options = {"confirmations": 3, "cool_down": 100, **options}
-    return service.summarise_service(served(load, cv), history_with(cv), load, **options)
+    return service(served(load, cv), history_with(cv), load, **options)
 
 
 def sigmas(found, truth):
@@ -119,7 +119,7 @@ def test_transactions_are_conserved_and_littles_law_holds(load):
     assert (np.diff(chains.probe_block, axis=2) >= 0).all()
     # Little's law, chain by chain from an empty mempool on: what the backlog's area says and what the probes say.
     history = history_with(1.0)
-    found = service.summarise_service(chains, history, load, warm_up=0, cool_down=0, confirmations=1)
+    found = service(chains, history, load, warm_up=0, cool_down=0, confirmations=1)
     rest = backlog.sum() / arrived.sum()
     assert found.unconfirmed_share.value[0] == pytest.approx(rest, rel=0.1)
     found = summary_of(load, cool_down=250)
@@ -131,7 +131,7 @@ def test_bursts_scatter_as_heffes_and_lucantoni_say():
     law = MarkovModulated(rates, sojourns)
     history = history_of(np.full((SEEDS, HEIGHTS), MEAN))
     keys = jax.random.split(jax.random.key(3), SEEDS)
-    counts = mempool.serve_many(keys, history, Load(law, 100), devices=jax.devices()[:2]).arrived[..., 0].astype(float)
+    counts = pj.serve(keys, history, Load(law, 100), devices=jax.devices()[:2]).arrived[..., 0].astype(float)
     a, b = 1 / calm, 1 / burst
     dispersion = 2 * (high - low) ** 2 * a * b / ((a + b) ** 2 * (low * b + high * a))
     dispersion = 1 + dispersion * (1 - -np.expm1(-(a + b) * MEAN) / ((a + b) * MEAN))
@@ -207,16 +207,16 @@ def test_a_chain_is_served_alike_alone_and_in_company_and_unsettled_blocks_serve
     history, keys = history_with(1.0), jax.random.split(jax.random.key(0), SEEDS)
     company = served(BUSY)
     one = replace(history, interval=history.interval[3], settled=np.arange(HEIGHTS) < 900)
-    alone = jax.jit(functools.partial(mempool.serve, probes=2))(keys[3], one, BUSY)
+    alone = jax.jit(functools.partial(pj.serve, probes=2))(keys[3], one, BUSY)
     for name in ("arrived", "confirmed"):
         np.testing.assert_array_equal(getattr(alone, name)[:900], getattr(company, name)[3, :900])
         assert not np.asarray(getattr(alone, name)[900:]).any()
     block = company.probe_block[3, :900]
     np.testing.assert_array_equal(alone.probe_block[:900], np.where(block < 900, block, HEIGHTS))
-    shorter = service.summarise_service(alone, one, BUSY)
+    shorter = service(alone, one, BUSY)
     cut = replace(one, interval=one.interval[:900], settled=one.settled[:900])
     fewer = jax.tree.map(lambda leaf: np.asarray(leaf)[:900] if np.ndim(leaf) else leaf, alone)
-    assert shorter.latency_mean.value == pytest.approx(service.summarise_service(fewer, cut, BUSY).latency_mean.value)
+    assert shorter.latency_mean.value == pytest.approx(service(fewer, cut, BUSY).latency_mean.value)
     assert np.isinf(shorter.latency_mean.high).all()  # one chain does not say how much chains differ
 
 
@@ -232,7 +232,7 @@ def test_an_overloaded_chain_is_reported_and_never_nan():
 
 
 def test_fee_classes_stand_for_their_law():
-    fees = np.array(transactions.lognormal_fees(50, mean=3.0, sigma=1.2))
+    fees = np.array(lognormal_fees(50, mean=3.0, sigma=1.2))
     assert fees.mean() == pytest.approx(3.0)
     sample = np.sort(np.random.default_rng(0).lognormal(np.log(3.0) - 1.2**2 / 2, 1.2, 10**6))[::-1].reshape(50, -1)
     np.testing.assert_allclose(fees, sample.mean(axis=1), rtol=0.02)
@@ -250,10 +250,10 @@ def test_fee_classes_stand_for_their_law():
         (lambda: Load(Poisson(1.0), 5, fees=[1.0, 2.0]), "fees must fall"),
         (lambda: Load(Poisson(1.0), 5, fees=[2.0, 1.0], shares=[1.0]), "one entry per fee class"),
         (lambda: Load(Poisson(1.0), 5, shares=[0.0]), "positive sum"),
-        (lambda: mempool.serve(jax.random.key(0), history_with(1.0), BUSY), "use serve_many"),
-        (lambda: mempool.serve_many(jax.random.split(jax.random.key(0), 2), history_with(1.0), BUSY), "one chain per"),
+        (lambda: pj.serve(jax.random.key(0), history_with(1.0), BUSY), "give one key per chain"),
+        (lambda: pj.serve(jax.random.split(jax.random.key(0), 2), history_with(1.0), BUSY), "one chain per"),
         (lambda: summary_of(BUSY, warm_up=HEIGHTS), "must leave settled heights"),
-        (lambda: service.summarise_service(served(BUSY), history_with(1.0), PRIORITY), "must be of this history"),
+        (lambda: service(served(BUSY), history_with(1.0), PRIORITY), "must be of this history"),
     ],
 )
 def test_what_makes_no_sense_is_refused(build, message):

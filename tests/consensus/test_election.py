@@ -49,7 +49,7 @@ def races(draw):
     return work, score, power, delay, np.round(seconds / grid) * grid
 
 
-@pytest.mark.parametrize("rule", [pj.BestInWindow, pj.BestAtDeadline])
+@pytest.mark.parametrize("rule", [pj.elections.BestInWindow, pj.elections.BestAtDeadline])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # which patches the same for every example
 @given(races())
 def test_rounds_equal_the_event_simulator(rule, monkeypatch, race):
@@ -60,7 +60,7 @@ def test_rounds_equal_the_event_simulator(rule, monkeypatch, race):
     network = pj.network.from_matrix(delay)
     scenario = pj.Scenario(pj.nodes.Nodes(power, np.arange(count)), network, mechanism, election=rule(seconds))
     history = jax.device_get(played(count, rule)(jax.random.key(0), scenario))
-    ends = {"window" if rule is pj.BestInWindow else "deadline": float(seconds)}
+    ends = {"window" if rule is pj.elections.BestInWindow else "deadline": float(seconds)}
     expected = winner_simulator.run(work.tolist(), score.tolist(), power.tolist(), delay.tolist(), HEIGHTS, **ends)
 
     source = history.rounds.source
@@ -102,7 +102,7 @@ def test_claims_that_nobody_can_prefer_need_not_be_looked_at(kind):
     def choose(publish, score, start, seconds):
         first, finder = network.arrivals(publish)
         chosen = []
-        for close in (pj.BestInWindow(1.0), pj.BestAtDeadline(1.0)):
+        for close in (pj.elections.BestInWindow(1.0), pj.elections.BestAtDeadline(1.0)):
             close = replace(close, seconds=seconds).closing(first, start)
             published = (publish < close) | (finder == jnp.arange(count))
             heard = elections._Heard(publish, score, first, finder, close, published)
@@ -138,7 +138,7 @@ def chains(mechanism, election, network=None, seeds=256, blocks=400):
     return pj.simulate_many(keys(1, seeds), scenario, blocks)
 
 
-@pytest.mark.parametrize("rule", [pj.BestInWindow, pj.BestAtDeadline])
+@pytest.mark.parametrize("rule", [pj.elections.BestInWindow, pj.elections.BestAtDeadline])
 @pytest.mark.parametrize("network", ["matrix", "regions"])
 def test_no_time_to_choose_is_first_seen_to_the_last_bit(rule, network, cursed):
     random = np.random.default_rng(4)
@@ -146,7 +146,9 @@ def test_no_time_to_choose_is_first_seen_to_the_last_bit(rule, network, cursed):
         network = pj.network.from_matrix(shortest_paths(random.uniform(5, 60, (9, 9)) * (1 - np.eye(9))))
     else:
         network = pj.network.regions(np.arange(9) % 3, 20.0 + 10 * np.eye(3), random.uniform(1, 9, 9), 3.3)
-    first, chosen = (chains(cursed[1], election, network, seeds=8) for election in (pj.FirstSeen(), rule(0.0)))
+    first, chosen = (
+        chains(cursed[1], election, network, seeds=8) for election in (pj.elections.FirstSeen(), rule(0.0))
+    )
     assert 10 < (first.published > 1).sum()
     for one, other in zip(jax.tree.leaves(first), jax.tree.leaves(chosen), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -154,7 +156,7 @@ def test_no_time_to_choose_is_first_seen_to_the_last_bit(rule, network, cursed):
 
 def test_a_window_s_chain_is_its_closed_form():
     window = 300.0
-    history = chains(pj.PoW(600.0), pj.BestInWindow(window))
+    history = chains(pj.PoW(600.0), pj.elections.BestInWindow(window))
     assert history.settled.all()  # no delays, no forks
     # Intervals add up to the times between first claims, but for the two ends of the chain.
     mean, error = mean_and_error(history.interval[:, 20:].mean(axis=1))
@@ -172,7 +174,7 @@ def spread(values, expected):
 
 def test_a_deadline_s_chain_is_its_closed_form():
     deadline = 400.0
-    history = chains(pj.PoW(600.0), pj.BestAtDeadline(deadline))
+    history = chains(pj.PoW(600.0), pj.elections.BestAtDeadline(deadline))
     mean, error = mean_and_error(history.interval[:, 20:].mean(axis=1))
     assert_within(mean, deadline + 600.0 * np.exp(-deadline / 600.0), error)
     # Whoever finishes before the deadline, or else the first.
@@ -191,8 +193,8 @@ def cursed():
 
 def test_choosing_the_best_is_choosing_the_luckiest(cursed):
     bank, mechanism = cursed
-    everyone = winners_curse.summarise_selection(chains(mechanism, pj.BestInWindow(1e6), seeds=64, blocks=200))
-    first = winners_curse.summarise_selection(chains(mechanism, pj.FirstSeen(), seeds=64, blocks=200))
+    everyone = winners_curse(chains(mechanism, pj.elections.BestInWindow(1e6), seeds=64, blocks=200))
+    first = winners_curse(chains(mechanism, pj.elections.FirstSeen(), seeds=64, blocks=200))
     test, other = bank.test[:, 0].astype(float), bank.holdout[:, 0].astype(float)
     # Of nine draws from B curves, the r-th worst of the bank is the best with probability (r^9 - (r - 1)^9) / B^9.
     rank = np.argsort(np.argsort(test)) + 1.0
@@ -222,7 +224,9 @@ def test_views_differ_where_windows_hold_different_claims(cursed):
 
     @jax.jit
     def play(seconds):
-        scenario = pj.Scenario(pj.nodes.from_shares(POWER), network, cursed[1], election=pj.BestInWindow(seconds))
+        scenario = pj.Scenario(
+            pj.nodes.from_shares(POWER), network, cursed[1], election=pj.elections.BestInWindow(seconds)
+        )
         return jax.vmap(lambda key: pj.simulate(key, scenario, 200, keep_rounds=True))(keys(6, 16))
 
     differing = [disagreement(play(np.float32(seconds))) for seconds in (0.0, 300.0, 1e6)]
@@ -253,7 +257,9 @@ def test_training_goes_on_while_claims_matter(live):
 
     published, saved = [], []
     for seed in range(6):
-        patient, endless = jax.device_get(race(jax.random.key(seed), replace(live, election=pj.BestInWindow(8.0))))
+        patient, endless = jax.device_get(
+            race(jax.random.key(seed), replace(live, election=pj.elections.BestInWindow(8.0)))
+        )
         for one, other in zip(patient[1], endless[1], strict=True):
             np.testing.assert_array_equal(one, other)
         heard = patient[1].published
@@ -268,7 +274,7 @@ def test_training_goes_on_while_claims_matter(live):
 
 def test_live_blocks_bear_what_they_are_worth(live):
     deadline = 12.0
-    scenario = replace(live, election=pj.BestAtDeadline(deadline))
+    scenario = replace(live, election=pj.elections.BestAtDeadline(deadline))
     history = jax.device_get(pj.simulate(jax.random.key(7), scenario, 10, keep_rounds=True))
     rounds = history.rounds
     assert (history.published > 1).any()
@@ -284,7 +290,7 @@ def test_live_blocks_bear_what_they_are_worth(live):
     samples = history.learning.holdout * 50  # fifty samples are held out
     np.testing.assert_allclose(samples, np.round(samples), atol=1e-4)
     assert (history.learning.holdout > 0.4).all()
-    found = winners_curse.summarise_selection(history)
+    found = winners_curse(history)
     assert found.score_bias.value == pytest.approx((history.score - history.learning.holdout)[history.settled].mean())
     assert found.claims_per_block.value == pytest.approx(history.published[history.settled].mean())
 
@@ -307,11 +313,11 @@ def test_halves_of_the_test_samples_make_the_whole(tmp_path):
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: pj.BestInWindow(-1.0), "seconds must be at least 0, got -1"),
-        (lambda: pj.BestAtDeadline(float("inf")), "seconds must be finite and at least 0, got inf"),
+        (lambda: pj.elections.BestInWindow(-1.0), "seconds must be at least 0, got -1"),
+        (lambda: pj.elections.BestAtDeadline(float("inf")), "seconds must be finite and at least 0, got inf"),
         (lambda: small_pole(holdout=3), "holdout must be None or made by polejax.tasks.hold_out, got 3"),
         (
-            lambda: winners_curse.summarise_selection(chains(pj.PoW(1.0), pj.FirstSeen(), seeds=2, blocks=2)),
+            lambda: winners_curse(chains(pj.PoW(1.0), pj.elections.FirstSeen(), seeds=2, blocks=2)),
             "holdout accuracies, got none",
         ),
     ],

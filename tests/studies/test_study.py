@@ -124,7 +124,7 @@ def test_chains_alone_give_the_same_estimates(tmp_path):
         for field in dataclasses.fields(whole):
             one, other = getattr(whole, field.name), getattr(reduced, field.name)
             jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), one, other)
-    one, other = pj.compare(blocks.history(0), blocks.history(1)), chains.compare(0, 1)
+    one, other = pj.analysis.paired(blocks.history(0), blocks.history(1)), chains.compare(0, 1)
     assert other.interval_cv_ratio.low == pytest.approx(one.interval_cv_ratio.low, rel=1e-6)
     data = chains.to_xarray()
     assert data["interval"].dims == ("scenario", "seed")

@@ -1,0 +1,78 @@
+"""Rewards: what each node earns by canonical blocks and their fees."""
+
+import numpy as np
+
+from polejax._core import checks
+from polejax._core.record import record, static
+from polejax._core.types import Array
+from polejax.analysis import estimate
+from polejax.analysis.estimate import Estimate
+from polejax.analysis.producers import by_producer
+from polejax.analysis.seed_tally import check_settled
+from polejax.consensus.history import History
+
+
+@record
+class Rewards:
+    """What nodes earn by canonical blocks, block rewards and fees together; stale blocks earn nothing (no uncles).
+
+    Attributes:
+      share: `Estimate` [N], of all coins.
+      coins_per_second: `Estimate` [N], coins/s.
+      fee_share: `Estimate` [], share of all coins that are fees; None: there are no fees.
+      num_seeds: seeds that hold a settled height.
+      confidence: of the intervals, in (0, 1).
+    """
+
+    share: Estimate
+    coins_per_second: Estimate
+    fee_share: Estimate | None
+    num_seeds: int = static()
+    confidence: float = static()
+
+
+def rewards(history: History, block_reward: float, fees: Array | None = None, confidence: float = 0.95) -> Rewards:
+    """Estimate on the host, in float64, what each node earns.
+
+    Args:
+      history: of S seeds, leaves [S, H, ...], or of one.
+      block_reward: coins a canonical block pays its producer, not negative.
+      fees: float64, shaped as the history's intervals: coins of fees in each block (`polejax.analysis.block_fees`).
+      confidence: of the intervals, in (0, 1).
+
+    Returns:
+      `Rewards`.
+
+    Raises:
+      ValueError: no settled height, coins that are negative or add up to none, fees of another shape.
+    """
+    confidence = checks.confidence(confidence)
+    reward = float(checks.real("block_reward", block_reward, low=0.0, ndim=0))
+    shape = np.shape(history.settled)
+    paid = np.zeros(shape) if fees is None else np.asarray(checks.real("fees", fees, low=0.0), dtype=np.float64)
+    if paid.shape != shape:
+        raise ValueError(f"fees must have the history's shape {shape}, got {paid.shape}: one number per block")
+    settled = np.atleast_2d(history.settled)
+    check_settled(history)
+    some = settled.any(axis=1)
+    coins, blocks = by_producer(history, reward + paid)[some], settled.sum(axis=1)[some]
+    total = coins.sum(axis=1)
+    if not total.sum() > 0:
+        raise ValueError(f"block_reward and fees must pay some coins, got {reward:g}: raise one")
+    seconds = np.where(settled, np.atleast_2d(history.interval), 0.0)[some].sum(axis=1, dtype=np.float64)
+    share = _ratios(coins, total, confidence)
+    return Rewards(
+        share=Estimate(share.value, np.maximum(share.low, 0.0), np.minimum(share.high, 1.0)),
+        coins_per_second=_ratios(coins, seconds, confidence),
+        fee_share=None if fees is None else estimate.mean(total - reward * blocks, total, confidence),
+        num_seeds=len(blocks),
+        confidence=confidence,
+    )
+
+
+def _ratios(parts: Array, wholes: Array, confidence: float) -> Estimate:
+    """Estimate of parts [S, N] over wholes [S]."""
+    value = parts.sum(axis=0) / wholes.sum()
+    if len(wholes) < 2:
+        return estimate.unknown(value)
+    return estimate.real(value, estimate.left_out(parts) / estimate.left_out(wholes)[:, None], confidence)
