@@ -6,10 +6,9 @@ Data flows one way, and so does this table of contents.
 from polejax import network, theory
 from polejax._core import devices
 from polejax._core.folder import StudyError
+from polejax._core.progress import Progress
 from polejax._core.version import __version__
-from polejax._engine.poisson import simulate_memoryless
-from polejax._engine.poisson_tally import tally_many
-from polejax._engine.runner import simulate_many
+from polejax._engine.runner import simulate_many, tally_many
 from polejax.analysis.cost import summarise_cost
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.fairness import summarise_fairness, summarise_rewards
@@ -42,9 +41,8 @@ from polejax.jobs import attack
 from polejax.learning import datasets, models, tasks
 from polejax.learning.sml import SecureMappingLayer
 from polejax.mechanisms import parametric
-from polejax.mechanisms.bank import Bank, load_bank
+from polejax.mechanisms.bank import Bank
 from polejax.mechanisms.hashed_pow import HashedPoW
-from polejax.mechanisms.learning_curves import learning_curves
 from polejax.mechanisms.parametric import Parametric
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.pow import PoW
@@ -52,8 +50,9 @@ from polejax.mechanisms.replay import Replay
 from polejax.mechanisms.task_stream import TaskStream
 from polejax.mechanisms.verification import Claim, PostedTask, Reason, Verdict, posted, verify
 from polejax.studies.bank_error import bank_estimate
+from polejax.studies.banks import learning_curves, load_bank
 from polejax.studies.results import Results, open_study
-from polejax.studies.study import Progress, study
+from polejax.studies.study import study
 
 __all__ = [
     "Bank",
@@ -114,7 +113,6 @@ __all__ = [
     "serve_many",
     "simulate",
     "simulate_many",
-    "simulate_memoryless",
     "study",
     "summarise",
     "summarise_cost",

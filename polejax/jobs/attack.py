@@ -13,6 +13,7 @@ from polejax._core import checks
 from polejax._core.describe import as_text, describe
 from polejax._core.folder import Folder
 from polejax._core.netcdf import Variables
+from polejax._core.progress import Callback, Meter
 from polejax._core.record import replace
 from polejax.analysis.estimate import Estimate
 from polejax.attacks import collusion, detection, forging, head_start, theft
@@ -24,8 +25,6 @@ from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
 from polejax.learning.sml import SecureMappingLayer
 from polejax.learning.tasks import Task
 from polejax.mechanisms.pole import PoLe
-
-Report = Callable[[str, int, int], None]  # what is under way, attacks done, attacks in all
 
 STRATEGIES: Mapping[str, Callable[[Encounter], Attempt]] = {
     "thief": theft.thief,
@@ -90,12 +89,12 @@ class Cell:
 Cells = Mapping[tuple[str, str], Cell]  # by learner and layer
 
 
-def run(settings: Settings, report: Report) -> Cells:
+def run(settings: Settings, progress: Callback) -> Cells:
     """Train and attack everything that is not on disk yet, then measure everything.
 
     Args:
       settings: of the job.
-      report: called with (learner and layer, attacks done, attacks in all).
+      progress: called with `Progress` in attacks; its label is the learner and the layer.
 
     Raises:
       ValueError: a setting out of range, or a task's files are not what they should be.
@@ -115,16 +114,18 @@ def run(settings: Settings, report: Report) -> Cells:
         for (learner, layer), mechanism in mechanisms.items():
             label, name = f"{learner}, {layer}", f"{learner}-{layer}.nc".replace(" ", "-").replace(",", "")
             trained = {"mechanism": as_text(describe(mechanism))}
+            meter = Meter(progress, len(STRATEGIES), "attacks", label=label)
             if not folder.has(name):
-                found = _compute(mechanism, seed, count, settings.steps, plain.get(learner), label, report)
+                found = _compute(mechanism, seed, count, settings.steps, plain.get(learner), meter)
                 folder.write(name, _stored(*found), trained)
+            else:
+                meter.add(len(STRATEGIES))
             arrays, _ = folder.read(name, trained)  # type: ignore[arg-type]
             honest, model, attempts = _restored(arrays, mechanism)
             if layer == "none":
                 plain[learner], bare = model, (mechanism, honest)
             attempts["early key"] = collusion.early_key(mechanism, model)
             cells[learner, layer] = _measured(mechanism, honest, attempts, *bare)
-            report(label, len(STRATEGIES), len(STRATEGIES))
     return cells
 
 
@@ -212,17 +213,17 @@ def load_task(settings: Settings) -> Task:
 
 
 def _compute(
-    mechanism: PoLe, seed: int, count: int, steps: int, keyless: Run | None, label: str, report: Report
+    mechanism: PoLe, seed: int, count: int, steps: int, keyless: Run | None, meter: Meter
 ) -> tuple[Run, Run, dict[str, Attempt]]:
-    report(label, 0, len(STRATEGIES))
+    meter.add(0)
     if mechanism.sml is not None and mechanism.sml.patch is not None:
         keyless = None  # a network for pixels does not fit behind patches
     met = theft.encounter(jax.random.key(seed), mechanism, count, steps // mechanism.evaluate_every, keyless)
     attempts = {}
-    for number, (name, strategy) in enumerate(STRATEGIES.items(), 1):
+    for name, strategy in STRATEGIES.items():
         if _applies(name, mechanism):
             attempts[name] = strategy(met)
-        report(label, number, len(STRATEGIES))
+        meter.add(1)
     return met.honest, met.model, attempts
 
 

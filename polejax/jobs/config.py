@@ -3,7 +3,7 @@
     seeds = 1024                                  # chains of each scenario
     blocks = 1000                                 # heights of each chain
     out = "results/sweep"
-    seed = 0                                      # optional, as are records, seeds_per_shard and memoryless
+    seed = 0                                      # optional, as are records, seeds_per_shard and method
 
     [[scenario]]
     name = "pow"
@@ -70,6 +70,8 @@ import jax
 from polejax import network
 from polejax._core import checks
 from polejax._core.describe import as_text, describe
+from polejax._core.progress import Callback
+from polejax._engine.runner import METHODS, Method
 from polejax.attacks import adversary
 from polejax.attacks.cheating import Cheating
 from polejax.consensus import difficulty, nodes
@@ -78,15 +80,15 @@ from polejax.consensus.scenario import Scenario
 from polejax.learning import datasets, models, tasks
 from polejax.learning.sml import SecureMappingLayer
 from polejax.mechanisms import parametric
-from polejax.mechanisms.bank import learning_of, load_bank
+from polejax.mechanisms.bank import learning_of
 from polejax.mechanisms.hashed_pow import HashedPoW
-from polejax.mechanisms.learning_curves import learning_curves
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.pow import PoW
 from polejax.mechanisms.replay import Replay
 from polejax.mechanisms.task_stream import TaskStream
+from polejax.studies.banks import learning_curves, load_bank
 from polejax.studies.results import Results
-from polejax.studies.study import Progress, study
+from polejax.studies.study import study
 
 _NETWORKS = (
     network.clique,
@@ -149,7 +151,7 @@ _CONSTRUCTORS: dict[str, tuple[Callable[..., Any], ...]] = {
 _LISTS = {"tasks": "mechanism"}
 """Arguments that are lists, by the field that their entries are like."""
 
-_TOP = {"seeds", "blocks", "out", "seed", "records", "seeds_per_shard", "memoryless", "scenario"}
+_TOP = {"seeds", "blocks", "out", "seed", "records", "seeds_per_shard", "method", "scenario"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,12 +166,10 @@ class Config:
     seed: int
     records: str
     seeds_per_shard: int | None
-    memoryless: bool
+    method: Method
 
 
-def run(
-    path: str | os.PathLike[str], *, executor: Any = None, progress: Callable[[Progress], None] | None = None
-) -> Results:
+def run(path: str | os.PathLike[str], *, executor: Any = None, progress: Callback | None = None) -> Results:
     """Run the study of a config file, or go on with it; see `polejax.study`."""
     config = read(path)
     return study(
@@ -181,7 +181,7 @@ def run(
         names=config.names,
         records=config.records,
         seeds_per_shard=config.seeds_per_shard,
-        memoryless=config.memoryless,
+        method=config.method,
         executor=executor,
         progress=progress,
     )
@@ -219,7 +219,7 @@ def read(path: str | os.PathLike[str]) -> Config:
         checks.whole("seed", raw.get("seed", 0)),
         str(raw.get("records", "blocks")),
         raw.get("seeds_per_shard"),
-        checks.flag("memoryless", raw.get("memoryless", False)),
+        checks.one_of("method", raw.get("method", "rounds"), METHODS),
     )
 
 
