@@ -160,11 +160,12 @@ def _shards(task: Study) -> list[Shard]:
 def _methods(scenarios: tuple[Scenario, ...], method: Method) -> tuple[Method, ...]:
     """How each scenario's chains are drawn."""
     if method == "rounds":
-        return ("rounds",) * len(scenarios)
+        return tuple(method for _ in scenarios)
     refusals = [poisson.refusal(scenario) for scenario in scenarios]
     if all(refusals):
         raise ValueError(f'method must be "rounds" where no scenario allows "poisson"; scenarios[0]: {refusals[0]}')
-    return tuple(METHODS[0] if refused else METHODS[1] for refused in refusals)
+    allowed: dict[bool, Method] = {True: "poisson", False: "rounds"}
+    return tuple(allowed[refused is None] for refused in refusals)
 
 
 def _seeds_per_shard(scenario: Scenario, num_seeds: int, num_blocks: int, method: Method, blocks: bool) -> int:

@@ -70,4 +70,4 @@ def test_live_chains_are_reckoned_with_what_their_nodes_train_on():
     assert live > 9 * samples
     assert segments.chain_bytes(pj.Scenario(nodes, near, pj.PoW(600.0)), 8) < samples
     stream = pj.TaskStream([learning], [1.0], [1.0], pj.PoW(600.0))
-    assert stream.node_bytes == learning.node_bytes > samples
+    assert stream.profile.bytes_per_node == learning.profile.bytes_per_node > samples
