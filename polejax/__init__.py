@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from polejax import analysis, attacks, mechanisms, network, theory
 from polejax._core import devices
 from polejax._core.folder import StudyError
+from polejax._core.progress import Progress
 from polejax._core.version import __version__
-from polejax._engine.poisson import simulate_memoryless
-from polejax._engine.poisson_tally import tally_many
-from polejax._engine.runner import simulate_many
+from polejax._engine.runner import simulate_many, tally_many
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.mempool import serve
 from polejax.analysis.summaries import Summary, summarise
@@ -30,18 +29,18 @@ from polejax.consensus.views import Views
 from polejax.learning import models, tasks
 from polejax.learning.recipe import Recipe
 from polejax.learning.sml import SecureMappingLayer
-from polejax.mechanisms.bank import Bank, load_bank
+from polejax.mechanisms.bank import Bank
 from polejax.mechanisms.claim_rules import ClaimRules
 from polejax.mechanisms.hashed_pow import HashedPoW
-from polejax.mechanisms.learning_curves import learning_curves
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.pow import PoW
 from polejax.mechanisms.replay import Replay
 from polejax.mechanisms.task_stream import TaskStream
 from polejax.network.base import Network
 from polejax.studies.bank_error import bank_estimate
+from polejax.studies.banks import learning_curves, load_bank
 from polejax.studies.results import Results, open_study
-from polejax.studies.study import Progress, study
+from polejax.studies.study import study
 
 if TYPE_CHECKING:
     from polejax.analysis import figures
@@ -94,7 +93,6 @@ __all__ = [
     "serve",
     "simulate",
     "simulate_many",
-    "simulate_memoryless",
     "study",
     "summarise",
     "tally_many",

@@ -148,7 +148,7 @@ def jobs() -> dict[str, Callable[[Any], Any]]:
 
     def sums(scenario: pj.Scenario, **options: Any) -> Callable[[Any], Any]:
         keys = jax.random.split(jax.random.key(0), 4_096)
-        return lambda device: pj.tally_many(keys, scenario, 1_000, memoryless=True, devices=[device], **options)
+        return lambda device: pj.tally_many(keys, scenario, 1_000, method="poisson", devices=[device], **options)
 
     def bank_of(mechanism: pj.PoLe) -> Callable[[Any], Any]:
         return lambda device: pj.learning_curves(jax.random.key(0), mechanism, 4_096, devices=[device])
@@ -157,7 +157,7 @@ def jobs() -> dict[str, Callable[[Any], Any]]:
         "PoW, 4,096 chains of 1,000 blocks": chains(pools, 4_096, 1_000),
         "the same, a million chains": chains(pools, 2**20, 100),
         "PoW of 10,000 nodes, 64 chains of 1,000": chains(crowd, 64, 1_000),
-        "PoW find by find, 4,096 chains of 1,000": chains(pools, 4_096, 1_000, memoryless=True),
+        "PoW as a Poisson process, 4,096 chains of 1,000": chains(pools, 4_096, 1_000, method="poisson"),
         "sums of it": sums(pools),
         "sums of it, 10,000 nodes": sums(crowd, pooled=64),
         "HashedPoW, 16 chains of 16": chains(pj.Scenario(nodes, near, pj.HashedPoW(work=2.0**16)), 16, 16),

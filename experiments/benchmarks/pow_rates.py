@@ -1,15 +1,15 @@
-"""Proof of Work find by find against its random numbers, an event loop in C++ and the rounds, as ratios in one run.
+"""Proof of Work as a Poisson process against its random numbers, a C++ event loop and the rounds, as ratios in one run.
 
     .venv/bin/python experiments/benchmarks/pow_rates.py [--quick]
 
 Every ratio is the median over turns in which each takes its turn, so that what else the machine does falls on all.
-Like is to be compared with like. Find by find, whole histories come back to the host (`simulate_many`), or each
-chain's sums alone (`tally_many`, of four times as many chains a call; of 1,000 nodes and more 64 chains are pooled into
-a row, as counts by node would outweigh them). The event loop, `event_loop.cpp` beside this file, compiled by the
+Like is to be compared with like. With method "poisson", whole histories come back to the host (`simulate_many`), or
+each chain's sums alone (`tally_many`, of four times as many chains a call; of 1,000 nodes and more 64 chains are pooled
+into a row, as counts by node would outweigh them). The event loop, `event_loop.cpp` beside this file, compiled by the
 system's C++ compiler if there is one, one process per core, keeps all chains' blocks in its memory ("histories") or
 only sums. Two draws a block keep a sum: in chunks and many chains at a time, an exponential and a uniform number added
 up and nothing else done with them, at the width that is fastest; as `polejax._core.draw` makes them, with JAX's own
-rounds, and written out in one loop, as find by find does, for vectors of 256 or 512 bits, whichever are faster.
+rounds, and written out in one loop, as with method "poisson", for vectors of 256 or 512 bits, whichever are faster.
 """
 
 import argparse
@@ -57,15 +57,15 @@ def timed(run: Callable[[], Any], count: int) -> Timed:
     return rate
 
 
-def by_jax(keys: Any, find: Any) -> Any:
+def by_jax(keys: Any, number: Any) -> Any:
     """Two numbers that are added up later, of JAX's own rounds."""
-    words = jax.vmap(draw.two_words, (0, None))(keys, find)
+    words = jax.vmap(draw.two_words, (0, None))(keys, number)
     return draw.exponential_of(words[..., 0]), draw.uniform_of(words[..., 1])
 
 
-def in_one_loop(keys: Any, find: Any) -> Any:
+def in_one_loop(keys: Any, number: Any) -> Any:
     """Their sum, of rounds written out, so that one loop makes both."""
-    words = threefry.two_words(keys[:, None], find[None])
+    words = threefry.two_words(keys[:, None], number[None])
     return -jnp.log(draw.uniform_of(words[0])) + draw.uniform_of(words[1])
 
 
@@ -75,12 +75,12 @@ def two_draws(
     """Two random numbers a block, `width` chains in lockstep on every device."""
 
     def block(keys: Any) -> Any:
-        def chunk(total: Any, find: Any) -> tuple[Any, None]:
-            return jax.tree.map(jnp.add, total, drawn(keys, find)), None
+        def chunk(total: Any, number: Any) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, total, drawn(keys, number)), None
 
-        finds = jnp.arange(BLOCKS // CHUNK * CHUNK, dtype=jnp.uint32).reshape(-1, CHUNK)
-        nothing = jax.tree.map(jnp.zeros_like, jax.eval_shape(drawn, keys, finds[0]))
-        total, _ = jax.lax.scan(chunk, nothing, finds)
+        numbers = jnp.arange(BLOCKS // CHUNK * CHUNK, dtype=jnp.uint32).reshape(-1, CHUNK)
+        nothing = jax.tree.map(jnp.zeros_like, jax.eval_shape(drawn, keys, numbers[0]))
+        total, _ = jax.lax.scan(chunk, nothing, numbers)
         return jax.tree.map(lambda of: of.sum(axis=1), total)
 
     compiled = lanes.sharded(block, width, tuple(jax.devices()), (), 1, options)
@@ -95,16 +95,16 @@ def fastest(seeds: int, drawn: Callable[[Any, Any], Any], *options: dict[str, An
     return max(widths, key=lambda rate: (rate(), statistics.median(rate() for _ in range(3)))[1])
 
 
-def chains(count: int, seeds: int, blocks: int, memoryless: bool) -> Timed:
+def chains(count: int, seeds: int, blocks: int, method: str) -> Timed:
     """Whole histories by `simulate_many`."""
     keys, scenario = jax.random.split(jax.random.key(0), seeds), scenario_of(count)
-    return timed(lambda: pj.simulate_many(keys, scenario, blocks, memoryless=memoryless), seeds * blocks)
+    return timed(lambda: pj.simulate_many(keys, scenario, blocks, method=method), seeds * blocks)
 
 
 def sums(count: int, seeds: int) -> Timed:
     """Each chain's sums by `tally_many`."""
     keys, scenario = jax.random.split(jax.random.key(0), seeds), scenario_of(count)
-    return timed(lambda: pj.tally_many(keys, scenario, BLOCKS, memoryless=True, pooled=pooled(count)), seeds * BLOCKS)
+    return timed(lambda: pj.tally_many(keys, scenario, BLOCKS, method="poisson", pooled=pooled(count)), seeds * BLOCKS)
 
 
 def pooled(count: int) -> int:
@@ -162,15 +162,15 @@ def rows(quick: bool) -> list[Row]:
             blocks = max(1, min(BLOCKS, CELLS // (count * played)))
             rows = f", {pooled(count)} chains a row" if pooled(count) > 1 else ""
             calls = {
-                "find by find": chains(count, seeds, BLOCKS, True),
-                (summed := f"find by find, sums{rows}"): sums(count, 4 * seeds),
+                "Poisson process": chains(count, seeds, BLOCKS, "poisson"),
+                (summed := f"Poisson process, sums{rows}"): sums(count, 4 * seeds),
                 **draws,
-                "rounds": chains(count, played, blocks, False),
+                "rounds": chains(count, played, blocks, "rounds"),
             }
             if loop is not None:
                 calls["C++ event loop"] = loop("sums", count, seeds)
                 calls["C++ event loop, histories"] = loop("histories", count, seeds)
-            sizes = {"find by find": seeds * BLOCKS, summed: 4 * seeds * BLOCKS, "rounds": played * blocks}
+            sizes = {"Poisson process": seeds * BLOCKS, summed: 4 * seeds * BLOCKS, "rounds": played * blocks}
             compiled = {name: compiling(calls[name], size) for name, size in sizes.items()}
             rates = {name: [] for name in calls}  # type: dict[str, list[float]]
             for _ in range(turns):
@@ -183,7 +183,7 @@ def rows(quick: bool) -> list[Row]:
 def table(label: str, summed: str, rates: dict[str, list[float]], compiled: dict[str, float]) -> list[Row]:
     """Medians over turns, of rates and of ratios, of histories and of what is `summed`."""
     lines = [(f"{label}: {name}", statistics.median(of), "blocks/s") for name, of in rates.items()]
-    for name in ("find by find", summed):
+    for name in ("Poisson process", summed):
         others = ((other, np.array(rates[name]) / np.array(of)) for other, of in rates.items() if other != name)
         lines += [
             (f"{label}: {name} / {other}", float(np.median(ratio)), "ratio")

@@ -4,7 +4,8 @@
 
 Chains are made four times as many until that gains less than a tenth. Limits are measured in the same run: a large
 product, products of the 64-32-10 network's own shapes, one of each network, random words, and copying memory. A round
-asks for one word a node, finds for two a block; of training the useful operations count (`training_rates.py`).
+asks for one word a node, a Poisson process for two a block; of training the useful operations count
+(`training_rates.py`).
 """
 
 import argparse
@@ -99,7 +100,7 @@ def jobs(quick: bool) -> dict[str, tuple[Any, int, str, float]]:
     def sums(scenario: pj.Scenario) -> Any:
         def call(seeds: int) -> tuple[Callable[[], Any], float]:
             keys, pooled = jax.random.split(jax.random.key(0), seeds), 64 if scenario.nodes.count > 128 else 1
-            return lambda: pj.tally_many(keys, scenario, blocks, memoryless=True, pooled=pooled), seeds * blocks
+            return lambda: pj.tally_many(keys, scenario, blocks, method="poisson", pooled=pooled), seeds * blocks
 
         return call
 
@@ -113,7 +114,7 @@ def jobs(quick: bool) -> dict[str, tuple[Any, int, str, float]]:
         pools = scenario(count, pj.PoW(600.0))
         played, begin = max(1, 9 * blocks // count), max(len(jax.devices()), 512 // count)
         found[f"rounds, N = {count:,}, blocks/s"] = (chains(pools, played), begin, words, count)
-        found[f"find by find, N = {count:,}, blocks/s"] = (chains(pools, blocks, memoryless=True), 64, words, 2)
+        found[f"Poisson process, N = {count:,}, blocks/s"] = (chains(pools, blocks, method="poisson"), 64, words, 2)
         found[f"sums, N = {count:,}, blocks/s"] = (sums(pools), 64, words, 2)
     found["Replay, N = 9, blocks/s"] = (chains(scenario(9, replay), blocks), 64, words, 18)
     found["learning curves, steps/s"] = (curves, 64, product, NETWORKS[0].flops)

@@ -53,7 +53,7 @@ def live_rounds(quick: bool) -> list[Row]:
 
 
 def races(quick: bool) -> list[Row]:
-    """PoW round by round, one random number per node and height, against those numbers alone."""
+    """PoW by rounds, one random number per node and height, against those numbers alone."""
     found: list[Row] = []
     for count in (9, 16):
         found += _races(count, 3 if quick else 7)
@@ -114,8 +114,8 @@ def _imports() -> list[Row]:
 PARTS = {  # name: title, module, function
     "training": ("Training, against plain XLA, PyTorch and the largest product", "training_rates", "rows"),
     "live": ("Live rounds of Proof of Learning", "throughput", "live_rounds"),
-    "pow": ("Proof of Work find by find", "pow_rates", "rows"),
-    "races": ("Proof of Work round by round", "throughput", "races"),
+    "pow": ("Proof of Work as a Poisson process", "pow_rates", "rows"),
+    "races": ("Proof of Work by rounds", "throughput", "races"),
     "rounds": ("Rounds on networks (one core)", "rounds", "rows"),
     "hashes": ("Real hashing", "hash_rates", "rows"),
     "studies": ("Banks, replay and studies", "studies", "rows"),

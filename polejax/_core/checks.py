@@ -1,13 +1,15 @@
 """Checks of what users pass: each raises a ValueError that names the argument, its value and the remedy."""
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from polejax._core.types import Array, Key
+
+_Word = TypeVar("_Word", bound=str)
 
 
 def is_traced(value: Any) -> bool:
@@ -101,7 +103,7 @@ def whole(name: str, value: Any, *, low: int = 0, high: int | None = None) -> in
     return number
 
 
-def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
+def one_of(name: str, value: Any, choices: tuple[_Word, ...]) -> _Word:
     """Return a word that is among the choices.
 
     Raises:
@@ -109,7 +111,7 @@ def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
-    return value
+    return choices[choices.index(value)]
 
 
 def flag(name: str, value: Any) -> bool:

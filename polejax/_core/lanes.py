@@ -1,18 +1,126 @@
-"""Lanes: independent computations in lockstep, split over devices and, on each, into blocks that stay in cache."""
+"""Lanes: independent computations in lockstep, split over devices and, on each, into blocks that stay in cache.
 
+Chains, learning curves, mempools and attacks are all run alike: `lay_out` says how a number of them is spread over
+devices, `sharded` makes the program, `Layout.pad` its arguments, and `Layout.cut` returns the results that were asked
+for.
+"""
+
+import dataclasses
 import importlib.util
+import math
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax.sharding import AxisType, PartitionSpec
+
+from polejax._core import checks
+from polejax._core.types import Array
 
 REGISTER = 128  # lanes of a TPU's register; its compiler takes three times as long for widths that are no multiple
 _MOST = 2**15  # lanes that fill a GPU or TPU several times over; with more, a TPU's compiler takes minutes
 CACHE = 3 * 2**20  # bytes of the cache of a CPU's core that lanes may fill
 _UNTOLD = 2**33  # bytes of memory assumed of a device that does not report it: half of the smallest GPUs and TPUs used
+
+_Nest = TypeVar("_Nest")
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How a number of lanes is spread over devices.
+
+    Attributes:
+      count: lanes asked for.
+      lanes: lanes that advance in lockstep on a device.
+      devices: that the lanes are split over.
+    """
+
+    count: int
+    lanes: int
+    devices: tuple[Any, ...]
+
+    @property
+    def width(self) -> int:
+        """Lanes that advance in lockstep on all devices together."""
+        return self.lanes * len(self.devices)
+
+    @property
+    def turns(self) -> int:
+        """Blocks of lanes that follow one another on a device."""
+        return -(-self.count // self.width)
+
+    @property
+    def filled(self) -> int:
+        """Lanes that are computed: those asked for, and repetitions of the last one that fill the last blocks."""
+        return self.turns * self.width
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Of every lane that is computed, the number of the one asked for that it repeats: int[filled]."""
+        return np.minimum(np.arange(self.filled), self.count - 1)
+
+    def pad(self, tree: _Nest) -> _Nest:
+        """Arrays with leading axis `count`, and their last rows repeated up to `filled`."""
+        if self.filled == self.count:  # looking keys up takes a millisecond
+            return tree
+        padded: _Nest = rows_of(tree, self.numbers)
+        return padded
+
+    def cut(self, tree: _Nest) -> _Nest:
+        """NumPy arrays of the lanes asked for, from results with leading axis `filled`."""
+        cut: _Nest = jax.tree.map(lambda leaf: np.asarray(leaf)[: self.count], tree)
+        return cut
+
+
+def lay_out(
+    count: int,
+    devices: Sequence[Any] | None,
+    *,
+    cached: int,
+    held: int,
+    lanes: int | None = None,
+    even: bool = True,
+    together: int = 1,
+) -> Layout:
+    """Spread lanes over devices.
+
+    Args:
+      count: lanes asked for.
+      devices: to split them over; None: all local ones.
+      cached: lanes whose data stay in the cache of a CPU's core.
+      held: bytes that a lane holds.
+      lanes: lanes in lockstep on a device, at most, as a user asks (`chains`); None: see `in_lockstep`.
+      even: make blocks of lanes equally large, so that few lanes are computed only to fill the last one; else all but
+        the last are as large as possible.
+      together: a block of lanes is a multiple of this.
+
+    Raises:
+      ValueError: `lanes` below 1.
+    """
+    on = tuple(devices or jax.local_devices())
+    share = -(-count // len(on))
+    most = in_lockstep(share, cached, held, on) if lanes is None else checks.whole("chains", lanes, low=1)
+    if not even:
+        return Layout(count, min(share, most), on)
+    if lanes is None and not on_cpu(on) and most > 8 * REGISTER:  # what fills the last block is little then
+        together = math.lcm(together, REGISTER)
+    turns = -(-share // max(together, most))
+    alike = -(-share // turns)
+    return Layout(count, -(-alike // together) * together, on)
+
+
+def rows_of(tree: _Nest, rows: Array) -> _Nest:
+    """Rows of arrays: looked up on the host, so that nothing is compiled, but for keys, which NumPy does not know."""
+
+    def look_up(leaf: Any) -> Any:
+        return leaf[rows] if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.asarray(leaf)[rows]
+
+    found: _Nest = jax.tree.map(look_up, tree)
+    return found
 
 
 def in_lockstep(needed: int, cached: int, held: int, devices: Sequence[Any]) -> int:
@@ -28,7 +136,7 @@ def in_lockstep(needed: int, cached: int, held: int, devices: Sequence[Any]) -> 
       devices: of one kind.
     """
     most = memory(devices[0]) // 4 // max(held, 1)
-    if devices[0].platform == "cpu":
+    if on_cpu(devices):
         return max(1, min(needed, most, cached))
     most = min(most, _MOST)
     return max(1, min(needed, most // REGISTER * REGISTER if most > REGISTER else most))
@@ -55,7 +163,7 @@ def wide(devices: tuple[Any, ...]) -> dict[str, Any] | None:
 
     Only for programs of elementwise loops: the width also decides how a sum is split, and so its bits.
     """
-    return {"xla_cpu_prefer_vector_width": 512} if devices[0].platform == "cpu" else None
+    return {"xla_cpu_prefer_vector_width": 512} if on_cpu(devices) else None
 
 
 def sharded(
@@ -123,9 +231,9 @@ def each(function: Callable[..., Any], lanes: int, replicated: tuple[int, ...], 
     return single
 
 
-def on_cpu() -> bool:
-    """Whether programs run on a CPU unless told otherwise."""
-    return jax.default_backend() == "cpu"
+def on_cpu(devices: Sequence[Any] | None = None) -> bool:
+    """Whether devices, all of one kind, are CPU cores; None: those that programs run on by default."""
+    return bool((jax.default_backend() if devices is None else devices[0].platform) == "cpu")
 
 
 def takes_kernels() -> bool:

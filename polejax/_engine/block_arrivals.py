@@ -1,9 +1,8 @@
-"""Finds: the blocks that all nodes find, drawn in the order of time, and the chain that they make; for
-`polejax.memoryless`.
+"""Block arrivals: the blocks that all nodes find, in the order of time, and the parent of each.
 
-Lanes come last: arrays of finds are [E, L], E finds of each of L chains, so that a step of a scan over finds is one
-vector operation over chains. On CPUs a compiled loop makes one array, and makes it anew for everyone who asks: so each
-function is loops of its own, whose results are kept in memory, and what is drawn together is kept as one number.
+Lanes come last: arrays are [E, L], E arrivals of each of L chains, so that a step of a scan over arrivals is one vector
+operation over chains. XLA:CPU recomputes shared inputs for every consumer, so each stage is a loop of its own whose
+results are kept in memory, and what is drawn together is kept as one number.
 """
 
 import functools
@@ -15,15 +14,14 @@ from scipy import special
 
 from polejax._core import checks, draw, threefry
 from polejax._core.numerics import rounded
-from polejax._core.record import record, static
+from polejax._core.record import Record, static
 from polejax._core.types import Array
 from polejax._engine.node_sampling import Alias, Bounds
+from polejax.network.base import Network
 
 RARE = 1e-11  # probability, per block, that the room does not suffice
-_CHUNK = 64  # finds that are worked on together at most: as many as stay in the cache for many chains
-_LINE = 16  # heights that are put in place together: a line of the cache
-_FEW = 32  # nodes whose blocks are counted one node after another
-_UNROLLED = 8  # recent blocks that are looked at in one piece of code
+UNROLLED = 8  # recent blocks that are looked at in one piece of code
+_CHUNK = 64  # arrivals that are worked on together at most: as many as stay in the cache for many chains
 _WIDEST = 31  # blocks that a finder may have to choose among: bits of a word, and one more
 
 
@@ -32,24 +30,30 @@ def _chunks(count: int) -> int:
     return -(-count // _CHUNK)
 
 
-@record
-class Room:
-    """How much of a chain is kept, all static."""
+class Room(Record):
+    """How much of a chain is kept, all static.
+
+    Attributes:
+      in_flight: blocks that arrive on average within the longest delay.
+      num_blocks: H.
+      recent: B, blocks that a finder chooses among.
+      arrivals: E, in chunks of equal length.
+    """
 
     in_flight: float = static()
-    num_blocks: int = static()  # H
-    recent: int = static()  # B: blocks that a finder chooses among
-    finds: int = static()  # E, in chunks of equal length
+    num_blocks: int = static()
+    recent: int = static()
+    arrivals: int = static()
 
     @property
     def chunk(self) -> int:
-        """Finds that are worked on together."""
-        return self.finds // _chunks(self.finds)
+        """Arrivals that are worked on together."""
+        return self.arrivals // _chunks(self.arrivals)
 
     @property
     def height_type(self) -> Any:
         """Holds any height."""
-        return jnp.int16 if self.finds < 2**15 else jnp.int32
+        return jnp.int16 if self.arrivals < 2**15 else jnp.int32
 
     @property
     def mask_type(self) -> Any:
@@ -60,15 +64,19 @@ class Room:
 def room_for(in_flight: float, num_blocks: int) -> Room:
     """Room that does not suffice with a probability of `RARE` a block at most.
 
-    A finder knows every block older than the longest delay d; the last of those, e, was built by one who knew every
-    block older than d before e. So only blocks within d before the find, e, and those within d before e matter: 1 + a
-    Poisson number of mean 2 x. For height H + 1 it takes, at each height, one find after the height is known to all, d
-    after its first block: no more than H + a Poisson number of mean x (H + 1), where x is the number in flight (ours).
+    A finder knows every block older than the longest delay d; the last of those, e, was found by a node that knew every
+    block older than d before e. So only blocks within d before the arrival, e, and those within d before e matter: 1 +
+    a Poisson number of mean 2 x, where x is the number in flight. To reach height H + 1 takes, at each height, one
+    arrival after the height is known to all, d after its first block: no more than H + a Poisson number of mean
+    x (H + 1) (ours).
     """
     x = float(checks.real("in_flight", in_flight, low=0.0, ndim=0))
     recent = next((b for b in range(2, _WIDEST + 1) if x == 0 or special.pdtrc(b - 1, 2 * x) < RARE), None)
     if recent is None:
-        raise ValueError(f"in_flight must be at most about 3, got {x:g}: shorten the delays, or use polejax.simulate")
+        raise ValueError(
+            f'blocks within the longest delay must be at most about 3 on average for method="poisson", got {x:g}: '
+            'shorten the delays, or use method="rounds"'
+        )
     mean = x * (num_blocks + 1)
     stale = 0
     while mean and special.pdtrc(stale, mean) >= RARE:
@@ -78,18 +86,28 @@ def room_for(in_flight: float, num_blocks: int) -> Room:
     return Room(x, num_blocks, recent, -(-needed // chunks) * chunks)
 
 
-class Finds(NamedTuple):
-    """The finds of all chains in the order of time."""
+class Arrivals(NamedTuple):
+    """The blocks of all chains in the order of time.
 
-    gap: Array  # f32[E, L], seconds since the find before
-    finder: Array  # u8[E, L], or u16 of more than 256 nodes
+    Attributes:
+      gap: f32[E, L], seconds since the arrival before.
+      finder: u8[E, L], or u16 of more than 256 nodes: which node.
+    """
+
+    gap: Array
+    finder: Array
 
 
 class Chosen(NamedTuple):
-    """What every find builds on."""
+    """What every block extends.
 
-    height: Array  # [E, L], of the block found
-    parent: Array  # u8[E, L]: how many finds before; 0 where it may be older than those looked at
+    Attributes:
+      height: i16[E, L], or i32 of long chains: of the block itself.
+      parent: u8[E, L], how many arrivals before; 0 where it may be older than those looked at.
+    """
+
+    height: Array
+    parent: Array
 
     @property
     def sound(self) -> Array:
@@ -97,55 +115,48 @@ class Chosen(NamedTuple):
         return self.parent.all(axis=0)
 
 
-class Ending(NamedTuple):
-    """Where the chain of H blocks ends."""
-
-    tip: Array  # i32[L]: which find node 0 holds at height H
-    settled: Array  # i32[L]: greatest height at which all branches have the same block
-
-
-def _chunked(array: Array, room: Room) -> Array:
+def chunked(array: Array, room: Room) -> Array:
     return array.reshape(-1, room.chunk, *array.shape[1:])
 
 
-def draw_finds(keys: Array, finders: Alias | Bounds, mean: Array, room: Room) -> Finds:
+def draw_arrivals(keys: Array, finders: Alias | Bounds, mean: Array, room: Room) -> Arrivals:
     """Gaps of `mean` f32[] seconds on average, and their finders, two random words each.
 
-    Both are parts of one complex number until all are drawn, as the words would be made twice for two arrays.
+    Both are parts of one complex number until all are drawn: XLA:CPU would make the words twice for two arrays.
     """
 
-    def chunk(_: None, find: Array) -> tuple[None, Array]:
-        words = threefry.two_words(keys[None], find[:, None])
+    def chunk(_: None, arrival: Array) -> tuple[None, Array]:
+        words = threefry.two_words(keys[None], arrival[:, None])
         gap = rounded(-jnp.log(draw.uniform_of(words[0])) * mean)
         return None, jax.lax.complex(gap, finders.of(words[1]).astype(jnp.float32))
 
-    _, finds = jax.lax.scan(chunk, None, _chunked(jnp.arange(room.finds, dtype=jnp.uint32), room))
-    finds = finds.reshape(room.finds, -1)
-    return Finds(finds.real, finds.imag.astype(jnp.uint8 if finders.count <= 2**8 else jnp.uint16))
+    _, arrivals = jax.lax.scan(chunk, None, chunked(jnp.arange(room.arrivals, dtype=jnp.uint32), room))
+    arrivals = arrivals.reshape(room.arrivals, -1)
+    return Arrivals(arrivals.real, arrivals.imag.astype(jnp.uint8 if finders.count <= 2**8 else jnp.uint16))
 
 
 class _Before(NamedTuple):
-    """The finds before a chunk, oldest first: genesis, and before it nothing."""
+    """The arrivals before a chunk, oldest first: genesis, and before it nothing."""
 
     gap: Array  # [B, L]
     finder: Array  # [B, L]
     height: Array  # [2 B + 1, L]
 
 
-def choose(finds: Finds, network: Any, room: Room) -> Chosen:
+def choose(arrivals: Arrivals, network: Network, room: Room) -> Chosen:
     """Resolve the parents chunk by chunk: who knows what, then the heights one after another, then the first heard.
 
     If no block older than those looked at is as high as the parent, none could have been the parent.
     """
-    lanes, recent = finds.gap.shape[1], room.recent
+    lanes, recent = arrivals.gap.shape[1], room.recent
     longest = jnp.asarray(network.max_delay, jnp.float32)
-    over_recent = functools.partial(jax.lax.fori_loop, 1, recent + 1, unroll=recent <= _UNROLLED)
+    over_recent = functools.partial(jax.lax.fori_loop, 1, recent + 1, unroll=recent <= UNROLLED)
 
     def earlier(of: Array, back: Array) -> Array:
         return jax.lax.dynamic_slice_in_dim(of, of.shape[0] - room.chunk - back, room.chunk)
 
-    def chunk(before: _Before, now: tuple[Array, Finds]) -> tuple[_Before, tuple[Array, Array]]:
-        find, (gap, finder) = now
+    def chunk(before: _Before, now: tuple[Array, Arrivals]) -> tuple[_Before, tuple[Array, Array]]:
+        arrival, (gap, finder) = now
         gaps = jnp.concatenate([before.gap, gap])
         finders = jnp.concatenate([before.finder, finder])
 
@@ -153,7 +164,7 @@ def choose(finds: Finds, network: Any, room: Room) -> Chosen:
             age, mask = told
             age = age + earlier(gaps, back - 1)
             known = age >= network.between(earlier(finders, back), finder)
-            known = known | (find[:, None] == back - 1)  # genesis
+            known = known | (arrival[:, None] == back - 1)  # genesis
             return age, mask | (known.astype(mask.dtype) << (back - 1).astype(mask.dtype))
 
         _, mask = over_recent(tell_known, (jnp.zeros_like(gap), jnp.zeros(gap.shape, room.mask_type)))
@@ -164,7 +175,7 @@ def choose(finds: Finds, network: Any, room: Room) -> Chosen:
             age, best, parent = told
             age, other = age + earlier(gaps, back - 1), earlier(finders, back)
             candidate = ((mask >> (back - 1).astype(mask.dtype)) & 1 != 0) & (earlier(heights, back) == height - 1)
-            # Of blocks that come the same way the oldest is heard first, and one's own before any other.
+            # Of blocks with the same delay the oldest is heard first, and a node hears its own before any other.
             heard = (
                 jnp.where(other == finder, jnp.uint8(recent + 1), back.astype(jnp.uint8))
                 if network.equidistant
@@ -183,16 +194,16 @@ def choose(finds: Finds, network: Any, room: Room) -> Chosen:
 
     nothing = _Before(
         jnp.full((recent, lanes), jnp.inf),
-        jnp.zeros((recent, lanes), finds.finder.dtype),
+        jnp.zeros((recent, lanes), arrivals.finder.dtype),
         jnp.full((2 * recent + 1, lanes), -1, room.height_type).at[-1].set(0),
     )
-    order = jnp.arange(room.finds, dtype=jnp.int32)
-    _, chosen = jax.lax.scan(chunk, nothing, jax.tree.map(lambda of: _chunked(of, room), (order, finds)))
-    return Chosen(*jax.tree.map(lambda leaf: leaf.reshape(room.finds, lanes), chosen))
+    order = jnp.arange(room.arrivals, dtype=jnp.int32)
+    _, chosen = jax.lax.scan(chunk, nothing, jax.tree.map(lambda of: chunked(of, room), (order, arrivals)))
+    return Chosen(*jax.tree.map(lambda leaf: leaf.reshape(room.arrivals, lanes), chosen))
 
 
 def _heights(mask: Array, before: Array, recent: int) -> Array:
-    """Heights before and of a chunk: of every find one above the greatest that its finder knows of the recent ones."""
+    """Heights before and of a chunk: one above the greatest that each finder knows of the recent ones."""
     back = jnp.arange(recent, dtype=mask.dtype)[::-1, None]
     start = before.shape[0]
 
@@ -204,142 +215,3 @@ def _heights(mask: Array, before: Array, recent: int) -> Array:
 
     heights = jnp.concatenate([before, jnp.zeros(mask.shape, before.dtype)])
     return jax.lax.fori_loop(0, mask.shape[0], step, heights)
-
-
-def end(finds: Finds, chosen: Chosen, network: Any, room: Room) -> Ending:
-    """Find the blocks of height H, node 0's among them, and walk back until all their branches have met."""
-    lane = jnp.arange(finds.gap.shape[1], dtype=jnp.int32)
-
-    def at(of: Array, find: Array) -> Array:
-        return of.at[jnp.maximum(find, 0), lane].get(mode="promise_in_bounds")
-
-    # It takes H finds to reach height H.
-    order = jnp.arange(room.num_blocks - 1, room.finds, dtype=jnp.int32)[:, None]
-    last = jnp.where(chosen.height[room.num_blocks - 1 :] == room.num_blocks, order, -1).max(axis=0)
-    pending = jnp.uint32(1) + jnp.zeros(lane.shape, jnp.uint32)  # of the blocks before `last`, those that branches need
-
-    def look(back: Array, seen: tuple[Array, ...]) -> tuple[Array, ...]:
-        pending, tip, first_heard, age = seen
-        find = last - back
-        there = (find >= 0) & (at(chosen.height, find) == room.num_blocks)
-        finder = at(finds.finder, find)
-        heard = network.between(finder, jnp.zeros_like(finder)) - age
-        first = there & (heard <= first_heard)
-        seen = jnp.where(first, find, tip), jnp.where(first, heard, first_heard), age + at(finds.gap, find)
-        return pending | (there.astype(jnp.uint32) << back.astype(jnp.uint32)), *seen
-
-    nothing = pending, last, jnp.full(lane.shape, jnp.inf), jnp.zeros(lane.shape)
-    pending, tip, _, _ = jax.lax.fori_loop(0, room.recent + 1, look, nothing)
-
-    def unmerged(walk: tuple[Array, Array]) -> Array:
-        return (walk[1] > 1).any()
-
-    def back_up(walk: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Replace the youngest pending block by its parent, where there are others."""
-        find, pending = walk
-        parent = pending | (jnp.uint32(1) << at(chosen.parent, find).astype(jnp.uint32))
-        steps = jax.lax.population_count((parent >> 1 << 1) ^ ((parent >> 1 << 1) - 1)) - 1
-        merged = pending <= 1
-        steps = jnp.where(merged, jnp.uint32(0), steps)
-        return find - steps.astype(jnp.int32), jnp.where(merged, pending, parent >> steps)
-
-    met, _ = jax.lax.while_loop(unmerged, back_up, (last, pending))
-    # Every block of height H must be among the finds: nobody finds one once all have heard the first.
-    oldest = last - 31 + jax.lax.clz(pending).astype(jnp.int32)
-    since = jnp.where(order > oldest[None], finds.gap[room.num_blocks - 1 :], 0.0).sum(axis=0)
-    complete = (last >= 0) & (since >= network.max_delay)
-    height = jnp.where(met >= 0, at(chosen.height, met).astype(jnp.int32), 0)
-    return Ending(tip, jnp.where(complete, height, 0))
-
-
-class Kept(NamedTuple):
-    """What is kept of the chains."""
-
-    interval: Array  # f32[L, H], seconds
-    producer: Array  # i32[L, H]
-    published: Array  # i32[L, H], blocks at the height
-    settled: Array  # bool[L, H]
-    published_by: Array  # i32[L, N] or u16, at settled heights
-
-
-def keep(finds: Finds, chosen: Chosen, ending: Ending, num_nodes: int, room: Room) -> Kept:
-    """Walk back from the tips, block by block, and read off what is kept of every block."""
-    lanes, lines = finds.gap.shape[1], -(-room.num_blocks // _LINE)
-    lane = jnp.arange(lanes, dtype=jnp.int32)
-    since, blocks = _of_finds(finds, chosen, room)
-
-    def back(find: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
-        block = blocks.at[find, lane].get(mode="promise_in_bounds")
-        return jnp.maximum(find - (block >> _PARENT).astype(jnp.int32), 0), (find, block)
-
-    def walk(index: Array, walked: tuple[Array, ...]) -> tuple[Array, ...]:
-        """Put heights in place, line by line from above, which transposes them in the cache."""
-        find, *kept = walked
-        find, (canonical, block) = jax.lax.scan(back, find, length=_LINE, reverse=True)
-        parts = since.at[canonical, lane[None]].get(mode="promise_in_bounds"), block
-        place = functools.partial(jax.lax.dynamic_update_slice_in_dim, start_index=(lines - 1 - index) * _LINE, axis=1)
-        return find, *(place(of, part.T) for of, part in zip(kept, parts, strict=True))
-
-    empty = (jnp.zeros((lanes, lines * _LINE), of.dtype) for of in (since, blocks))
-    _, *kept = jax.lax.fori_loop(0, lines, walk, (jnp.maximum(ending.tip, 0), *empty))
-    # Heights fill whole lines from above: what is left over lies below genesis.
-    interval, block = (of[:, -room.num_blocks :] for of in kept)
-    producer = (block & 0xFFFF).astype(jnp.int32)
-    published = ((block >> _PUBLISHED) & 63).astype(jnp.int32)
-    by = _published_by(finds.finder, chosen.height, ending.settled, num_nodes, room)
-    settled = jnp.arange(1, room.num_blocks + 1, dtype=jnp.int32)[None] <= ending.settled[:, None]
-    return Kept(interval, producer, published, settled, by)
-
-
-_PUBLISHED, _PARENT = 16, 22  # bits below: a finder is below 2^16, and at most 63 blocks that matter share a height
-
-
-def _of_finds(finds: Finds, chosen: Chosen, room: Room) -> tuple[Array, Array]:
-    """Of every find: seconds since its parent f32[E, L]; its finder, how many blocks have its height, and its parent.
-
-    The latter share a word u32[E, L], finder lowest, so that they are looked up together.
-    """
-
-    def around(of: Array, nothing: Any) -> Array:
-        return jnp.pad(of, ((room.recent, room.recent), (0, 0)), constant_values=nothing)
-
-    def shifted(of: Array, back: Array) -> Array:
-        return jax.lax.dynamic_slice_in_dim(of, room.recent - back, room.finds)
-
-    gaps, heights = around(finds.gap, 0.0), around(chosen.height, -1)
-
-    def tell(back: Array, told: tuple[Array, Array]) -> tuple[Array, Array]:
-        interval, published = told
-        interval = interval + jnp.where(chosen.parent.astype(jnp.int32) > back, shifted(gaps, back), 0.0)
-        for other in (back, -back):
-            published = published + (shifted(heights, other) == chosen.height).astype(published.dtype)
-        return interval, published
-
-    told = finds.gap, jnp.ones_like(chosen.parent)
-    interval, published = jax.lax.fori_loop(1, room.recent + 1, tell, told, unroll=room.recent <= _UNROLLED)
-    finder, published, parent = (of.astype(jnp.uint32) for of in (finds.finder, published, chosen.parent))
-    return interval, finder | (published << _PUBLISHED) | (parent << _PARENT)
-
-
-def _published_by(finder: Array, height: Array, settled: Array, num_nodes: int, room: Room) -> Array:
-    """How many blocks each node published at settled heights: i32[L, N], or u16 of many nodes where that holds them."""
-
-    def counted(finder: Array, height: Array) -> Array:
-        return jnp.where(height <= settled.astype(height.dtype)[None], finder.astype(jnp.int32), num_nodes)
-
-    if num_nodes <= _FEW:
-        nodes = jnp.arange(num_nodes, dtype=jnp.uint8)[:, None]
-
-        def count(by: Array, node: Array) -> tuple[Array, None]:
-            return by + (node[None] == nodes).astype(by.dtype), None
-
-        def chunk(by: Array, of: tuple[Array, Array]) -> tuple[Array, None]:
-            # Bytes hold a chunk's counts, and more of them than of words are added up at once.
-            nobody = jnp.zeros(by.shape, jnp.uint8)
-            return by + jax.lax.scan(count, nobody, counted(*of).astype(jnp.uint8))[0].astype(by.dtype), None
-
-        chunks = jax.tree.map(lambda of: _chunked(of, room), (finder, height))
-        return jax.lax.scan(chunk, jnp.zeros((num_nodes, finder.shape[1]), jnp.int32), chunks)[0].T
-    # Chain by chain, as narrow as they can be: the counts of one chain stay in the cache, those of all weigh less.
-    nobody = jnp.zeros(num_nodes, jnp.uint16 if room.finds < 2**16 else jnp.int32)
-    return jax.lax.map(lambda node: nobody.at[node].add(1, mode="drop"), counted(finder, height).T)

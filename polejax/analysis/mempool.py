@@ -116,13 +116,11 @@ def _serve_many(
         raise ValueError(
             f"history must have one chain per key ({keys.shape[0]}), got intervals of shape {interval.shape}: [S, H]"
         )
-    share, held = -(-len(keys) // len(devices)), 64 * interval.shape[1] * (probes + 1) * len(load.shares)
-    chains = min(share, checks.whole("chains", chains or lanes.in_lockstep(share, 1, held, devices), low=1))
-    block = chains * len(devices)
-    every = np.minimum(np.arange(-(-len(keys) // block) * block), len(keys) - 1)
-    run = _serve_lanes(probes, chains, tuple(devices))
-    service = run(keys[every], interval[every], settled[every], jax.tree.map(jnp.asarray, load))
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(keys)], service)
+    held = 64 * interval.shape[1] * (probes + 1) * len(load.shares)
+    layout = lanes.lay_out(len(keys), devices, cached=1, held=held, lanes=chains)
+    run = _serve_lanes(probes, layout.lanes, layout.devices)
+    service: Service = run(*layout.pad((keys, interval, settled)), jax.tree.map(jnp.asarray, load))
+    return layout.cut(service)
 
 
 @functools.cache

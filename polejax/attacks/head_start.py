@@ -108,18 +108,16 @@ def train_from(
     if targets is None:
         labels = jax.nn.one_hot(task.train_labels, task.num_classes, dtype=jnp.float32)
         targets = jnp.broadcast_to(labels, (count, *labels.shape))
-    devices = devices or jax.local_devices()
-    lanes_ = lanes.in_lockstep(-(-count // len(devices)), recipe.cached_lanes, recipe.node_bytes, devices)
-    width = lanes_ * len(devices)
-    padded = np.minimum(np.arange(-(-count // width) * width), count - 1)
+    cached, held = recipe.cached_lanes, recipe.node_bytes
+    layout = lanes.lay_out(count, devices, cached=cached, held=held, even=False)
     ready = jax.tree.map(jnp.asarray, mechanism)
     bare = replace(ready, sml=None)  # once samples are mapped, one compiled program serves all layers of a width
-    prepare, train = _prepare(lanes_, tuple(devices)), _train(num_evaluations, lanes_, tuple(devices))
+    prepare, train = _prepare(layout.lanes, layout.devices), _train(num_evaluations, layout.lanes, layout.devices)
     runs = []
-    for rows in padded.reshape(-1, width):
-        who, begun, taught = jax.tree.map(lambda leaf, rows=rows: _rows(leaf, rows), (identity, start, targets))
+    for rows in layout.numbers.reshape(-1, layout.width):
+        who, begun, taught = lanes.rows_of((identity, start, targets), rows)
         runs.append(train(bare, begun, prepare(ready.recipe, who.key, layers(ready.recipe, who), taught)))
-    return jax.tree.map(lambda *parts: np.concatenate([np.asarray(part) for part in parts])[:count], *runs)
+    return layout.cut(jax.tree.map(lambda *parts: np.concatenate([np.asarray(part) for part in parts]), *runs))
 
 
 class Lesson(Record):
@@ -198,11 +196,6 @@ def steps(recipe: Recipe, made: Array) -> tuple[Array, Array]:
     found = made.any(axis=1)
     first = np.where(found, made.argmax(axis=1), made.shape[1] - 1)
     return first * float(recipe.evaluate_every), found
-
-
-def _rows(leaf: Any, rows: np.ndarray) -> Any:
-    """Rows of an array: on the host, so that nothing is compiled, but for keys, which NumPy does not know."""
-    return leaf[rows] if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.asarray(leaf)[rows]
 
 
 def _along(mask: Array, leaf: Array) -> Array:

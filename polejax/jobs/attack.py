@@ -13,6 +13,7 @@ from polejax._core import checks
 from polejax._core.describe import as_text, describe
 from polejax._core.folder import Folder
 from polejax._core.netcdf import Variables
+from polejax._core.progress import Callback, Meter
 from polejax._core.record import replace
 from polejax.analysis.estimate import Estimate
 from polejax.attacks import collusion, detection, forging, head_start, rebasing, theft
@@ -25,8 +26,6 @@ from polejax.learning.recipe import Recipe
 from polejax.learning.sml import SecureMappingLayer
 from polejax.learning.tasks import Task
 from polejax.mechanisms.pole import PoLe
-
-Report = Callable[[str, int, int], None]  # what is under way, attacks done, attacks in all
 
 STRATEGIES: Mapping[str, Callable[[Encounter], Attempt]] = {
     "thief": theft.thief,
@@ -101,12 +100,12 @@ class Cell:
 Cells = Mapping[tuple[str, str], Cell]  # by kind of model and layer
 
 
-def run(settings: Settings, report: Report) -> Cells:
+def run(settings: Settings, progress: Callback) -> Cells:
     """Train and attack everything that is not on disk yet, then measure everything.
 
     Args:
       settings: of the job.
-      report: called with (model and layer, attacks done, attacks in all).
+      progress: called with `Progress` in attacks; its label is the model and the layer.
 
     Raises:
       ValueError: a setting out of range, or a task's files are not what they should be.
@@ -126,16 +125,18 @@ def run(settings: Settings, report: Report) -> Cells:
         for (kind, layer), mechanism in mechanisms.items():
             label, name = f"{kind}, {layer}", f"{kind}-{layer}.nc".replace(" ", "-").replace(",", "")
             trained = {"mechanism": as_text(describe(mechanism))}
+            meter = Meter(progress, len(STRATEGIES), "attacks", label=label)
             if not folder.has(name):
-                found = _compute(mechanism, seed, count, settings.steps, plain.get(kind), label, report)
+                found = _compute(mechanism, seed, count, settings.steps, plain.get(kind), meter)
                 folder.write(name, _stored(*found), trained)
+            else:
+                meter.add(len(STRATEGIES))
             arrays, _ = folder.read(name, trained)  # type: ignore[arg-type]
             honest, model, attempts = _restored(arrays, mechanism.recipe)
             if layer == "none":
                 plain[kind], bare = model, (mechanism, honest)
             attempts["early key"] = collusion.early_key(mechanism, model)
             cells[kind, layer] = _measured(mechanism, honest, attempts, *bare)
-            report(label, len(STRATEGIES), len(STRATEGIES))
     return cells
 
 
@@ -221,18 +222,18 @@ def load_task(settings: Settings) -> Task:
 
 
 def _compute(
-    mechanism: PoLe, seed: int, count: int, steps: int, keyless: Run | None, label: str, report: Report
+    mechanism: PoLe, seed: int, count: int, steps: int, keyless: Run | None, meter: Meter
 ) -> tuple[Run, Run, dict[str, Attempt]]:
-    report(label, 0, len(STRATEGIES))
+    meter.add(0)
     recipe = mechanism.recipe
     if recipe.sml is not None and recipe.sml.patch is not None:
         keyless = None  # a network for pixels does not fit behind patches
     met = theft.encounter(jax.random.key(seed), mechanism, count, steps // recipe.evaluate_every, keyless)
     attempts = {}
-    for number, (name, strategy) in enumerate(STRATEGIES.items(), 1):
+    for name, strategy in STRATEGIES.items():
         if _applies(name, recipe):
             attempts[name] = strategy(met)
-        report(label, number, len(STRATEGIES))
+        meter.add(1)
     return met.honest, met.model, attempts
 
 

@@ -15,6 +15,7 @@ import tyro
 
 from polejax._core import devices
 from polejax._core.folder import StudyError
+from polejax._core.progress import Callback, Progress
 from polejax.jobs import attack, compare
 
 if TYPE_CHECKING:
@@ -90,9 +91,9 @@ def _run_attack(settings: attack.Settings) -> int:
 
     begun = time.perf_counter()
 
-    def report(label: str, done: int, total: int) -> None:
-        if done == 0:
-            print(f"{time.perf_counter() - begun:5.0f} s  {label}", flush=True)
+    def report(progress: Progress) -> None:
+        if progress.done == 0:
+            print(f"{time.perf_counter() - begun:5.0f} s  {progress.label}", flush=True)
 
     cells = attack.run(settings, report)
     for line in attack_report.lines(cells):
@@ -120,7 +121,7 @@ def _run_validate(command: Validate) -> int:
         numbers = f"{row.expected:11.6g} {row.simulated:11.6g} {row.error:10.2g} {row.z:6.2f}"
         print(f"{row.name:58} {numbers}  {row.source}", flush=True)
 
-    rows = validate.run(command.thorough, progress=show)
+    rows = validate.run(command.thorough, on_row=show)
     worst = max(rows, key=lambda row: abs(row.z))
     print(f"{len(rows)} cases; largest |z| {abs(worst.z):.2f}: {worst.name}")
     return 0 if validate.passed(rows) else 1
@@ -138,7 +139,7 @@ def _run_compare(settings: compare.Settings) -> int:
     begun = time.perf_counter()
     console = Console(highlight=False, soft_wrap=True)
     compare.open_folder(settings.out)
-    with _progress(console) as report:
+    with _bars(console) as report:
         outcome = compare.run(settings, report)
     console.print(_table(outcome))
     paths = compare.save(outcome, settings, time.perf_counter() - begun)
@@ -151,9 +152,10 @@ def _run_compare(settings: compare.Settings) -> int:
 
 
 @contextlib.contextmanager
-def _progress(console: "Console") -> Iterator[compare.Report]:
+def _bars(console: "Console") -> Iterator[Callback]:
     """Bars with rate and time left, one for each thing under way."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
     from rich.text import Text
 
     class Rate(ProgressColumn):
@@ -162,15 +164,16 @@ def _progress(console: "Console") -> Iterator[compare.Report]:
             return Text("compiling" if not task.completed else f"{speed:,.1f} blocks/s" if speed else "")
 
     columns = TextColumn("{task.description:6}"), BarColumn(20), MofNCompleteColumn(), Rate(), TimeRemainingColumn()
-    with Progress(*columns, console=console) as bars:
+    with Bars(*columns, console=console) as bars:
         under_way: dict[str, Any] = {}
 
-        def report(label: str, done: int, total: int) -> None:
+        def report(progress: Progress) -> None:
+            label = progress.label
             if label not in under_way:
-                under_way[label] = bars.add_task(label, total=total)
-            bars.update(under_way[label], completed=done)
+                under_way[label] = bars.add_task(label, total=progress.total)
+            bars.update(under_way[label], completed=progress.done)
             if not console.is_terminal:
-                console.print(f"{label}: {done:,} of {total:,} blocks")
+                console.print(str(progress))
 
         yield report
 

@@ -13,6 +13,8 @@ import numpy as np
 from polejax import network
 from polejax._core import checks, timing
 from polejax._core.describe import as_text, describe
+from polejax._core.progress import Callback, Meter, Progress
+from polejax._core.record import replace
 from polejax._engine.runner import simulate_many
 from polejax.analysis.paired import paired
 from polejax.analysis.summaries import Summary, as_dict, summarise
@@ -29,8 +31,6 @@ from polejax.mechanisms.pow import PoW
 from polejax.studies import shards
 
 CURVE_POINTS = 80  # evaluations of a winner's learning curve to keep for its figure
-
-Report = Callable[[str, int, int], None]  # what is under way, blocks done, blocks in all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,12 +108,12 @@ class Outcome:
     compiling: Mapping[str, float]
 
 
-def run(settings: Settings, report: Report) -> Outcome:
+def run(settings: Settings, progress: Callback) -> Outcome:
     """Train, race, and compare.
 
     Args:
       settings: of the job.
-      report: called with (what is under way, blocks done, blocks in all).
+      progress: called with `Progress` in blocks; its label is the mechanism.
 
     Raises:
       ValueError: a setting out of range, or a task's files are not what they should be.
@@ -132,11 +132,12 @@ def run(settings: Settings, report: Report) -> Outcome:
         return result
 
     def chains(label: str, scenario: Scenario) -> History:
-        report(label, 0, keys.size * num_blocks)
-        return timed(
-            label,
-            lambda: simulate_many(keys, scenario, num_blocks, progress=lambda done, total: report(label, done, total)),
-        )
+        Meter(progress, keys.size * num_blocks, "blocks", label=label).add(0)
+
+        def report(told: Progress) -> None:
+            progress(replace(told, label=label))
+
+        return timed(label, lambda: simulate_many(keys, scenario, num_blocks, progress=report))
 
     pole = chains("PoLe", learned)
     interval = float(pole.interval[pole.settled].mean(dtype=np.float64))

@@ -3,7 +3,7 @@
     seeds = 1024                                  # chains of each scenario
     blocks = 1000                                 # heights of each chain
     out = "results/sweep"
-    seed = 0                                      # optional, as are records, seeds_per_shard and memoryless
+    seed = 0                                      # optional, as are records, seeds_per_shard and method
 
     [[scenario]]
     name = "pow"
@@ -59,16 +59,17 @@ Python, with their arguments:
 import dataclasses
 import os
 import tomllib
-from collections.abc import Callable
 from typing import Any
 
 from polejax._core import checks
+from polejax._core.progress import Callback
+from polejax._engine.runner import METHODS, Method
 from polejax.consensus.scenario import Scenario
 from polejax.jobs.config_builder import Builder, only
 from polejax.studies.results import Results
-from polejax.studies.study import Progress, study
+from polejax.studies.study import study
 
-_TOP = {"seeds", "blocks", "out", "seed", "records", "seeds_per_shard", "memoryless", "scenario"}
+_TOP = {"seeds", "blocks", "out", "seed", "records", "seeds_per_shard", "method", "scenario"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,12 +84,10 @@ class Config:
     seed: int
     records: str
     seeds_per_shard: int | None
-    memoryless: bool
+    method: Method
 
 
-def run(
-    path: str | os.PathLike[str], *, executor: Any = None, progress: Callable[[Progress], None] | None = None
-) -> Results:
+def run(path: str | os.PathLike[str], *, executor: Any = None, progress: Callback | None = None) -> Results:
     """Run the study of a config file, or go on with it; see `polejax.study`."""
     config = read(path)
     return study(
@@ -100,7 +99,7 @@ def run(
         names=config.names,
         records=config.records,
         seeds_per_shard=config.seeds_per_shard,
-        memoryless=config.memoryless,
+        method=config.method,
         executor=executor,
         progress=progress,
     )
@@ -138,5 +137,5 @@ def read(path: str | os.PathLike[str]) -> Config:
         checks.whole("seed", raw.get("seed", 0)),
         str(raw.get("records", "blocks")),
         raw.get("seeds_per_shard"),
-        checks.flag("memoryless", raw.get("memoryless", False)),
+        checks.one_of("method", raw.get("method", "rounds"), METHODS),
     )

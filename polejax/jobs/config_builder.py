@@ -16,8 +16,8 @@ from polejax.consensus.nodes import AnyNodes
 from polejax.consensus.scenario import Scenario
 from polejax.jobs.config_names import CONSTRUCTORS, LISTS
 from polejax.mechanisms.bank import Bank, learning_of
-from polejax.mechanisms.learning_curves import learning_curves
 from polejax.mechanisms.pole import PoLe
+from polejax.studies.banks import learning_curves
 
 
 class Builder:

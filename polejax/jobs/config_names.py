@@ -7,8 +7,7 @@ from polejax import attacks, mechanisms, network
 from polejax.consensus import difficulty, elections, nodes
 from polejax.learning import models, tasks
 from polejax.learning.sml import SecureMappingLayer
-from polejax.mechanisms.bank import load_bank
-from polejax.mechanisms.learning_curves import learning_curves
+from polejax.studies.banks import learning_curves, load_bank
 
 _NETWORKS = (
     network.clique,

@@ -40,7 +40,7 @@ def run(
     thorough: bool = False,
     key: Array | None = None,
     chosen: Sequence[Case] | None = None,
-    progress: Callable[[Row], None] | None = None,
+    on_row: Callable[[Row], None] | None = None,
 ) -> list[Row]:
     """Simulate every case and compare.
 
@@ -48,7 +48,7 @@ def run(
       thorough: 16 times the seeds, so that errors are a quarter; under 2 minutes on two cores if not.
       key: typed key; None: a fixed one. A case's numbers depend on it and on the case's name alone.
       chosen: cases to run instead of all.
-      progress: called with each row as it is done.
+      on_row: called with each row as it is done.
 
     Returns:
       One `Row` per case; see `passed`.
@@ -63,8 +63,8 @@ def run(
         began = time.perf_counter()
         value, error = case.measure(jax.random.fold_in(key, zlib.crc32(case.name.encode())))
         rows.append(_row(case, value, math.hypot(error, case.spread), time.perf_counter() - began))
-        if progress is not None:
-            progress(rows[-1])
+        if on_row is not None:
+            on_row(rows[-1])
     return rows
 
 

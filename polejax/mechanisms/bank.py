@@ -9,11 +9,10 @@ import numpy as np
 from polejax._core import checks, netcdf
 from polejax._core.describe import describe, differences
 from polejax._core.devices import provenance
-from polejax._core.folder import Folder, StudyError
+from polejax._core.folder import Folder
 from polejax._core.record import Record, replace, static
 from polejax._core.types import Array
 from polejax.learning.recipe import Recipe
-from polejax.mechanisms.pole import PoLe
 
 
 class Bank(Record):
@@ -107,59 +106,10 @@ class Bank(Record):
             raise ValueError(f"bank does not match the recipe: it has {found[0]}{more}: train another bank for it")
 
 
-def load_bank(path: str | os.PathLike[str], mechanism: PoLe | Recipe | None = None) -> Bank:
-    """Read a bank from a file that `Bank.save` wrote, or from the folder that `learning_curves` fills, finished or not.
-
-    Args:
-      path: of the file or the folder.
-      mechanism: the `PoLe`, or `Recipe`, whose curves the bank is to hold; None: any.
-
-    Raises:
-      StudyError: there is no bank, or it is damaged.
-      ValueError: the bank is of other networks; the first difference is named.
-    """
-    path = os.fspath(path)
-    if os.path.isdir(path):
-        bank = join([part for _, part in saved_parts(Folder(path, "bank"))], path)
-    elif os.path.exists(path):
-        bank = _read(Folder(os.path.dirname(path), "bank"), path, {})
-    else:
-        raise StudyError(f"{path} does not exist: check the path, or train a bank with polejax.learning_curves")
-    if mechanism is not None:
-        bank.check_matches(mechanism.recipe if isinstance(mechanism, PoLe) else mechanism)
-    return bank
-
-
-def saved_parts(folder: Folder) -> list[tuple[int, Bank]]:
-    """The parts of a bank that are on disk: the number of each one's first curve, and the part, in order, no gaps."""
-    chunk = int(folder.manifest(("trained", "key", "num_evaluations", "chunk"))["chunk"])
-    parts: list[tuple[int, Bank]] = []
-    while folder.has(part_name(chunk * len(parts))):
-        first = chunk * len(parts)
-        parts.append((first, _read(folder, folder.part_path(part_name(first)), {"first_curve": first})))
-    return parts
-
-
-def part_name(first: int) -> str:
-    """File name of the part whose first curve has this number."""
-    return f"curves-{first:08d}.nc"
-
-
-def join(parts: list[Bank], path: str = "") -> Bank:
-    """One bank of all parts' curves; raises StudyError where there are none."""
-    if not parts:
-        raise StudyError(f"{path} has no finished curves yet: train on with polejax.learning_curves")
+def join(parts: list[Bank]) -> Bank:
+    """One bank of all parts' curves, of which there is at least one."""
     arrays = {name: np.concatenate([part._arrays[name] for part in parts]) for name in parts[0]._arrays}
     return replace(parts[0], **arrays)
-
-
-def _read(folder: Folder, path: str, expected: dict[str, int]) -> Bank:
-    arrays, attributes = folder.read_file(path, expected)
-    try:
-        curves = (arrays["validation"], arrays["test"], arrays["diverged"])
-        return Bank(*curves, int(attributes["evaluate_every"]), str(attributes["trained"]), arrays.get("holdout"))
-    except KeyError as error:
-        raise StudyError(f"{path} is no bank (no {error}): check the path") from None
 
 
 def learning_of(recipe: Recipe) -> dict[str, Any]:

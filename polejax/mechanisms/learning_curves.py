@@ -1,7 +1,6 @@
-"""Curves: many networks trained at once to a fixed budget, for a bank."""
+"""Learning curves: many networks trained at once to a fixed budget, in memory; `polejax.studies.banks` keeps them."""
 
 import functools
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks, lanes
-from polejax._core.describe import as_text, describe
-from polejax._core.folder import Folder
-from polejax._core.types import Array
+from polejax._core.describe import as_text
+from polejax._core.types import Array, Key
 from polejax.learning import training
 from polejax.learning.recipe import Recipe
 from polejax.mechanisms import bank
@@ -22,89 +20,33 @@ from polejax.mechanisms.pole import PoLe
 DEFAULT_STEPS = 400
 """Training steps of a bank's curves unless told otherwise: 4,096 curves of the digits have all passed 0.9 by then."""
 
-Progress = Callable[[int, int], None]  # curves done, curves in all
-
 _BLOCKS_PER_CALL = 8  # so that a bank of any size reports and is saved every few seconds
 
 
-def learning_curves(
-    key: Array,
-    mechanism: PoLe | Recipe,
-    num_curves: int,
-    *,
-    num_evaluations: int | None = None,
-    out: str | os.PathLike[str] | None = None,
-    devices: list[Any] | None = None,
-    progress: Progress | None = None,
-) -> Bank:
-    """Train networks by a recipe to a fixed budget and record their accuracies.
-
-    Every curve has a random tip and address, hence its own Secure Mapping Layer, and its own initialisation and
-    shuffle, all by its number: a larger bank of the same key begins with the smaller one's curves.
+def trainer(
+    key: Key, recipe: Recipe, num_curves: int, num_evaluations: int, devices: list[Any] | None
+) -> tuple[Callable[[int, int], Bank], int]:
+    """How to train the curves of a bank call by call.
 
     Args:
-      key: typed key.
-      mechanism: a `PoLe`, of which only the recipe plays a part, or a `Recipe`.
-      num_curves: B.
-      num_evaluations: K, one every `evaluate_every` steps of the recipe; None: 400 steps' worth, or its `max_steps`
-        if that is less. A replayed node gives up where its curve ends, so nearly all curves should pass the
-        thresholds of interest (`Bank.share_reaching`).
-      out: folder to save the curves to as they are trained, some thousand at a time; a run that was killed goes on
-        where it stopped, and one for more curves adds to those of the last. None: they are kept in memory only.
+      key: typed key; a curve depends on it and on its own number alone.
+      recipe: what the networks are trained by.
+      num_curves: of the bank.
+      num_evaluations: K, checked.
       devices: to train on; None: all local ones.
-      progress: called with (curves done, curves in all).
 
     Returns:
-      `Bank` of NumPy arrays [B, K].
-
-    Raises:
-      ValueError: an untyped key, a mechanism that is no `PoLe`, or a count below 1 or beyond `max_steps`.
-      StudyError: `out` holds another bank, is in use, damaged, full or cannot be written; in one line.
+      A function that trains curves (first number, how many), and how many to train in a call.
     """
-    checks.key("key", key)
-    num_curves = checks.whole("num_curves", num_curves, low=1)
-    recipe = recipe_of(mechanism)
-    num_evaluations = _checked_evaluations(recipe, num_evaluations)
-    devices = devices or jax.local_devices()
-    share = -(-num_curves // len(devices))
-    lanes_ = lanes.in_lockstep(share, recipe.cached_lanes, recipe.node_bytes, devices)
-    width = lanes_ * len(devices)
-    blocks = -(-num_curves // width)
-    chunk = width * -(-blocks // -(-blocks // _BLOCKS_PER_CALL))  # calls of equal size, so that one program serves all
-    train = functools.partial(_train_chunk, key, recipe, num_evaluations, lanes_, tuple(devices))
-    if out is None:
-        return _collect(train, num_curves, chunk, [], None, progress)
-    folder = Folder(out, "bank")
-    trained = bank.learning_of(recipe)
-    with folder.locked():
-        manifest = {"trained": trained, "key": describe(key), "num_evaluations": num_evaluations, "chunk": chunk}
-        chunk = int(folder.begin(manifest, ("trained", "key", "num_evaluations"))["chunk"])
-        saved = [part for _, part in bank.saved_parts(folder)]
-        return _collect(train, num_curves, chunk, saved, folder, progress)
-
-
-def _collect(
-    train: Callable[[int, int], Bank],
-    num_curves: int,
-    chunk: int,
-    saved: list[Bank],
-    folder: Folder | None,
-    progress: Progress | None,
-) -> Bank:
-    """The first `num_curves` curves: those saved, and the others trained, and saved, chunk by chunk."""
-    parts = list(saved)
-    for first in range(chunk * len(parts), num_curves, chunk):
-        part = train(first, chunk)
-        if folder is not None:
-            folder.write(bank.part_name(first), part.variables(), {**part.attributes(), "first_curve": first})
-        parts.append(part)
-        if progress is not None:
-            progress(min(first + chunk, num_curves), num_curves)
-    return bank.join(parts).cut(0, num_curves)
+    cached, held = recipe.cached_lanes, recipe.node_bytes
+    layout = lanes.lay_out(num_curves, devices, cached=cached, held=held, even=False)
+    # Calls of equal size, so that one program serves all.
+    chunk = layout.width * -(-layout.turns // -(-layout.turns // _BLOCKS_PER_CALL))
+    return functools.partial(_train_chunk, key, recipe, num_evaluations, layout.lanes, layout.devices), chunk
 
 
 def _train_chunk(
-    key: Array,
+    key: Key,
     recipe: Recipe,
     num_evaluations: int,
     lanes_: int,
@@ -112,12 +54,12 @@ def _train_chunk(
     first: int,
     count: int,
 ) -> Bank:
-    """Curves `first` to `first + count - 1`, and as many more as fill the lanes of all devices, cut off."""
-    padded = -(-count // (lanes_ * len(devices))) * lanes_ * len(devices)
-    numbers = np.arange(first, first + padded, dtype=np.uint32)
-    train = _train(num_evaluations, lanes_, devices)
-    curves = train(jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, numbers), jax.tree.map(jnp.asarray, recipe))
-    validation, test, diverged, held_out = jax.tree.map(lambda part: np.asarray(part)[:count], curves)
+    """Curves `first` to `first + count - 1`."""
+    layout = lanes.Layout(count, lanes_, devices)
+    numbers = np.arange(first, first + count, dtype=np.uint32)
+    keys = layout.pad(jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, numbers))
+    curves = _train(num_evaluations, lanes_, devices)(keys, jax.tree.map(jnp.asarray, recipe))
+    validation, test, diverged, held_out = layout.cut(curves)
     return Bank(validation, test, diverged, recipe.evaluate_every, as_text(bank.learning_of(recipe)), held_out)
 
 
@@ -134,7 +76,12 @@ def recipe_of(mechanism: PoLe | Recipe) -> Recipe:
     return mechanism
 
 
-def _checked_evaluations(recipe: Recipe, num_evaluations: int | None) -> int:
+def checked_evaluations(recipe: Recipe, num_evaluations: int | None) -> int:
+    """Evaluations K of a curve; None: `DEFAULT_STEPS` worth, or the recipe's `max_steps` if that is less.
+
+    Raises:
+      ValueError: a count below 1 or beyond `max_steps`.
+    """
     most = recipe.max_steps // recipe.evaluate_every
     if num_evaluations is None:
         return max(1, min(most, DEFAULT_STEPS // recipe.evaluate_every))

@@ -1,22 +1,24 @@
 """Bank error: how far a statistic of replayed chains may be off because a bank holds only so many curves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 
 from polejax._core import checks
 from polejax._core.record import replace
-from polejax._core.types import Array
+from polejax._core.types import Array, Key
 from polejax._engine.runner import simulate_many
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.summaries import Summary, summarise
+from polejax.attacks.cheating import Cheating
 from polejax.consensus.scenario import Scenario
+from polejax.mechanisms.replay import Replay
 
 
 def bank_estimate(
-    key: Array,
+    key: Key,
     scenario: Scenario,
     num_seeds: int,
     num_blocks: int,
@@ -33,7 +35,8 @@ def bank_estimate(
 
     Args:
       key: typed key.
-      scenario: whose mechanism is a `Replay`.
+      scenario: whose mechanism is a `Replay`. The bank of its cheats, if there are any (`polejax.attacks.Cheating`), is
+        split alike.
       num_seeds: chains in all, spread over the parts.
       num_blocks: heights of each chain.
       statistic: what to estimate, such as `lambda summary: summary.interval_cv.value`; a number or an array.
@@ -47,15 +50,29 @@ def bank_estimate(
       ValueError: a mechanism without a bank, fewer than 2 parts or fewer seeds or curves than parts.
     """
     checks.key("key", key)
-    bank = getattr(scenario.mechanism, "bank", None)
-    if bank is None:
-        raise ValueError(f"scenario must replay a bank, got mechanism {type(scenario.mechanism).__name__}")
     parts = checks.whole("parts", parts, low=2)
     seeds = checks.whole("num_seeds", num_seeds, low=parts) // parts
     keys = jax.random.split(key, parts * seeds).reshape(parts, seeds)
     values = []
-    for part, part_keys in zip(bank.split(parts), keys, strict=True):
-        piece = replace(scenario, mechanism=replace(scenario.mechanism, bank=part))
+    for piece, part_keys in zip(pieces(scenario, parts), keys, strict=True):
         values.append(np.asarray(statistic(summarise(simulate_many(part_keys, piece, num_blocks)))))
     stacked = np.stack(values)
     return estimate.real(stacked.mean(axis=0), estimate.left_out(stacked) / (parts - 1), confidence)
+
+
+def pieces(scenario: Scenario, parts: int) -> Iterator[Scenario]:
+    """The scenario with a part of each of its banks, the honest nodes' and the cheats'; no two share a curve.
+
+    Raises:
+      ValueError: a mechanism without a bank, or fewer curves than parts.
+    """
+    if not isinstance(scenario.mechanism, Replay):
+        raise ValueError(f"scenario must replay a bank, got mechanism {type(scenario.mechanism).__name__}")
+    honest = scenario.mechanism.bank.split(parts)
+    if not isinstance(scenario.adversary, Cheating):
+        for bank in honest:
+            yield replace(scenario, mechanism=replace(scenario.mechanism, bank=bank))
+        return
+    for bank, cheats in zip(honest, scenario.adversary.bank.split(parts), strict=True):
+        adversary = replace(scenario.adversary, bank=cheats)
+        yield replace(scenario, mechanism=replace(scenario.mechanism, bank=bank), adversary=adversary)

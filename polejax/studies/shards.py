@@ -4,32 +4,36 @@ import dataclasses
 import io
 import pickle
 import sys
-import time
 from typing import Any
 
 import jax
 import numpy as np
 
-from polejax._core import timing
-from polejax._core.record import record, static
-from polejax._engine import poisson_tally, runner
-from polejax._engine.poisson_tally import start_totals
-from polejax._engine.runner import start_many
-from polejax.analysis.seed_tally import Tally, tally
+from polejax._core.record import Record, static
+from polejax._engine import runner
+from polejax._engine.runner import Method
+from polejax._engine.running import Running
+from polejax.analysis.seed_tally import Tally
 from polejax.consensus.history import History
+from polejax.consensus.scenario import Scenario
 
 Arrays = dict[str, np.ndarray]
 
-IDENTITY = ("names", "scenarios", "num_seeds", "num_blocks", "seed", "records", "memoryless")
+IDENTITY = ("names", "scenarios", "num_seeds", "num_blocks", "seed", "records", "method")
 """What of a manifest must be the same for a study to go on in its folder."""
 
 
-@record
-class Shard:
-    """Consecutive seeds of one scenario."""
+class Shard(Record):
+    """Consecutive seeds of one scenario.
 
-    scenario: int = static()  # index into the study's scenarios
-    first: int = static()  # seed
+    Attributes:
+      scenario: index into the study's scenarios.
+      first: number of the first seed.
+      count: of seeds.
+    """
+
+    scenario: int = static()
+    first: int = static()
     count: int = static()
 
     @property
@@ -43,17 +47,26 @@ class Shard:
         return {"scenario": self.scenario, "first_seed": self.first, "num_seeds": self.count}
 
 
-@record
-class Study:
-    """What a study computes, and nothing of where or how: picklable, so that executors can pass it on."""
+class Study(Record):
+    """What a study computes, and nothing of where or how: picklable, so that executors can pass it on.
 
-    scenarios: tuple[Any, ...]
+    Attributes:
+      scenarios: all of them.
+      num_seeds: chains S of each scenario.
+      num_blocks: heights H of each chain.
+      seed: of the study's key.
+      records: "blocks": every block; "chains": each seed's sums.
+      sizes: seeds that are simulated together, by scenario.
+      methods: how chains are drawn, by scenario.
+    """
+
+    scenarios: tuple[Scenario, ...]
     num_seeds: int = static()
     num_blocks: int = static()
     seed: int = static()
-    records: str = static()  # "blocks": every block; "chains": each seed's sums
-    sizes: tuple[int, ...] = static()  # seeds that are simulated together, by scenario
-    memoryless: tuple[bool, ...] = static()  # whether drawn find by find, by scenario
+    records: str = static()
+    sizes: tuple[int, ...] = static()
+    methods: tuple[Method, ...] = static()
 
     def __reduce__(self) -> Any:
         """Pickle functions that JAX has wrapped, such as a model's `relu`, by name; plain pickle cannot."""
@@ -97,52 +110,23 @@ def run_shard(study: Study, shard: Shard) -> tuple[Arrays, dict[str, float]]:
     """
     running = start_shard(study, shard)
     times = running.times(running.wait())
-    return running.arrays(), times
+    return running.result(), times
 
 
-def start_shard(study: Study, shard: Shard) -> "Running":
+def start_shard(study: Study, shard: Shard) -> Running[Arrays]:
     """Begin what `run_shard` does, and come back while the devices still compute."""
     # The last shard is simulated at full size and cut, as its own size would be another program to compile.
     keys = seed_keys(study.seed, shard.first, study.sizes[shard.scenario])
-    with timing.compilation() as compiling:
-        begin = time.perf_counter()
-        scenario, by_finds = study.scenarios[shard.scenario], study.memoryless[shard.scenario]
-        chains: runner.Running | poisson_tally.Running
-        if by_finds and study.records == "chains":
-            chains = start_totals(keys, scenario, study.num_blocks)
-        else:
-            chains = start_many(keys, scenario, study.num_blocks, memoryless=by_finds)
-    return Running(chains, study.records, shard.count, begin, compiling.seconds)
+    scenario, method = study.scenarios[shard.scenario], study.methods[shard.scenario]
 
+    def cut(arrays: Arrays) -> Arrays:
+        return {name: array[: shard.count] for name, array in arrays.items()}
 
-@dataclasses.dataclass(frozen=True)
-class Running:
-    """A shard that is being simulated."""
-
-    chains: runner.Running | poisson_tally.Running
-    records: str
-    count: int
-    begun: float  # s, by `time.perf_counter`
-    compile_seconds: float
-
-    def wait(self) -> float:
-        """Return when the devices have computed all of it: the time, s, by `time.perf_counter`."""
-        self.chains.wait()
-        return time.perf_counter()
-
-    def times(self, ready: float, free: float = 0.0) -> dict[str, float]:
-        """What `run_shard` says of a shard that was ready at a time, on devices busy with another until `free`, s."""
-        run = ready - max(self.begun + self.compile_seconds, free)
-        return {"compile_seconds": self.compile_seconds, "run_seconds": max(run, 0.0)}
-
-    def arrays(self) -> Arrays:
-        """The arrays that `run_shard` returns."""
-        if isinstance(self.chains, poisson_tally.Running):
-            kept = sums(self.chains.tally())
-        else:
-            history = self.chains.history()
-            kept = variables(history) if self.records == "blocks" else sums(tally(history))
-        return {name: array[: self.count] for name, array in kept.items()}
+    if study.records == "chains":
+        tallied = runner.start_tally(keys, scenario, study.num_blocks, method=method)
+        return tallied.then(lambda seeds: cut(sums(seeds)))
+    simulated = runner.start(keys, scenario, study.num_blocks, method=method)
+    return simulated.then(lambda history: cut(variables(history)))
 
 
 _folded = jax.jit(jax.vmap(jax.random.fold_in, in_axes=(None, 0)))

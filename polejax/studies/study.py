@@ -14,40 +14,26 @@ from typing import Any
 import jax
 import numpy as np
 
-from polejax._core import checks
+from polejax._core import checks, lanes
 from polejax._core.describe import describe
 from polejax._core.devices import provenance
 from polejax._core.folder import Folder
-from polejax._core.record import record, replace, static
-from polejax._engine.block_arrivals import room_for
-from polejax._engine.poisson import blocks_in_flight
-from polejax._engine.runner import height_bytes
+from polejax._core.progress import Callback, Meter
+from polejax._core.record import replace
+from polejax._engine import poisson
+from polejax._engine.runner import METHODS, Method
+from polejax._engine.running import Running
+from polejax._engine.segments import height_bytes
 from polejax.consensus.scenario import Scenario, check_one
 from polejax.studies.results import Results
-from polejax.studies.shards import IDENTITY, Arrays, Running, Shard, Study, dimensions, run_shard, start_shard
+from polejax.studies.shards import IDENTITY, Arrays, Shard, Study, dimensions, run_shard, start_shard
 
-_BYTES = {"cpu": 2**27}  # of rounds that a shard may hold
+_BYTES = 2**27  # of rounds that a shard may hold on CPUs
 _BYTES_ELSEWHERE = 2**30
 _IN_FLIGHT = 2  # shards begun and not yet on the disk
 _SEGMENTS = 4_096  # a shard has at most this many of its mechanism's segments, so that a kill costs minutes at most
 
 Outcome = Callable[[], tuple[Arrays, dict[str, float]]]  # what `run_shard` returns, once it is there
-
-
-@record
-class Progress:
-    """How far a study is; `str` makes a line of it, so `progress=print` will do."""
-
-    done: int = static()  # blocks that are on disk, over all scenarios and seeds
-    total: int = static()
-    seconds: float = static()  # since the start
-    rate: float = static()  # blocks simulated per second since the start
-    left: float = static()  # seconds, at this rate
-
-    def __str__(self) -> str:
-        """As '4,096,000 of 8,192,000 blocks (50%), 1,170,000 blocks/s, 3 s left'."""
-        share, rate = 100 * self.done / self.total, f"{self.rate:,.0f}" if self.rate >= 10 else f"{self.rate:.2g}"
-        return f"{self.done:,} of {self.total:,} blocks ({share:.0f}%), {rate} blocks/s, {self.left:.0f} s left"
 
 
 def study(
@@ -60,9 +46,9 @@ def study(
     names: Sequence[str] | None = None,
     records: str = "blocks",
     seeds_per_shard: int | None = None,
-    memoryless: bool = False,
+    method: Method = "rounds",
     executor: Any = None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callback | None = None,
 ) -> Results:
     """Simulate every scenario with the same seeds, on all devices, into a folder; go on where an earlier run stopped.
 
@@ -82,21 +68,22 @@ def study(
       records: what to keep: "blocks", every canonical block (some 20 bytes each), or "chains", each chain's sums alone
         (some 200 bytes), from which `Results.summarise` gives the same estimates.
       seeds_per_shard: None: as fit in memory, and few enough that a shard takes minutes at most.
-      memoryless: draw those scenarios find by find that allow it (Proof of Work at constant power and difficulty; see
-        `simulate_memoryless`): the same law and other realisations, many times as fast. The others as always.
+      method: "rounds"; or "poisson": draw block arrivals as one Poisson process in those scenarios that allow it (Proof
+        of Work at constant power and difficulty; see `simulate_many`), which is many times as fast and has the same law
+        and other realisations; the others are drawn by rounds.
       executor: with the interface of `concurrent.futures`: shards run wherever it takes
         `polejax.studies.shards.run_shard` and its arguments; this process writes what comes back. None: here.
-      progress: called with `Progress` after every shard.
+      progress: called with `Progress` in blocks on disk, over all scenarios and seeds, after every shard.
 
     Returns:
       `Results`, which read from `out`.
 
     Raises:
       ValueError: no scenario, a count below 1, an unknown word, names that are not as many or not different, or no
-        scenario that can be drawn find by find where some should be.
+        scenario that allows method "poisson".
       StudyError: the folder is another study's, in use, damaged, full or not to be written; in one line.
     """
-    task, manifest = _plan(scenarios, num_seeds, num_blocks, seed, names, records, seeds_per_shard, memoryless)
+    task, manifest = _plan(scenarios, num_seeds, num_blocks, seed, names, records, seeds_per_shard, method)
     process, processes = jax.process_index(), jax.process_count()
     place = Folder(out, "study", process)
     with place.locked():
@@ -119,7 +106,7 @@ def _plan(
     names: Sequence[str] | None,
     records: str,
     seeds_per_shard: int | None,
-    memoryless: bool,
+    method: str,
 ) -> tuple[Study, dict[str, Any]]:
     """Check the arguments; what to compute, and the manifest that tells of it."""
     listed = (scenarios,) if isinstance(scenarios, Scenario) else tuple(scenarios)
@@ -136,17 +123,14 @@ def _plan(
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     if seeds_per_shard is not None:
         seeds_per_shard = min(num_seeds, checks.whole("seeds_per_shard", seeds_per_shard, low=1))
-    memoryless = checks.flag("memoryless", memoryless)
-    by_finds = tuple(memoryless and _can_be_drawn_by_finds(scenario) for scenario in listed)
-    if memoryless and not any(by_finds):
-        raise ValueError("memoryless must be False where no scenario is, got True: see polejax.simulate_memoryless")
+    methods = _methods(listed, checks.one_of("method", method, METHODS))
     sizes = tuple(
-        seeds_per_shard or _seeds_per_shard(scenario, num_seeds, num_blocks, by_find, records == "blocks")
-        for scenario, by_find in zip(listed, by_finds, strict=True)
+        seeds_per_shard or _seeds_per_shard(scenario, num_seeds, num_blocks, drawn, records == "blocks")
+        for scenario, drawn in zip(listed, methods, strict=True)
     )
     seed = checks.whole("seed", seed, low=0, high=2**31 - 1)
     records = checks.one_of("records", records, ("blocks", "chains"))
-    task = Study(jax.tree.map(np.asarray, listed), num_seeds, num_blocks, seed, records, sizes, by_finds)
+    task = Study(jax.tree.map(np.asarray, listed), num_seeds, num_blocks, seed, records, sizes, methods)
     manifest = {
         "polejax": importlib.metadata.version("polejax"),
         "names": names,
@@ -155,7 +139,7 @@ def _plan(
         "num_blocks": task.num_blocks,
         "seed": task.seed,
         "records": records,
-        "memoryless": list(by_finds),
+        "method": list(methods),
         "num_nodes": [scenario.nodes.count for scenario in listed],
         "sizes": list(sizes),
         "shards": [[s.scenario, s.first, s.count] for s in _shards(task)],
@@ -173,22 +157,27 @@ def _shards(task: Study) -> list[Shard]:
     return sorted(every, key=lambda shard: (shard.first, shard.scenario))
 
 
-def _can_be_drawn_by_finds(scenario: Scenario) -> bool:
-    try:
-        room_for(blocks_in_flight(scenario), 1)
-    except ValueError:
-        return False
-    return True
+def _methods(scenarios: tuple[Scenario, ...], method: Method) -> tuple[Method, ...]:
+    """How each scenario's chains are drawn."""
+    if method == "rounds":
+        return tuple(method for _ in scenarios)
+    refusals = [poisson.refusal(scenario) for scenario in scenarios]
+    if all(refusals):
+        raise ValueError(f'method must be "rounds" where no scenario allows "poisson"; scenarios[0]: {refusals[0]}')
+    allowed: dict[bool, Method] = {True: "poisson", False: "rounds"}
+    return tuple(allowed[refused is None] for refused in refusals)
 
 
-def _seeds_per_shard(scenario: Scenario, num_seeds: int, num_blocks: int, memoryless: bool, blocks: bool) -> int:
+def _seeds_per_shard(scenario: Scenario, num_seeds: int, num_blocks: int, method: Method, blocks: bool) -> int:
     """Seeds whose rounds fit in memory and take minutes at most, in shards of equal size."""
     mechanism, count = scenario.mechanism, scenario.nodes.count
-    budget = _BYTES.get(jax.local_devices()[0].platform, _BYTES_ELSEWHERE)
-    per_height = 64 if memoryless else 2 * height_bytes(scenario)  # one shard is computed, one on its way to the disk
+    budget = _BYTES if lanes.on_cpu(jax.local_devices()) else _BYTES_ELSEWHERE
+    per_height = (
+        64 if method == "poisson" else 2 * height_bytes(scenario)
+    )  # one shard is computed, one on its way to the disk
     heights = min(num_blocks, 2 * mechanism.profile.heights_per_call) + num_blocks // 8
     few = _SEGMENTS * mechanism.profile.heights_per_call // num_blocks
-    per_seed = per_height * heights if blocks or not memoryless else 64 * (16 + count)  # sums alone
+    per_seed = per_height * heights if blocks or method == "rounds" else 64 * (16 + count)  # sums alone
     most = max(1, min(budget // per_seed, few, num_seeds))
     return -(-num_seeds // -(-num_seeds // most))
 
@@ -198,10 +187,11 @@ def _run(
     mine: list[Shard],
     place: Folder,
     executor: Any,
-    progress: Callable[[Progress], None] | None,
+    progress: Callback | None,
     total: int,
 ) -> None:
-    report = _reporter(sum(shard.count for shard in mine) * task.num_blocks, total, progress)
+    missing = sum(shard.count for shard in mine) * task.num_blocks
+    meter = Meter(progress, total, "blocks", before=total - missing)
     about = provenance()
     flight: collections.deque[tuple[Shard, concurrent.futures.Future[None]]] = collections.deque()
 
@@ -213,7 +203,7 @@ def _run(
     def land() -> None:
         shard, written = flight.popleft()
         written.result()
-        report(shard.count * task.num_blocks)
+        meter.add(shard.count * task.num_blocks)
 
     # The next shard is simulated while one is copied, summed up and written.
     writer = concurrent.futures.ThreadPoolExecutor(1)
@@ -228,33 +218,17 @@ def _run(
         writer.shutdown(cancel_futures=True)
 
 
-def _reporter(missing: int, total: int, progress: Callable[[Progress], None] | None) -> Callable[[int], None]:
-    """A function to call with the number of blocks that have just reached the disk."""
-    begin = time.perf_counter()
-    written = 0
-
-    def report(blocks: int) -> None:
-        nonlocal written
-        written += blocks
-        if progress is not None:
-            seconds = time.perf_counter() - begin
-            rate = written / seconds
-            progress(Progress(total - missing + written, total, seconds, rate, (missing - written) / rate))
-
-    return report
-
-
 def _simulated(task: Study, shards: list[Shard], executor: Any) -> Iterator[tuple[Shard, Outcome]]:
     """Shards, begun one by one, or as they are ready, with what waits for what came of them."""
     if executor is None:
         free = 0.0
 
-        def outcome(running: Running) -> tuple[Arrays, dict[str, float]]:
+        def outcome(running: Running[Arrays]) -> tuple[Arrays, dict[str, float]]:
             nonlocal free
             ready = running.wait()
             times = running.times(ready, free)
             free = ready
-            return running.arrays(), times
+            return running.result(), times
 
         for shard in shards:
             yield shard, functools.partial(outcome, start_shard(task, shard))

@@ -8,7 +8,7 @@ import pytest
 
 import polejax as pj
 from polejax._core import lanes
-from polejax._engine import runner
+from polejax._engine import segments
 
 GIGABYTE = 10**9
 
@@ -44,18 +44,30 @@ def test_a_core_takes_what_its_cache_holds():
 def test_blocks_of_chains_are_equal_and_few_are_repeated(seeds, count, chains):
     keys = jax.random.split(jax.random.key(0), seeds)
     held = 4 * GIGABYTE // 2_100  # a quarter of 16 gigabytes holds 2,100 chains
-    filled, found = runner.laid_out(keys, None, 1, held, [gpu(16)] * count)
-    assert found == chains
-    assert filled.shape[0] % (found * count) == 0
+    layout = lanes.lay_out(seeds, [gpu(16)] * count, cached=1, held=held)
+    filled = layout.pad(keys)
+    assert layout.lanes == chains
+    assert filled.shape[0] == layout.filled == layout.turns * chains * count
     np.testing.assert_array_equal(jax.random.key_data(filled[:seeds]), jax.random.key_data(keys))
+
+
+def test_lanes_are_padded_and_cut():
+    layout = lanes.lay_out(5, jax.devices()[:2], cached=2, held=1, even=False)
+    assert (layout.lanes, layout.width, layout.turns, layout.filled) == (2, 4, 2, 8)
+    padded = layout.pad({"rows": np.arange(10).reshape(5, 2)})
+    np.testing.assert_array_equal(padded["rows"][:, 0], [0, 2, 4, 6, 8, 8, 8, 8])
+    np.testing.assert_array_equal(layout.cut(padded)["rows"][:, 0], [0, 2, 4, 6, 8])
+    assert lanes.lay_out(5, jax.devices()[:2], cached=2, held=1, together=4).lanes == 4
+    with pytest.raises(ValueError, match="chains must be at least 1, got 0"):
+        lanes.lay_out(5, None, cached=2, held=1, lanes=0)
 
 
 def test_live_chains_are_reckoned_with_what_their_nodes_train_on():
     nodes, near = pj.nodes.equal(9), pj.network.clique(9, seconds=10.0)
     learning = pj.PoLe(pj.tasks.digits(), threshold=0.9)
     samples = 1_797 * 64 * 4  # bytes, behind each node's layer
-    live = runner.chain_bytes(pj.Scenario(nodes, near, learning), 8)
+    live = segments.chain_bytes(pj.Scenario(nodes, near, learning), 8)
     assert live > 9 * samples
-    assert runner.chain_bytes(pj.Scenario(nodes, near, pj.PoW(600.0)), 8) < samples
+    assert segments.chain_bytes(pj.Scenario(nodes, near, pj.PoW(600.0)), 8) < samples
     stream = pj.TaskStream([learning], [1.0], [1.0], pj.PoW(600.0))
-    assert stream.node_bytes == learning.node_bytes > samples
+    assert stream.profile.bytes_per_node == learning.profile.bytes_per_node > samples

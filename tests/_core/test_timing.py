@@ -13,7 +13,7 @@ SCRIPT = """
 import sys
 import jax
 import polejax as pj
-from polejax import timing
+from polejax._core import timing
 
 timing.keep_compiled(sys.argv[1])
 hits = []

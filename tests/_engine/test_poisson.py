@@ -1,4 +1,6 @@
-"""Chains drawn find by find: of the same finds an event simulator makes the same blocks; the law is the rounds'."""
+"""Block arrivals as one Poisson process: of the same arrivals an event simulator makes the same blocks; the law is the
+rounds'.
+"""
 
 import math
 
@@ -14,12 +16,12 @@ from scripted import shortest_paths
 import polejax as pj
 from polejax._core import draw, threefry
 from polejax._core.record import replace
-from polejax._engine import block_arrivals, poisson
+from polejax._engine import block_arrivals, canonical_arrivals, poisson
 from polejax._engine.node_sampling import alias, bounds
 
 SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
 GRID = 2.0**-10  # seconds: times and delays below are multiples of it, so that sums in float32 are exact
-COARSE = 128  # in grid steps: delays are multiples of so many, and no two finds in reach of each other differ by one
+COARSE = 128  # in grid steps: delays are multiples of so many, and no two arrivals in reach of each other differ by one
 
 
 class Finding:
@@ -68,17 +70,17 @@ def test_parents_and_histories_equal_the_event_simulators(index, interval):
     room = block_arrivals.room_for(float(np.max(network.max_delay)) / interval, heights)
     random = np.random.default_rng(index)
     # Times on the coarse grid, each moved by a number of fine steps of its own: nothing ever happens at the same time.
-    coarse = np.maximum(np.round(random.exponential(interval, (room.finds, lanes)) / (GRID * COARSE)), 0)
-    times = coarse.cumsum(axis=0) * COARSE * GRID + (1 + np.arange(room.finds))[:, None] * (GRID + COARSE * GRID)
+    coarse = np.maximum(np.round(random.exponential(interval, (room.arrivals, lanes)) / (GRID * COARSE)), 0)
+    times = coarse.cumsum(axis=0) * COARSE * GRID + (1 + np.arange(room.arrivals))[:, None] * (GRID + COARSE * GRID)
     gap = np.diff(times, axis=0, prepend=0.0)
-    finder = random.choice(5, (room.finds, lanes), p=[0.4, 0.3, 0.1, 0.1, 0.1])
-    found = block_arrivals.Finds(jnp.asarray(gap, jnp.float32), jnp.asarray(finder, jnp.uint16))
+    finder = random.choice(5, (room.arrivals, lanes), p=[0.4, 0.3, 0.1, 0.1, 0.1])
+    found = block_arrivals.Arrivals(jnp.asarray(gap, jnp.float32), jnp.asarray(finder, jnp.uint16))
 
     @jax.jit
     def resolve(found, network):
         chosen = block_arrivals.choose(found, network, room)
-        ending = block_arrivals.end(found, chosen, network, room)
-        return chosen, block_arrivals.keep(found, chosen, ending, 5, room)
+        ending = canonical_arrivals.end(found, chosen, network, room)
+        return chosen, canonical_arrivals.keep(found, chosen, ending, 5, room)
 
     chosen, kept = jax.device_get(resolve(found, jax.tree.map(jnp.asarray, network)))
     assert chosen.sound.all()
@@ -112,25 +114,26 @@ def check_chain(expected, chosen, kept, times, finder, lane, heights):
 
 def test_too_little_room_is_known():
     network = jax.tree.map(jnp.asarray, pj.network.clique(9, 10.0))
-    gap = jnp.full((64, 2), 11.0).at[20:24, 1].set(1.0)  # five finds in flight at once, in the second chain
-    found = block_arrivals.Finds(gap, jnp.asarray(np.arange(64)[:, None] % 9 + np.zeros((1, 2)), jnp.uint16))
+    gap = jnp.full((64, 2), 11.0).at[20:24, 1].set(1.0)  # five blocks in flight at once, in the second chain
+    found = block_arrivals.Arrivals(gap, jnp.asarray(np.arange(64)[:, None] % 9 + np.zeros((1, 2)), jnp.uint16))
     for recent, sound in ((4, [True, False]), (6, [True, True])):
         assert block_arrivals.choose(found, network, block_arrivals.Room(0.0, 50, recent, 64)).sound.tolist() == sound
     # Height 64 is reached by the last find: there may be others of that height to come.
     for heights, settled in ((63, 63), (64, 0)):
         room = block_arrivals.Room(0.0, heights, 6, 64)
         assert (
-            block_arrivals.end(found, block_arrivals.choose(found, network, room), network, room).settled[0] == settled
+            canonical_arrivals.end(found, block_arrivals.choose(found, network, room), network, room).settled[0]
+            == settled
         )
 
 
 @pytest.fixture(scope="module")
 def both():
-    """Histories with many forks, drawn find by find and round by round."""
+    """Histories with many forks, drawn as one Poisson process and by rounds."""
     delays = shortest_paths(np.random.default_rng(0).uniform(20, 2000, (9, 9)) * (1 - np.eye(9)))
     scenario = pj.Scenario(pj.nodes.from_shares(SHARES), pj.network.from_matrix(delays), pj.PoW(work=600.0))
     keys = jax.random.split(jax.random.key(0), 1_024)
-    return [pj.simulate_many(keys, scenario, 128, memoryless=memoryless) for memoryless in (True, False)]
+    return [pj.simulate_many(keys, scenario, 128, method=method) for method in ("poisson", "rounds")]
 
 
 def test_the_law_is_that_of_the_rounds(both):
@@ -170,7 +173,14 @@ def pools():
 
 @pytest.fixture(scope="module")
 def history(pools):
-    return jax.device_get(pj.simulate_many(jax.random.split(jax.random.key(4), 5), pools, 100, memoryless=True))
+    return jax.device_get(pj.simulate_many(jax.random.split(jax.random.key(4), 5), pools, 100, method="poisson"))
+
+
+def play_one(key, scenario, num_blocks, in_flight):
+    """One chain, within a program of the caller's."""
+    kept = poisson.play(key[None], poisson.race_of(scenario), num_blocks, in_flight)
+    work = jnp.asarray(scenario.mechanism.initial_difficulty)
+    return poisson.as_history(jax.tree.map(lambda leaf: leaf[0], kept), work, jnp)
 
 
 def assert_same(one, other):
@@ -187,14 +197,14 @@ def test_chains_depend_on_their_key_alone(pools, history):
         100,
         chains=2,
         devices=jax.devices()[:2],
-        progress=lambda *blocks: seen.append(blocks),
-        memoryless=True,
+        progress=lambda told: seen.append((told.done, told.total, told.unit)),
+        method="poisson",
     )
     assert_same(cut, history)
-    assert seen == [(500, 500)]
+    assert seen == [(500, 500, "blocks")]
     # A longer run begins like a shorter one, and more room, by more than a mask's byte, makes no difference.
-    longer = pj.simulate_many(keys, pools, 170, memoryless=True)
-    roomy = jax.jit(jax.vmap(lambda key: pj.simulate_memoryless(key, pools, 100, in_flight=0.2)))(keys)
+    longer = pj.simulate_many(keys, pools, 170, method="poisson")
+    roomy = jax.jit(jax.vmap(lambda key: play_one(key, pools, 100, in_flight=0.2)))(keys)
     assert_same(roomy, history)
     settled = np.asarray(history.settled)
     assert settled[:, :95].all()
@@ -206,7 +216,7 @@ def test_relabelling_nodes_relabels_the_outcome(pools, history):
     order = np.random.default_rng(1).permutation(9)
     nodes = pj.nodes.Nodes(pools.nodes.power[order], pools.nodes.address[order])
     scenario = pj.Scenario(nodes, pools.network, pools.mechanism)
-    relabelled = pj.simulate_many(jax.random.split(jax.random.key(4), 5), scenario, 100, memoryless=True)
+    relabelled = pj.simulate_many(jax.random.split(jax.random.key(4), 5), scenario, 100, method="poisson")
     rows = relabelled.settled & history.settled  # the last tip is that of another node
     np.testing.assert_array_equal(order[relabelled.producer][rows], history.producer[rows])
     np.testing.assert_array_equal(relabelled.interval[rows], history.interval[rows])
@@ -219,7 +229,7 @@ def test_work_and_delay_sweep_without_a_second_compilation(pools):
     def swept(key, work, seconds):
         traced.append(1)
         scenario = pj.Scenario(pools.nodes, pj.network.clique(9, seconds), pj.PoW(work))
-        return pj.simulate_memoryless(key, scenario, 40, in_flight=0.5)
+        return play_one(key, scenario, 40, in_flight=0.5)
 
     key = jax.random.key(7)
     short, long = swept(key, 600.0, 60.0), swept(key, 1200.0, 120.0)
@@ -234,7 +244,7 @@ def test_work_and_delay_sweep_without_a_second_compilation(pools):
 
 def test_one_node_never_forks():
     scenario = pj.Scenario(pj.nodes.equal(1), pj.network.instant(1), pj.PoW(50.0))
-    history = pj.simulate_many(jax.random.split(jax.random.key(5), 200), scenario, 100, memoryless=True)
+    history = pj.simulate_many(jax.random.split(jax.random.key(5), 200), scenario, 100, method="poisson")
     assert history.settled.all()
     assert (history.published == 1).all()
     assert (history.published_by == 100).all()
@@ -277,9 +287,9 @@ def test_finders_are_drawn_in_proportion_to_power(nodes):
 
 
 def test_words_are_those_of_jax():
-    keys, finds_ = jax.random.split(jax.random.key(6), 3), jnp.arange(50, dtype=jnp.uint32) * 99_999_999
-    words = jnp.stack(threefry.two_words(keys[:, None], finds_[None]), axis=-1)
-    np.testing.assert_array_equal(words, jax.vmap(draw.two_words, (0, None))(keys, finds_))
+    keys, numbers = jax.random.split(jax.random.key(6), 3), jnp.arange(50, dtype=jnp.uint32) * 99_999_999
+    words = jnp.stack(threefry.two_words(keys[:, None], numbers[None]), axis=-1)
+    np.testing.assert_array_equal(words, jax.vmap(draw.two_words, (0, None))(keys, numbers))
 
 
 @pytest.mark.parametrize("count", [9, 40, 300])
@@ -287,15 +297,15 @@ def test_blocks_of_many_nodes_are_counted_like_those_of_few(count):
     random, room = np.random.default_rng(count), block_arrivals.Room(0.0, 90, 4, 128)
     finder = random.integers(0, count, (128, 3)).astype(np.uint8 if count <= 256 else np.uint16)
     height, settled = np.sort(random.integers(1, 100, (128, 3)), axis=0), np.array([90, 40, 0])
-    by = block_arrivals._published_by(
+    by = canonical_arrivals._published_by(
         *map(jnp.asarray, (finder, height.astype(np.int16), settled.astype(np.int32))), count, room
     )
     lanes = zip(finder.T, height.T, settled, strict=True)
     np.testing.assert_array_equal(by, [np.bincount(who[of <= most], minlength=count) for who, of, most in lanes])
 
 
-def test_what_is_not_memoryless_is_refused_by_name(pools):
-    key, count = jax.random.key(0), 9
+def test_what_is_no_poisson_process_is_refused_by_name(pools):
+    keys, count = jax.random.key(0)[None], 9
     refused = {
         "mechanism": pj.HashedPoW(64.0),
         "election": pj.elections.BestInWindow(1.0),
@@ -306,21 +316,22 @@ def test_what_is_not_memoryless_is_refused_by_name(pools):
     }
     for field, value in refused.items():
         fields = {"nodes": pools.nodes, "network": pools.network, "mechanism": pools.mechanism, field: value}
-        with pytest.raises(ValueError, match=f"{field} must be .* to be memoryless.*: use polejax.simulate"):
-            pj.simulate_memoryless(key, pj.Scenario(**fields), 10)
-        with pytest.raises(ValueError, match=f"{field} must be .* to be memoryless"):
-            pj.simulate_many(key[None], pj.Scenario(**fields), 10, memoryless=True)
+        for function in (pj.simulate_many, pj.tally_many):
+            with pytest.raises(
+                ValueError, match=f'{field} must be .* for method="poisson", got .*: use method="rounds"'
+            ):
+                function(keys, pj.Scenario(**fields), 10, method="poisson")
     far = pj.Scenario(pools.nodes, pj.network.clique(9, 6000.0), pools.mechanism)
-    with pytest.raises(ValueError, match="in_flight must be at most about 3, got 10: shorten the delays"):
-        pj.simulate_memoryless(key, far, 10)
-    with pytest.raises(ValueError, match="in_flight must be given where work, power or delays are traced"):
-        jax.jit(lambda work: pj.simulate_memoryless(key, replace(pools, mechanism=pj.PoW(work)), 10))(600.0)
+    with pytest.raises(ValueError, match=r'must be at most about 3 on average for method="poisson", got 10: shorten'):
+        pj.simulate_many(keys, far, 10, method="poisson")
+    with pytest.raises(ValueError, match='work, power and delays must be known for method="poisson"'):
+        jax.jit(lambda work: poisson.blocks_in_flight(replace(pools, mechanism=pj.PoW(work))))(600.0)
     with pytest.raises(ValueError, match="power must be known where finders are drawn"):
-        jax.jit(lambda scenario: pj.simulate_memoryless(key, scenario, 10, in_flight=0.1))(pools)
+        jax.jit(lambda scenario: play_one(keys[0], scenario, 10, in_flight=0.1))(pools)
     with pytest.raises(ValueError, match="num_blocks must be at least 1, got 0"):
-        pj.simulate_memoryless(key, pools, 0)
-    with pytest.raises(ValueError, match="key must be a single key"):
-        pj.simulate_memoryless(key[None], pools, 10)
+        pj.simulate_many(keys, pools, 0, method="poisson")
+    with pytest.raises(ValueError, match="keys must be one axis of keys"):
+        pj.simulate_many(keys[0], pools, 10, method="poisson")
     crowd = pj.Scenario(pj.nodes.equal(70_000), pj.network.instant(70_000), pools.mechanism)
-    with pytest.raises(ValueError, match="nodes must number at most 65,536, got 70000"):
-        poisson.check_memoryless(crowd)
+    with pytest.raises(ValueError, match="nodes must number at most 65,536"):
+        poisson.check_poisson(crowd)

@@ -1,4 +1,4 @@
-"""Sums of memoryless chains made on the device are those of their histories."""
+"""Sums made on the device straight from block arrivals are those of the chains' histories."""
 
 import functools
 
@@ -9,7 +9,7 @@ from scripted import shortest_paths
 
 import polejax as pj
 from polejax._core.record import replace
-from polejax._engine import poisson, poisson_plan, poisson_sums, poisson_tally, runner
+from polejax._engine import poisson, poisson_sums
 from polejax.analysis import summaries
 from polejax.analysis.seed_tally import pool, tally
 
@@ -43,30 +43,30 @@ def pools():
 
 
 def test_sums_of_few_nodes(pools, monkeypatch):
-    """With passes that often do not suffice, so that some chains among others are resolved by steps."""
+    """With so few corrections that some chains among others are played again as histories."""
     keys, blocks = jax.random.split(jax.random.key(0), 192), 200
-    history = pj.simulate_many(keys, pools, blocks, memoryless=True)
+    history = pj.simulate_many(keys, pools, blocks, method="poisson")
     expected = tally(history)
-    in_flight, race = runner.rounded_up(poisson.blocks_in_flight(pools)), poisson.race_of(pools)
+    in_flight, race = poisson.rounded_up(poisson.blocks_in_flight(pools)), poisson.race_of(pools)
     with monkeypatch.context() as patch:
-        patch.setattr(poisson_plan, "_SELDOM", 0.4)
-        plan = poisson_plan.plan_for.__wrapped__(in_flight, blocks)
-    assert (plan.recent, plan.rounds, plan.head) == (3, 2, 128)
-    monkeypatch.setattr(poisson_tally, "plan_for", lambda *of: plan)
-    sums, right = jax.device_get(jax.jit(lambda keys, race: poisson_sums.total(keys, race, plan))(keys, race))
+        patch.setattr(poisson_sums, "_SELDOM", 0.4)
+        plan = poisson_sums.plan_for.__wrapped__(in_flight, blocks)
+    assert (plan.recent, plan.corrections, plan.head) == (3, 2, 128)
+    monkeypatch.setattr(poisson_sums, "plan_for", lambda *of: plan)
+    sums, right = jax.device_get(jax.jit(lambda keys, race: poisson_sums.resolve(keys, race, plan))(keys, race))
     assert 0.3 < right.mean() < 0.99
     for name in ("settled", "published", "wins", "published_by"):
         np.testing.assert_array_equal(getattr(sums, name)[right], getattr(expected, name)[right], err_msg=name)
-    whole = pj.tally_many(keys, pools, blocks, memoryless=True)
+    whole = pj.tally_many(keys, pools, blocks, method="poisson")
     check_same(whole, expected)
     one, other = (summaries.as_dict(pj.summarise(of, pools.nodes)) for of in (whole, history))
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), one, other)
     # Sums have the same bits whoever else was not right, and however chains are laid out.
-    cut = pj.tally_many(keys, pools, blocks, chains=2, devices=jax.devices()[:2], memoryless=True)
+    cut = pj.tally_many(keys, pools, blocks, chains=2, devices=jax.devices()[:2], method="poisson")
     check_bits(cut, whole)
-    check_same(pj.tally_many(keys, pools, blocks, memoryless=True, pooled=8), pool(expected, 8))
+    check_same(pj.tally_many(keys, pools, blocks, method="poisson", pooled=8), pool(expected, 8))
     # More blocks in flight than promised: the room may be too small, so nothing counts.
-    program = poisson_tally._totals(blocks, in_flight, 1, 2, tuple(jax.devices()[:2]))
+    program = poisson_sums.program(blocks, in_flight, 1, 2, tuple(jax.devices()[:2]))
     crowded = jax.device_get(program(keys, replace(race, network=pj.network.clique(9, 90.0))))
     assert not any(leaf.any() for leaf in crowded)
 
@@ -78,14 +78,14 @@ def test_sums_of_many_nodes(count):
     nodes = pj.nodes.lognormal(count, sigma=1.0)
     scenario = pj.Scenario(nodes, pj.network.clique(count, 20.0), pj.PoW(work=600.0))
     keys = jax.random.split(jax.random.key(count), 64)
-    expected = tally(pj.simulate_many(keys, scenario, 150, memoryless=True))
+    expected = tally(pj.simulate_many(keys, scenario, 150, method="poisson"))
     if count == 300:
-        sums = pj.tally_many(keys, scenario, 150, devices=jax.devices()[:1], memoryless=True, pooled=16)
+        sums = pj.tally_many(keys, scenario, 150, devices=jax.devices()[:1], method="poisson", pooled=16)
         check_same(sums, pool(expected, 16))
         return
-    race, plan = poisson.race_of(scenario), poisson_plan.plan_for(poisson.blocks_in_flight(scenario), 150)
+    race, plan = poisson.race_of(scenario), poisson_sums.plan_for(poisson.blocks_in_flight(scenario), 150)
     sums, right = jax.device_get(
-        jax.jit(lambda keys, race: poisson_sums.total(keys, race, plan, on_cpu=False))(keys, race)
+        jax.jit(lambda keys, race: poisson_sums.resolve(keys, race, plan, on_cpu=False))(keys, race)
     )
     assert right.all()
     np.testing.assert_array_equal(sums.wins, expected.wins)
@@ -96,32 +96,33 @@ def test_sums_on_other_networks_and_of_short_chains():
     delay = shortest_paths(np.random.default_rng(0).uniform(5, 50, (40, 40)) * (1 - np.eye(40)))
     scenario = pj.Scenario(pj.nodes.equal(40), pj.network.from_matrix(delay), pj.PoW(work=600.0))
     keys = jax.random.split(jax.random.key(2), 12)
-    sums = pj.tally_many(keys, scenario, 30, devices=jax.devices()[:1], memoryless=True)
-    check_same(sums, tally(pj.simulate_many(keys, scenario, 30, devices=jax.devices()[:1], memoryless=True)))
+    sums = pj.tally_many(keys, scenario, 30, devices=jax.devices()[:1], method="poisson")
+    check_same(sums, tally(pj.simulate_many(keys, scenario, 30, devices=jax.devices()[:1], method="poisson")))
 
 
 def test_what_cannot_be_summed_up_is_refused_by_name(pools):
     swept = replace(pools, mechanism=pj.PoW(np.float32([600.0, 300.0])))
     for function in (pj.tally_many, pj.simulate_many):
-        for by_finds in (False, True):
-            play = functools.partial(function, jax.random.split(jax.random.key(0), 2), memoryless=by_finds)
+        for method in ("rounds", "poisson"):
+            play = functools.partial(function, jax.random.split(jax.random.key(0), 2), method=method)
             with pytest.raises(ValueError, match=r"^difficulty must be of one scenario, got leading axes \(2,\): use"):
                 play(swept, 9)
             with pytest.raises(ValueError, match=r"^scenario must be a polejax.Scenario, got Nodes: build one$"):
                 play(pools.nodes, 9)
     keys = jax.random.split(jax.random.key(0), 6)
-    short = pj.tally_many(keys, pools, 3, pooled=3)  # round by round
+    short = pj.tally_many(keys, pools, 3, pooled=3)  # by rounds
     check_same(short, pool(tally(pj.simulate_many(keys, pools, 3)), 3))
     assert pj.summarise(short).num_seeds == 2
     with pytest.raises(ValueError, match=r"^pooled must divide the number of keys, 6, got 4: use as many keys as fit$"):
-        pj.tally_many(keys, pools, 10, memoryless=True, pooled=4)
+        pj.tally_many(keys, pools, 10, method="poisson", pooled=4)
     with pytest.raises(ValueError, match="pooled must be at least 1, got 0"):
         pj.tally_many(keys, pools, 10, pooled=0)
     with pytest.raises(ValueError, match="num_blocks must be at least 1, got 0"):
-        pj.tally_many(keys, pools, 0, memoryless=True)
+        pj.tally_many(keys, pools, 0, method="poisson")
     with pytest.raises(ValueError, match="chains must be at least 1, got -1"):
-        pj.tally_many(keys, pools, 10, chains=-1, memoryless=True)
-    with pytest.raises(ValueError, match="mechanism must be PoW to be memoryless, got HashedPoW"):
-        pj.tally_many(keys, replace(pools, mechanism=pj.HashedPoW(64.0)), 10, memoryless=True)
-    with pytest.raises(ValueError, match="memoryless must be true or false, got 1"):
-        pj.tally_many(keys, pools, 10, memoryless=1)
+        pj.tally_many(keys, pools, 10, chains=-1, method="poisson")
+    with pytest.raises(ValueError, match='mechanism must be PoW for method="poisson", got HashedPoW'):
+        pj.tally_many(keys, replace(pools, mechanism=pj.HashedPoW(64.0)), 10, method="poisson")
+    for function in (pj.tally_many, pj.simulate_many):
+        with pytest.raises(ValueError, match="method must be one of rounds, poisson; got 'memoryless'"):
+            function(keys, pools, 10, method="memoryless")

@@ -22,15 +22,15 @@ def job(tmp_path_factory):
             attack, "STRATEGIES", {name: attack.STRATEGIES[name] for name in ("thief", "re-basing thief", "liar")}
         )
         reported = []
-        cells = attack.run(settings, lambda *news: reported.append(news))
+        cells = attack.run(settings, reported.append)
         parts = out / "parts"
         before = {name: os.stat(parts / name).st_mtime_ns for name in os.listdir(parts)}
         (parts / "dense-orthogonal.nc").unlink()  # as if killed before
-        again = attack.run(settings, lambda *news: None)
+        again = attack.run(settings, lambda progress: None)
         for change, named in (({"seed": 1}, "seed: 0, not 1"), ({"margin": 0.125}, r"margin: .*, not 0\.125")):
             other = attack.Settings(**{**settings.__dict__, **change})
             with pytest.raises(StudyError, match=f"holds another attack; it has {named}: choose another folder"):
-                attack.run(other, lambda *news: None)
+                attack.run(other, lambda progress: None)
     after = {name: os.stat(parts / name).st_mtime_ns for name in os.listdir(parts)}
     return settings, cells, again, before, after
 

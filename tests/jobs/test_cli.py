@@ -19,7 +19,7 @@ def job(tmp_path_factory):
     options = "--nodes 3 --seeds 2 --blocks 16 --learning.task synthetic --learning.threshold 0.5 --learning.hidden 8"
     settings = cli.parse(["compare", *options.split(), "--out", str(out)])
     reports = []
-    outcome = compare.run(settings, lambda *report: reports.append(report))
+    outcome = compare.run(settings, lambda told: reports.append((told.label, told.done, told.total)))
     return settings, outcome, reports, compare.save(outcome, settings, 1.0)
 
 
@@ -37,7 +37,7 @@ def test_a_second_job_compiles_nothing_and_the_first_says_what_it_compiled(job):
     assert set(outcome.compiling) == set(outcome.seconds) == {"PoLe", "calibration", "PoW"}
     assert 0 < outcome.compiling["PoLe"] < outcome.seconds["PoLe"]
     with timing.compilation() as counter:
-        again = compare.run(settings, lambda *report: None)
+        again = compare.run(settings, lambda progress: None)
     assert counter.programs == 0
     np.testing.assert_array_equal(again.histories["PoLe"].tip, outcome.histories["PoLe"].tip)
 

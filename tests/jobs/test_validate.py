@@ -47,7 +47,7 @@ def test_right_laws_pass_and_wrong_ones_do_not():
 )
 def test_scores(measured, z, good):
     seen = []
-    rows = validate.run(chosen=[Case("a law", "ours", 1.0, lambda key: measured)], progress=seen.append)
+    rows = validate.run(chosen=[Case("a law", "ours", 1.0, lambda key: measured)], on_row=seen.append)
     assert rows[0].z == pytest.approx(z, nan_ok=True)
     assert validate.passed(rows) is good
     assert seen == rows

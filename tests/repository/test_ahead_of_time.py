@@ -37,7 +37,7 @@ def compiler():
     ("name", "num_programs", "in_lockstep"),
     [
         ("PoW, 4,096 chains of 1,000 blocks", 1, 4_096),
-        ("PoW find by find, 4,096 chains of 1,000", 1, 4_096),
+        ("PoW as a Poisson process, 4,096 chains of 1,000", 1, 4_096),
         ("HashedPoW, 16 chains of 16", 1, 16),  # by a kernel of Pallas
         ("PoLe, 4,096 chains of 8", 1, None),  # fewer: all at once would need four times its memory
         ("Replay, 4,096 chains of 1,000", 1, 4_096),

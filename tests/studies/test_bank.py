@@ -7,6 +7,7 @@ from banks import geometric_bank, small_pole
 
 import polejax as pj
 from polejax.learning import training
+from polejax.studies import bank_error
 from polejax.studies.bank_error import bank_estimate
 
 
@@ -22,12 +23,10 @@ def bank(pole):
 
 def test_a_curve_depends_on_its_number_alone(pole, bank):
     done = []
-    larger = pj.learning_curves(
-        jax.random.key(1), pole, 150, devices=jax.local_devices()[:2], progress=lambda *counts: done.append(counts)
-    )
+    larger = pj.learning_curves(jax.random.key(1), pole, 150, devices=jax.local_devices()[:2], progress=done.append)
     np.testing.assert_array_equal(larger.validation[:40], bank.validation)
     np.testing.assert_array_equal(larger.test[:40], bank.test)
-    assert done[-1] == (150, 150)
+    assert (done[-1].done, done[-1].total, done[-1].unit) == (150, 150, "curves")
     assert len(np.unique(larger.validation, axis=0)) > 140  # and each is another one
     assert bank.validation.shape == bank.test.shape == (40, pole.recipe.max_steps // pole.recipe.evaluate_every)
 
@@ -99,7 +98,7 @@ def test_stopped_and_gone_on(pole, bank, tmp_path):
     class Stop(Exception):
         pass
 
-    def stop(done, total):
+    def stop(progress):
         raise Stop
 
     out = tmp_path / "bank"
@@ -109,8 +108,8 @@ def test_stopped_and_gone_on(pole, bank, tmp_path):
     assert 0 < partial.num_curves < 1_100
     np.testing.assert_array_equal(partial.validation[:40], bank.validation)
     done = []
-    grown = pj.learning_curves(jax.random.key(1), pole, 1_200, out=out, progress=lambda *counts: done.append(counts))
-    assert done[0][0] > partial.num_curves  # what was saved is not trained again
+    grown = pj.learning_curves(jax.random.key(1), pole, 1_200, out=out, progress=done.append)
+    assert done[0].done > partial.num_curves  # what was saved is not trained again
     np.testing.assert_array_equal(grown.validation, pj.learning_curves(jax.random.key(1), pole, 1_200).validation)
     with pytest.raises(pj.StudyError, match=r"holds another bank; it has key\.key\[1\]: 1, not 2: choose another"):
         pj.learning_curves(jax.random.key(2), pole, 1_200, out=out)
@@ -131,3 +130,21 @@ def test_an_honest_interval_includes_the_bank():
         naive += alone.low < truth < alone.high
     assert covered >= 34  # 38 expected of 40; 34 is 3 sigma below
     assert naive <= 25
+
+
+def test_the_cheats_bank_is_split_as_the_honest_one_is():
+    nodes, plays = pj.nodes.equal(2), np.array([False, True])
+    adversary = pj.cheating.Cheating(geometric_bank(1, 64), plays)
+    replay = pj.Replay(geometric_bank(0, 64), 0.5, jitter=0.0)
+    scenario = pj.Scenario(nodes, pj.network.instant(2), replay, adversary=adversary)
+    pieces = list(bank_error.pieces(scenario, 16))
+    for index, piece in enumerate(pieces):
+        rows = slice(4 * index, 4 * index + 4)
+        np.testing.assert_array_equal(piece.mechanism.bank.validation, replay.bank.validation[rows])
+        np.testing.assert_array_equal(piece.adversary.bank.validation, adversary.bank.validation[rows])
+    found = bank_estimate(jax.random.key(0), scenario, 32, 50, lambda summary: summary.win_share.value)
+    assert found.value.sum() == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="scenario must replay a bank, got mechanism PoW"):
+        bank_estimate(
+            jax.random.key(0), pj.Scenario(nodes, pj.network.instant(2), pj.PoW(1.0)), 32, 5, lambda summary: summary
+        )

@@ -95,7 +95,7 @@ def test_what_is_live_can_be_sent(tmp_path):
     nodes = pj.nodes.equal(2)
     model = pj.models.MultilayerPerceptron(hidden=(4,), num_classes=3)
     scenario = pj.Scenario(nodes, pj.network.clique(2, 1.0), small_pole(model=model))
-    task = shards.Study((scenario,), 2, 2, 0, "blocks", (2,), (False,))
+    task = shards.Study((scenario,), 2, 2, 0, "blocks", (2,), ("rounds",))
     again = pickle.loads(pickle.dumps(task))
     assert describe(again.scenarios) == describe(task.scenarios)
     (one, _), (other, _) = (shards.run_shard(sent, shards.Shard(0, 0, 2)) for sent in (task, again))
@@ -135,33 +135,35 @@ def test_chains_alone_give_the_same_estimates(tmp_path):
         chains.history(0)
 
 
-def test_what_is_memoryless_is_drawn_find_by_find(tmp_path):
+def test_scenarios_that_allow_it_are_drawn_as_a_poisson_process(tmp_path):
     nodes, replay = pj.nodes.from_shares([5, 3, 2]), pj.Replay(geometric_bank(0), 0.5)
     networks = [pj.network.clique(3, seconds=seconds) for seconds in (60.0, 0.0, 59.0)]
     mechanisms = (pj.PoW(work=300.0), replay, pj.PoW(work=300.0))
     scenarios = [pj.Scenario(nodes, *pair) for pair in zip(networks, mechanisms, strict=True)]
     study = functools.partial(pj.study, num_seeds=5, num_blocks=6, seeds_per_shard=4)
-    finds = study(scenarios, out=tmp_path / "finds", memoryless=True)
+    drawn = study(scenarios, out=tmp_path / "drawn", method="poisson")
     with timing.compilation() as compiled:
-        swept = study(scenarios[2], out=tmp_path / "swept", memoryless=True)  # of a slightly shorter delay
+        swept = study(scenarios[2], out=tmp_path / "swept", method="poisson")  # of a slightly shorter delay
     assert compiled.programs == 0
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), np.arange(5, dtype=np.uint32))
-    for index, memoryless in enumerate((True, False, True)):
-        alone = pj.simulate_many(keys, scenarios[index], 6, memoryless=memoryless)
+    for index, method in enumerate(("poisson", "rounds", "poisson")):
+        alone = pj.simulate_many(keys, scenarios[index], 6, method=method)
         for name in ("interval", "producer", "settled", "published_by"):
-            np.testing.assert_array_equal(getattr(finds.history(index), name), getattr(alone, name))
-    np.testing.assert_array_equal(swept.history(0).interval, finds.history(2).interval)
-    sums = study(scenarios, out=tmp_path / "sums", memoryless=True, records="chains")
+            np.testing.assert_array_equal(getattr(drawn.history(index), name), getattr(alone, name))
+    np.testing.assert_array_equal(swept.history(0).interval, drawn.history(2).interval)
+    sums = study(scenarios, out=tmp_path / "sums", method="poisson", records="chains")
     for index in range(3):
-        whole, reduced = finds.summarise(index, nodes), sums.summarise(index, nodes)
+        whole, reduced = drawn.summarise(index, nodes), sums.summarise(index, nodes)
         for name in (field.name for field in dataclasses.fields(whole)):
             one, other = getattr(whole, name), getattr(reduced, name)
             jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), other, one)
     assert sums.to_xarray()["wins"].dtype == np.float64
-    with pytest.raises(pj.StudyError, match=r"holds another study; it has memoryless\[0\]: True, not False"):
-        study(scenarios, out=tmp_path / "finds")
-    with pytest.raises(ValueError, match="memoryless must be False where no scenario is, got True"):
-        study(scenarios[1], out=tmp_path / "no", memoryless=True)
+    with pytest.raises(pj.StudyError, match=r"holds another study; it has method\[0\]: 'poisson', not 'rounds'"):
+        study(scenarios, out=tmp_path / "drawn")
+    with pytest.raises(
+        ValueError, match=r'method must be "rounds" where no scenario allows "poisson"; .*: mechanism must be PoW'
+    ):
+        study(scenarios[1], out=tmp_path / "no", method="poisson")
 
 
 def test_arguments_are_checked(tmp_path):
@@ -172,7 +174,7 @@ def test_arguments_are_checked(tmp_path):
         ({"num_seeds": 0}, "num_seeds must be at least 1, got 0"),
         ({"names": ["a", "b"]}, "names must be 1 different words"),
         ({"records": "all"}, "records must be one of blocks, chains; got 'all'"),
-        ({"memoryless": "no"}, "memoryless must be true or false, got 'no'"),
+        ({"method": "no"}, "method must be one of rounds, poisson; got 'no'"),
     ):
         with pytest.raises(ValueError, match=message):
             pj.study(**{"scenarios": scenario, "num_seeds": 1, "num_blocks": 1, "out": tmp_path / "no", **wrong})

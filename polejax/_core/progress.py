@@ -1,0 +1,68 @@
+"""Progress: how far a long call is, told to one kind of callback everywhere."""
+
+import time
+from collections.abc import Callable
+
+from polejax._core.record import Record, static
+
+
+class Progress(Record):
+    """How far a call is; `str` makes a line of it, so `progress=print` will do.
+
+    Attributes:
+      done: units that are finished, those of an earlier run that this one goes on with included.
+      total: units in all.
+      unit: what is counted: "blocks" (over all scenarios and seeds), "curves" or "attacks".
+      seconds: since the call began.
+      rate: units per second that this call finished; 0 before the first.
+      left: seconds that the rest takes at this rate; inf before the first.
+      label: which part of a job is under way; "" of calls that have one part.
+    """
+
+    done: int = static()
+    total: int = static()
+    unit: str = static()
+    seconds: float = static()
+    rate: float = static()
+    left: float = static()
+    label: str = static(default="")
+
+    def __str__(self) -> str:
+        """As '4,096,000 of 8,192,000 blocks (50%), 1,170,000 blocks/s, 3 s left'."""
+        part = f"{self.label}: " if self.label else ""
+        line = f"{part}{self.done:,} of {self.total:,} {self.unit} ({100 * self.done / self.total:.0f}%)"
+        if not self.rate:
+            return line
+        rate = f"{self.rate:,.0f}" if self.rate >= 10 else f"{self.rate:.2g}"
+        return f"{line}, {rate} {self.unit}/s, {self.left:.0f} s left"
+
+
+Callback = Callable[[Progress], None]
+"""What a user gives as `progress`."""
+
+
+class Meter:
+    """Counts what a call has finished, and tells a callback."""
+
+    def __init__(self, callback: Callback | None, total: int, unit: str, *, before: int = 0, label: str = "") -> None:
+        """Begin to measure time.
+
+        Args:
+          callback: to be told; None: nobody is.
+          total: units in all.
+          unit: what is counted.
+          before: units that were finished before this call.
+          label: which part of a job it is.
+        """
+        self._callback, self._total, self._unit, self._label = callback, total, unit, label
+        self._before, self._done, self._begun = before, before, time.perf_counter()
+
+    def add(self, count: int) -> None:
+        """Tell that so many more units are finished; 0: that the work begins."""
+        self._done += count
+        if self._callback is None:
+            return
+        seconds = time.perf_counter() - self._begun
+        rate = (self._done - self._before) / max(seconds, 1e-9)
+        left = (self._total - self._done) / rate if rate else float("inf")
+        self._callback(Progress(self._done, self._total, self._unit, seconds, rate, left, self._label))
