@@ -13,6 +13,7 @@ from polejax import analysis, attacks, mechanisms, network, theory
 from polejax._core import devices
 from polejax._core.folder import StudyError
 from polejax._core.progress import Progress
+from polejax._core.record import static
 from polejax._core.version import __version__
 from polejax._engine.runner import simulate_many, tally_many
 from polejax.analysis.estimate import Estimate
@@ -93,6 +94,7 @@ __all__ = [
     "serve",
     "simulate",
     "simulate_many",
+    "static",
     "study",
     "summarise",
     "tally_many",

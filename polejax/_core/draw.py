@@ -6,6 +6,19 @@ import jax.numpy as jnp
 from polejax._core.numerics import rounded
 from polejax._core.types import Array
 
+__all__ = [
+    "bits",
+    "exponential",
+    "exponential_of",
+    "lognormal_of",
+    "normal",
+    "normal_of",
+    "signed_normal_of",
+    "two_words",
+    "uniform",
+    "uniform_of",
+]
+
 
 def bits(key: Array, address: Array) -> Array:
     """32 random bits per address, u32[N]: one call of threefry each, with key `key` and counter `address` u32[N].
@@ -83,3 +96,7 @@ def _polynomial(coefficients: tuple[float, ...], value: Array) -> Array:
 def lognormal_of(word: Array, sigma: Array) -> Array:
     """Random words u32[...] as factors f32[...] of median 1 whose logarithm has standard deviation `sigma` f32[]."""
     return jnp.exp(rounded(sigma * normal_of(word)))
+
+
+def __dir__() -> list[str]:
+    return __all__

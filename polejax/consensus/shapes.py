@@ -92,7 +92,7 @@ def check_claims(name: str, claims: Any, count: int, hashes_tips: bool) -> None:
 def check_learning(name: str, learning: Any, count: int) -> None:
     """Raise a ValueError that names the field unless this is the `Learning` of `count` claims."""
     if not isinstance(learning, Learning):
-        raise ValueError(f"{name} must be a polejax.Learning or None, got {word(learning)}: build one")
+        raise ValueError(f"{name} must be a polejax.mechanisms.Learning or None, got {word(learning)}: build one")
     _check_fields(name, learning, _LEARNING, count)
     curve = learning.curve
     check_array(f"{name}.curve", curve, "f32", (count, *np.shape(curve)[1:2]))

@@ -1,5 +1,6 @@
 """Mechanisms: one law of work a file, and the words that a law of one's own is written in."""
 
+from polejax._core import draw
 from polejax.consensus.claims import Claims, Evidence, Learning, Taken
 from polejax.consensus.listening import Listening
 from polejax.consensus.mechanism import Mechanism, MechanismWrapper, Profile
@@ -35,6 +36,7 @@ __all__ = [
     "TaskStream",
     "Verdict",
     "Views",
+    "draw",
     "gamma",
     "lognormal",
     "posted",

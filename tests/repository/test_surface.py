@@ -23,7 +23,18 @@ NAMESPACES = [
     "testing",
     "theory",
 ]
-TEXTS = ["analysis", "attacks", "jobs", "mechanisms", "studies"]  # rooms whose texts are held
+TEXTS = [
+    "_core",
+    "analysis",
+    "attacks",
+    "consensus",
+    "crypto",
+    "jobs",
+    "mechanisms",
+    "network",
+    "studies",
+    "theory",
+]  # rooms whose texts are held
 
 pytestmark = pytest.mark.smoke
 
