@@ -6,6 +6,7 @@ from polejax.consensus.listening import Listening
 from polejax.consensus.mechanism import Mechanism, MechanismWrapper, Profile
 from polejax.consensus.views import Views
 from polejax.mechanisms.bank import Bank
+from polejax.mechanisms.claim_rules import ClaimRules
 from polejax.mechanisms.hashed_pow import HashedPoW
 from polejax.mechanisms.parametric import Law, Parametric, gamma, lognormal, weibull
 from polejax.mechanisms.pole import PoLe
@@ -17,6 +18,7 @@ from polejax.mechanisms.verification import Claim, PostedTask, Reason, Verdict, 
 __all__ = [
     "Bank",
     "Claim",
+    "ClaimRules",
     "Claims",
     "Evidence",
     "HashedPoW",

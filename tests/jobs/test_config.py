@@ -216,7 +216,9 @@ def parts_of(namespace):
             yield name
 
 
-@pytest.mark.parametrize("space", ["network", "nodes", "elections", "difficulty", "models", "mechanisms", "attacks"])
+@pytest.mark.parametrize(
+    "space", ["network", "nodes", "elections", "difficulty", "tasks", "models", "mechanisms", "attacks"]
+)
 def test_whatever_a_namespace_exports_can_be_named_in_a_file(space):
     named = {maker.__name__ for makers in CONSTRUCTORS.values() for maker in makers}
     exported = set(parts_of(getattr(pj, space)))
