@@ -37,7 +37,7 @@ class SecureMappingLayer(nn.Module):
         stays one, of shape (height / P, width / P, F), for a convolutional model; None: the flat pixels are mapped.
       standardise: whether each sample is first centred and divided by its standard deviation over its own features.
       fraction_bits: b, where inputs and sqrt(D) times the kernel are rounded to multiples of 2^-b, so that the map is a
-        product of small integers, as functional encryption needs (`polejax.crypto.functional_encryption`); None: no rounding.
+        product of small integers, as functional encryption needs (`polejax.crypto.functional_encryption`); None: exact.
 
     Source: Lan, Liu, Li 2020 (arXiv 2007.15145) propose the layer; the law, size and activation are left open there
     and are options here (ours).
