@@ -64,10 +64,15 @@ class Withholding(Adversary):
 
 
 class Withheld(NetworkWrapper):
-    """A network on which some nodes publish late: what `arrivals` is told are finishing times. See `Withholding`."""
+    """A network on which some nodes publish late: what `arrivals` is told are finishing times. See `Withholding`.
+
+    Attributes:
+      network: that carries the blocks.
+      hold: f32[N], seconds.
+    """
 
     network: Network
-    hold: Array  # f32[N], seconds
+    hold: Array
 
     def arrivals(self, publish: Array) -> Arrivals:
         """Arrival f32[N], seconds (of a withholder's own block: its finishing), and source i32[N]."""
@@ -130,10 +135,15 @@ class Leak(Adversary):
 
 
 class Leaked(MechanismWrapper):
-    """A mechanism some of whose nodes begin early; the work it reports is what is left when they hear of their tip."""
+    """A mechanism some of whose nodes begin early; the work it reports is what is left when they hear of their tip.
+
+    Attributes:
+      mechanism: that all nodes work by.
+      head_start: f32[N], seconds; below 0 for a node that begins so much later.
+    """
 
     mechanism: Mechanism
-    head_start: Array  # f32[N], seconds; below 0 for a node that begins so much later
+    head_start: Array
 
     def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """Claims of nodes that began `head_start` before `views.start`; see `Mechanism.race`."""

@@ -59,11 +59,17 @@ class Cheating(Adversary):
 
 
 class Cheated(MechanismWrapper):
-    """A mechanism that some nodes follow and others cheat."""
+    """A mechanism that some nodes follow and others cheat.
 
-    mechanism: Replay  # of the honest
+    Attributes:
+      mechanism: that honest nodes work by.
+      cheat: the mechanism that the cheats work by.
+      plays: bool[N], which nodes cheat.
+    """
+
+    mechanism: Replay
     cheat: Replay
-    plays: Array  # bool[N]
+    plays: Array
 
     def prepare(self, difficulty_is_fixed: bool) -> "Cheated":
         """The same around the mechanisms prepared."""
@@ -139,10 +145,16 @@ class Broadcast(Record):
 
 
 class Robbed(MechanismWrapper):
-    """Live Proof of Learning where some nodes begin from the model of the block that they build on."""
+    """Live Proof of Learning where some nodes begin from the model of the block that they build on.
+
+    Attributes:
+      mechanism: that honest nodes work by.
+      plays: bool[N], which nodes steal.
+      change: as in `LiveTheft`.
+    """
 
     mechanism: PoLe
-    plays: Array  # bool[N]
+    plays: Array
     change: Change | None = static()
 
     def begin_branch(self, count: int) -> Broadcast:

@@ -165,17 +165,29 @@ class PoLe(Mechanism):
 
 
 class _Race(Record):
-    """A round under way, leading axis N; a node that is out keeps its network and its clock."""
+    """A round under way, leading axis N; a node that is out keeps its network and its clock.
+
+    Attributes:
+      networks: parameters and optimiser state of every node, each leaf [N, ...].
+      finished: bool[N]: holds a valid claim.
+      out: bool[N]: holds a valid claim or has given up.
+      work: f32[N], steps of usual length since the node's start, and what verifying cost.
+      accuracy: f32[N], validation accuracy at its last evaluation.
+      score: f32[N], test accuracy of its last claim.
+      rejected: i32[N], claims that verification turned down.
+      evaluations: i32[], made so far.
+      curve: f32[N, K], validation accuracy at each evaluation.
+    """
 
     networks: training.Training
-    finished: Array  # bool[N]: holds a valid claim
-    out: Array  # bool[N]: holds a valid claim or has given up
-    work: Array  # f32[N], steps of usual length since the node's start, and what verifying cost
-    accuracy: Array  # f32[N], validation accuracy at its last evaluation
-    score: Array  # f32[N], test accuracy of its last claim
-    rejected: Array  # i32[N]
-    evaluations: Array  # i32[], made so far
-    curve: Array  # f32[N, K]
+    finished: Array
+    out: Array
+    work: Array
+    accuracy: Array
+    score: Array
+    rejected: Array
+    evaluations: Array
+    curve: Array
 
     @staticmethod
     def begin(mechanism: PoLe, networks: training.Training, count: int) -> "_Race":

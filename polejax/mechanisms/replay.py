@@ -266,15 +266,25 @@ class Replay(Mechanism):
 
 
 class _Drawn(NamedTuple):
-    """What is drawn for one round; leading axis N."""
+    """What is drawn for one round; leading axis N.
 
-    curve: Array  # i32[N]
-    chunk: Array  # f32[N], s between the node's evaluations
-    made: Array  # i32[N], evaluations up to and with the first valid claim, or all of the curve's
-    finished: Array  # bool[N]: the last of them gives a valid claim
-    some: Array  # i32[N], those before the deadline
-    done: Array  # bool[N]: the last of these gives one
-    elapsed: Array  # f32[N], s that they take
+    Attributes:
+      curve: i32[N], number of the curve in the bank.
+      chunk: f32[N], s between the node's evaluations.
+      made: i32[N], evaluations up to and with the first valid claim, or all of the curve's.
+      finished: bool[N]: the last of them gives a valid claim.
+      some: i32[N], those before the deadline.
+      done: bool[N]: the last of these gives one.
+      elapsed: f32[N], s that they take.
+    """
+
+    curve: Array
+    chunk: Array
+    made: Array
+    finished: Array
+    some: Array
+    done: Array
+    elapsed: Array
 
 
 def _at(curves: Array, curve: Array, evaluation: Array) -> Array:

@@ -21,9 +21,14 @@ ORDERS = ("fifo", "reward")
 
 @record
 class Queue:
-    """A branch's queue, oldest task first; leading axis N."""
+    """A branch's queue, oldest task first; leading axis N.
 
-    line: Array  # i32[N, Q], numbers of the tasks that wait
+    Attributes:
+      line: i32[N, Q], numbers of the tasks that wait.
+      taken: what the branch has done with its tasks, each leaf [N].
+    """
+
+    line: Array
     taken: Taken
 
     def admit(self, tasks: Array, count: Array) -> "Queue":
@@ -213,10 +218,15 @@ class TaskStream(Mechanism):
 
 
 class Among(Listening):
-    """What the nodes of one task listen to: others work on another task, and publish nothing for this one."""
+    """What the nodes of one task listen to: others work on another task, and publish nothing for this one.
+
+    Attributes:
+      listening: to what the nodes listen.
+      on: bool[N], which nodes work on the task.
+    """
 
     listening: Listening
-    on: Array  # bool[N]
+    on: Array
 
     def closes(self, publish: Array) -> Array:
         """See `Listening.closes`."""
