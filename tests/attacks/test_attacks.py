@@ -16,6 +16,7 @@ import polejax as pj
 from polejax import theory
 from polejax.attacks import adversary, double_spend, selfish
 from polejax.consensus.claims import Claims
+from polejax.consensus.listening import closes
 from polejax.mechanisms import parametric
 
 # --- selfish mining -----------------------------------------------------------------------------------------
@@ -246,7 +247,7 @@ class Stopping(Scripted):
     def race(self, key, views, nodes, listening=None):
         claims = Scripted.race(self, key, views, nodes)
         publish = views.start + nodes.seconds(claims.work)
-        return Claims(claims.work, claims.score, publish <= listening.closes(publish))
+        return Claims(claims.work, claims.score, publish <= closes(listening, publish))
 
 
 def test_nobody_stops_for_a_block_that_its_maker_cannot_publish_yet():
