@@ -12,15 +12,15 @@ from flax import linen as nn
 from polejax._core import checks
 from polejax._core.describe import as_text, describe
 from polejax._core.folder import Folder
-from polejax._core.netcdf import Variables
 from polejax._core.progress import Callback, Meter
 from polejax._core.record import replace
 from polejax.analysis.estimate import Estimate
-from polejax.attacks import collusion, detection, forging, head_start, rebasing, theft
+from polejax.attacks import collusion, detection, forging, rebasing, theft
 from polejax.attacks.detection import Honesty, Measures, Roc
 from polejax.attacks.head_start import Run
 from polejax.attacks.theft import Attempt, Encounter
 from polejax.jobs import compare
+from polejax.jobs.attack_arrays import restored, stored
 from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
 from polejax.learning.recipe import Recipe
 from polejax.learning.sml import SecureMappingLayer
@@ -128,11 +128,11 @@ def run(settings: Settings, progress: Callback) -> Cells:
             meter = Meter(progress, len(STRATEGIES), "attacks", label=label)
             if not folder.has(name):
                 found = _compute(mechanism, seed, count, settings.steps, plain.get(kind), meter)
-                folder.write(name, _stored(*found), trained)
+                folder.write(name, stored(*found, tuple(STRATEGIES)), trained)
             else:
                 meter.add(len(STRATEGIES))
             arrays, _ = folder.read(name, trained)  # type: ignore[arg-type]
-            honest, model, attempts = _restored(arrays, mechanism.recipe)
+            honest, model, attempts = restored(arrays, mechanism.recipe, tuple(STRATEGIES))
             if layer == "none":
                 plain[kind], bare = model, (mechanism, honest)
             attempts["early key"] = collusion.early_key(mechanism, model)
@@ -235,43 +235,6 @@ def _compute(
             attempts[name] = strategy(met)
         meter.add(1)
     return met.honest, met.model, attempts
-
-
-def _stored(honest: Run, model: Run, attempts: Mapping[str, Attempt]) -> Variables:
-    """Curves as a netCDF file holds them, and the weights that a network without a layer ends with."""
-    curve = ("seed", "evaluation")
-    stored: Variables = {
-        f"{who}_{split}": (curve, np.asarray(getattr(run, split)))
-        for who, run in (("honest", honest), ("model", model))
-        for split in ("validation", "test")
-    }
-    for name, tried in attempts.items():
-        at = list(STRATEGIES).index(name)
-        stored |= {f"attempt{at}_{split}": (curve, getattr(tried, split)) for split in ("validation", "test")}
-        stored[f"attempt{at}_rest"] = (("rest",), np.array([tried.cost, tried.truthful], np.float32))
-    for number, leaf in enumerate(jax.tree.leaves(model.final)):
-        dims = ("seed", *(f"axis{number}_{axis}" for axis in range(1, leaf.ndim)))
-        stored[f"final{number}"] = (dims, np.asarray(leaf))
-    return stored
-
-
-def _restored(arrays: Mapping[str, np.ndarray], recipe: Recipe) -> tuple[Run, Run, dict[str, Attempt]]:
-    who = head_start.identities(jax.random.key(0), 1)
-    abstract = jax.eval_shape(lambda: head_start.fresh(recipe, who))
-    numbers = range(len(jax.tree.leaves(abstract)))
-    final = jax.tree.unflatten(jax.tree.structure(abstract), [arrays[f"final{number}"] for number in numbers])
-    honest, model = (
-        Run(arrays[f"{who}_validation"], arrays[f"{who}_test"], None, final if who == "model" else None)
-        for who in ("honest", "model")
-    )
-    attempts = {}
-    for at, name in enumerate(STRATEGIES):
-        if f"attempt{at}_test" in arrays:
-            cost, truthful = arrays[f"attempt{at}_rest"]
-            attempts[name] = Attempt(
-                arrays[f"attempt{at}_validation"], arrays[f"attempt{at}_test"], cost, bool(truthful)
-            )
-    return honest, model, attempts
 
 
 def _measured(mechanism: PoLe, honest: Run, attempts: Mapping[str, Attempt], bare: PoLe, bare_honest: Run) -> Cell:

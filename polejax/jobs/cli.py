@@ -136,13 +136,15 @@ def _run_info(command: Info) -> int:
 def _run_compare(settings: compare.Settings) -> int:
     from rich.console import Console
 
+    from polejax.jobs import compare_files
+
     begun = time.perf_counter()
     console = Console(highlight=False, soft_wrap=True)
-    compare.open_folder(settings.out)
+    compare_files.open_folder(settings.out)
     with _bars(console) as report:
         outcome = compare.run(settings, report)
     console.print(_table(outcome))
-    paths = compare.save(outcome, settings, time.perf_counter() - begun)
+    paths = compare_files.save(outcome, settings, time.perf_counter() - begun)
     figures = [path for path in paths if path.suffix == ".png"]
     console.print(f"results  {paths[0]}\nsummary  {paths[1]}")
     console.print(f"figures  {figures[0].parent}: {', '.join(path.stem for path in figures)} (PDF, PNG, CSV)")

@@ -9,7 +9,7 @@ import xarray
 
 from polejax._core import timing
 from polejax.analysis import figures
-from polejax.jobs import cli, compare
+from polejax.jobs import cli, compare, compare_files
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def job(tmp_path_factory):
     settings = cli.parse(["compare", *options.split(), "--out", str(out)])
     reports = []
     outcome = compare.run(settings, lambda told: reports.append((told.label, told.done, told.total)))
-    return settings, outcome, reports, compare.save(outcome, settings, 1.0)
+    return settings, outcome, reports, compare_files.save(outcome, settings, 1.0)
 
 
 def test_the_main_job_reports_progress_and_pairs_its_chains(job):

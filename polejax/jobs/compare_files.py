@@ -1,0 +1,98 @@
+"""What `polejax compare` writes: results.nc, summary.json and the figures."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from polejax._core.describe import as_text, describe
+from polejax.analysis.paired import paired
+from polejax.analysis.summaries import as_dict
+from polejax.jobs.compare import Outcome, Settings
+from polejax.studies import shards
+
+
+def to_xarray(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
+    """`xarray.Dataset` of all chains: dimensions scenario, seed, height, node, word (of a hash), evaluation.
+
+    Args:
+      outcome: of `run`.
+      provenance: what repeats the run, stored as JSON in the data set's attributes beside each scenario's description.
+
+    Returns:
+      Variables as `History` names them; NaN or 0 where a mechanism has none.
+    """
+    import xarray
+
+    dims = {
+        "tip": ("seed", "height", "word"),
+        "commitment": ("seed", "height", "word"),
+        "curve": ("seed", "height", "evaluation"),
+    }
+    parts = []
+    for label, history in outcome.histories.items():
+        arrays: dict[str, Any] = dict(shards.variables(history))
+        if history.tip is not None:
+            arrays |= {"tip": history.tip, "commitment": history.commitment}
+        if history.learning is not None:
+            arrays["curve"] = history.learning.curve
+        data = {name: (dims.get(name) or shards.dimensions(name), array) for name, array in arrays.items()}
+        description = as_text(describe(outcome.scenarios[label]))
+        power = np.asarray(outcome.scenarios[label].nodes.power)
+        parts.append(
+            xarray.Dataset({**data, "power": ("node", power)}, attrs={"description": description}).expand_dims(
+                scenario=[label]
+            )
+        )
+    joined = xarray.concat(parts, "scenario", join="outer", combine_attrs="drop", data_vars="all", fill_value=0)
+    joined = joined.assign_coords(seed=np.arange(joined.sizes["seed"]), height=np.arange(1, joined.sizes["height"] + 1))
+    units = {"interval": "s", "power": "work units / s", "useful": "work units", "computed": "work units"}
+    for name, unit in units.items():
+        if name in joined:
+            joined[name].attrs["units"] = unit
+    about = {f"scenario {part.scenario.item()}": part.attrs["description"] for part in parts}
+    return joined.assign_attrs({**about, **{name: as_text(describe(value)) for name, value in provenance.items()}})
+
+
+def open_folder(folder: Path) -> None:
+    """Make the folder for results before anything is computed for it; raises ValueError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"out must be a folder that can be written to, got {folder} ({reason})") from None
+
+
+def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
+    """Write results.nc, summary.json and figures/ into the settings' folder; return the paths.
+
+    Raises:
+      ValueError: the folder cannot be written to.
+    """
+    from polejax._core import devices
+    from polejax.analysis import figures
+
+    folder = settings.out
+    provenance = {
+        "settings": dataclasses.asdict(settings) | {"out": str(folder)},
+        "versions": devices.versions(),
+        "machine": devices.machine(),
+        "seconds": {**outcome.seconds, "in all": seconds},
+        "seconds of compiling": dict(outcome.compiling),
+    }
+    summary = {label: as_dict(summary) for label, summary in outcome.summaries.items()}
+    summary["PoLe against PoW"] = as_dict(paired(outcome.histories["PoLe"], outcome.histories["PoW"]))
+    results = folder / "results.nc"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        to_xarray(outcome, provenance).to_netcdf(results, engine="h5netcdf")
+        text = json.dumps({**summary, **describe(provenance)}, indent=2, allow_nan=False)
+        (folder / "summary.json").write_text(text + "\n")
+        drawn = figures.write_all(outcome.histories, outcome.scenarios, folder / "figures")
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"out must be a folder that can be written to, got {folder} ({reason})") from None
+    return [results, folder / "summary.json", *drawn]
