@@ -239,9 +239,19 @@ def advance(
     return (new_e - d + t2, a, b, c, new_e, e, f, g), (*schedule[1:], w0 + sigma0 + w9 + sigma1)
 
 
-@jax.custom_batching.custom_vmap
 def compress_words(state: _Words, block: _Words) -> _Words:
     """`compress` on separate words: a block of 16 arrays and a state of 8 arrays, all u32[...] of one shape."""
+    compressed: _Words = _compress(state, block, jnp.asarray(ROUND_CONSTANTS))
+    return compressed
+
+
+@jax.custom_batching.custom_vmap
+def _compress(state: _Words, block: _Words, constants: jax.Array) -> _Words:
+    """`compress_words` with the round constants u32[64] as an argument.
+
+    A function with its own rule for `vmap` must close over no array: where `vmap` makes a `cond` compute both of its
+    branches, JAX gives closed-over arrays an axis too, and then refuses them.
+    """
 
     def step(carry: tuple[_Words, _Words], constant: jax.Array) -> tuple[tuple[_Words, _Words], None]:
         return advance(*carry, constant, jax.lax.optimization_barrier), None
@@ -249,19 +259,21 @@ def compress_words(state: _Words, block: _Words) -> _Words:
     shape = state[0].shape
     flat_state, flat_block = jax.tree.map(jnp.ravel, (state, block))
     carry = _alike(flat_state, flat_block[0]), _alike(flat_block, flat_state[0])
-    (mixed, _), _ = jax.lax.scan(step, carry, jnp.asarray(ROUND_CONSTANTS), unroll=_UNROLL)
+    (mixed, _), _ = jax.lax.scan(step, carry, constants, unroll=_UNROLL)
     return tuple((after + before).reshape(shape) for after, before in zip(mixed, flat_state, strict=True))
 
 
-@compress_words.def_vmap
-def _compress_many(axis_size: int, batched: Any, state: _Words, block: _Words) -> tuple[_Words, Any]:
+@_compress.def_vmap
+def _compress_many(
+    axis_size: int, batched: Any, state: _Words, block: _Words, constants: jax.Array
+) -> tuple[_Words, Any]:
     # By default vmap would give the rounds two axes, of which the last one (the nodes) is too short to vectorise well:
-    # a third of the speed. This rule adds the new axis to the arguments of `compress_words`, which flattens all axes.
+    # a third of the speed. This rule adds the new axis to the words, which `_compress` flattens.
     def lead(array: jax.Array, has_axis: bool) -> jax.Array:
         return array if has_axis else jnp.broadcast_to(array, (axis_size, *array.shape))
 
-    state, block = jax.tree.map(lead, (state, block), tuple(batched))
-    return compress_words(state, block), (True,) * 8
+    state, block = jax.tree.map(lead, (state, block), tuple(batched[:2]))
+    return _compress(state, block, constants[0] if batched[2] else constants), (True,) * 8
 
 
 def _alike(arrays: _Words, other: jax.Array) -> _Words:

@@ -130,3 +130,15 @@ def test_hexadecimal_and_byte_orders(numbers):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_hashing_within_a_condition_of_lanes():
+    """Under vmap a condition that differs between lanes computes both of its branches, hashing included."""
+    messages = jnp.arange(48, dtype=jnp.uint32).reshape(3, 16)
+    chosen = jnp.array([True, False, True])
+
+    def maybe(choose, message):
+        return jax.lax.cond(choose, sha256.digest_words, lambda message: jnp.zeros(8, jnp.uint32), message)
+
+    expected = np.where(chosen[:, None], sha256.digest_words(messages), 0)
+    np.testing.assert_array_equal(jax.jit(jax.vmap(maybe))(chosen, messages), expected)
