@@ -314,6 +314,7 @@ def test_networks_that_train_in_groups_are_those_that_train_together(monkeypatch
 
 
 @pytest.mark.smoke
+@pytest.mark.slow
 def test_a_chain_has_the_same_bits_alone_and_under_vmap():
     """Of networks of the usual size, whose products compilers lay out by the axes around them."""
     mechanism = pj.PoLe(pj.tasks.digits(), max_steps=5)
