@@ -39,9 +39,7 @@ def describe(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         return _describe_array(np.asarray(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        hidden = (
-            ("parent", "name") if hasattr(value, "init_with_output") else ()
-        )  # fields that Flax adds to every module
+        hidden = ("parent", "name") if hasattr(value, "init_with_output") else ()  # fields of every Flax module
         fields = {f.name: describe(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name not in hidden}
         for name in value.inlined if isinstance(value, Record) else ():
             inner = fields.pop(name)

@@ -1,8 +1,7 @@
 """Lanes: independent computations in lockstep, split over devices and, on each, into blocks that stay in cache.
 
-Chains, learning curves, mempools and attacks are all run alike: `lay_out` says how a number of them is spread over
-devices, `sharded` makes the program, `Layout.pad` its arguments, and `Layout.cut` returns the results that were asked
-for.
+Chains, learning curves, mempools and attacks all run in the same way: `lay_out` decides how lanes are spread over
+devices, `sharded` makes the program, `Layout.pad` its arguments, and `Layout.cut` keeps the results asked for.
 """
 
 import dataclasses
@@ -23,7 +22,7 @@ from polejax._core.types import Array
 
 REGISTER = 128  # lanes of a TPU's register; its compiler takes three times as long for widths that are no multiple
 _MOST = 2**15  # lanes that fill a GPU or TPU several times over; with more, a TPU's compiler takes minutes
-CACHE = 3 * 2**20  # bytes of the cache of a CPU's core that lanes may fill
+CACHE = 3 * 2**20  # bytes of a CPU core's cache that lanes may fill
 _UNTOLD = 2**33  # bytes of memory assumed of a device that does not report it: half of the smallest GPUs and TPUs used
 
 _Nest = TypeVar("_Nest")
@@ -31,12 +30,12 @@ _Nest = TypeVar("_Nest")
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How a number of lanes is spread over devices.
+    """How lanes are spread over devices.
 
     Attributes:
-      count: lanes asked for.
-      lanes: lanes that advance in lockstep on a device.
-      devices: that the lanes are split over.
+      count: number of lanes asked for.
+      lanes: number of lanes that advance in lockstep on each device.
+      devices: over which the lanes are split.
     """
 
     count: int
@@ -45,27 +44,27 @@ class Layout:
 
     @property
     def width(self) -> int:
-        """Lanes that advance in lockstep on all devices together."""
+        """Number of lanes that advance in lockstep on all devices together."""
         return self.lanes * len(self.devices)
 
     @property
     def turns(self) -> int:
-        """Blocks of lanes that follow one another on a device."""
+        """Number of blocks of lanes that follow one another on each device."""
         return -(-self.count // self.width)
 
     @property
     def filled(self) -> int:
-        """Lanes that are computed: those asked for, and repetitions of the last one that fill the last blocks."""
+        """Number of lanes computed: those asked for, and repetitions of the last one to fill the last blocks."""
         return self.turns * self.width
 
     @property
     def numbers(self) -> np.ndarray:
-        """Of every lane that is computed, the number of the one asked for that it repeats: int[filled]."""
+        """For every lane that is computed, the number of the lane asked for that it repeats: int[filled]."""
         return np.minimum(np.arange(self.filled), self.count - 1)
 
     def pad(self, tree: _Nest) -> _Nest:
-        """Arrays with leading axis `count`, and their last rows repeated up to `filled`."""
-        if self.filled == self.count:  # looking keys up takes a millisecond
+        """Arrays with leading axis `count`, their last rows repeated to a leading axis `filled`."""
+        if self.filled == self.count:  # indexing keys takes a millisecond
             return tree
         padded: _Nest = rows_of(tree, self.numbers)
         return padded
@@ -89,14 +88,14 @@ def lay_out(
     """Spread lanes over devices.
 
     Args:
-      count: lanes asked for.
-      devices: to split them over; None: all local ones.
-      cached: lanes whose data stay in the cache of a CPU's core.
+      count: number of lanes asked for.
+      devices: over which to split them; None: all local ones.
+      cached: number of lanes whose data stay in the cache of a CPU core.
       held: bytes that a lane holds.
-      lanes: lanes in lockstep on a device, at most, as a user asks (`chains`); None: see `in_lockstep`.
-      even: make blocks of lanes equally large, so that few lanes are computed only to fill the last one; else all but
-        the last are as large as possible.
-      together: a block of lanes is a multiple of this.
+      lanes: most lanes in lockstep on each device, as a user asks (`chains`); None: see `in_lockstep`.
+      even: whether all blocks of lanes have one size, so that few lanes are computed only to fill the last block; if
+        not, all blocks but the last are as large as possible.
+      together: number of which a block of lanes must be a multiple.
 
     Raises:
       ValueError: `lanes` below 1.
@@ -106,7 +105,7 @@ def lay_out(
     most = in_lockstep(share, cached, held, on) if lanes is None else checks.whole("chains", lanes, low=1)
     if not even:
         return Layout(count, min(share, most), on)
-    if lanes is None and not on_cpu(on) and most > 8 * REGISTER:  # what fills the last block is little then
+    if lanes is None and not on_cpu(on) and most > 8 * REGISTER:  # rounding up costs little here
         together = math.lcm(together, REGISTER)
     turns = -(-share // max(together, most))
     alike = -(-share // turns)
@@ -114,7 +113,7 @@ def lay_out(
 
 
 def rows_of(tree: _Nest, rows: Array) -> _Nest:
-    """Rows of arrays: looked up on the host, so that nothing is compiled, but for keys, which NumPy does not know."""
+    """Rows of arrays, indexed on the host, so that nothing is compiled, except for keys, which NumPy cannot hold."""
 
     def look_up(leaf: Any) -> Any:
         return leaf[rows] if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else np.asarray(leaf)[rows]
@@ -143,7 +142,7 @@ def in_lockstep(needed: int, cached: int, held: int, devices: Sequence[Any]) -> 
 
 
 def in_cache(held: int) -> int:
-    """How many lanes of `held` bytes each stay in the cache of a CPU's core, at least 1; on a GPU or TPU any number."""
+    """How many lanes of `held` bytes each stay in the cache of a CPU core, at least 1; on a GPU or TPU any number."""
     if not on_cpu():
         return sys.maxsize
     return max(1, CACHE // held)
@@ -174,19 +173,19 @@ def sharded(
     num: int,
     options: dict[str, Any] | None = None,
 ) -> Callable[..., Any]:
-    """Run a function of `lanes` lanes over any number of them, on all devices at once.
+    """Run a function of `lanes` lanes over any number of lanes, on all devices at once.
 
-    Devices never talk to each other, so a lane's result depends neither on their number nor on its place.
+    Devices do not communicate, so a lane's result depends neither on the devices nor on the lane's place.
 
     Args:
-      block: from `num` arguments to results whose leading axis, like that of every argument that is not replicated, has
-        length `lanes`.
-      lanes: lanes that advance in lockstep on a device; further ones follow in a `lax.map` (on a CPU, a block whose
-        data stay in cache through all of its steps is what makes training twice as fast).
-      devices: to split the leading axis over.
+      block: function of `num` arguments; the leading axis of its results, and of all arguments that are not replicated,
+        has length `lanes`.
+      lanes: number of lanes that advance in lockstep on each device; further blocks of lanes follow in a `lax.map`. On
+        a CPU, a block whose data stay in cache through all of its steps makes training twice as fast.
+      devices: over which to split the leading axis.
       replicated: positions of the arguments that all lanes share.
       num: number of arguments.
-      options: of the compiler.
+      options: for the compiler.
 
     Returns:
       The compiled function of the same arguments, whose leading axis is a multiple of `lanes * len(devices)`.
@@ -221,7 +220,7 @@ def each(function: Callable[..., Any], lanes: int, replicated: tuple[int, ...], 
     if lanes > 1:
         return jax.vmap(function, in_axes=tuple(None if index in replicated else 0 for index in range(num)))
 
-    def single(*arguments: Any) -> Any:  # without vmap, `cond` and `while_loop` stop computing, not only selecting
+    def single(*arguments: Any) -> Any:  # without vmap, `cond` and `while_loop` really skip work
         merged = [
             part if index in replicated else jax.tree.map(lambda leaf: leaf[0], part)
             for index, part in enumerate(arguments)

@@ -1,4 +1,4 @@
-"""Progress: how far a long call is, told to one kind of callback everywhere."""
+"""Progress: how far a long call is, reported to the same kind of callback everywhere."""
 
 import time
 from collections.abc import Callable
@@ -7,16 +7,16 @@ from polejax._core.record import Record, static
 
 
 class Progress(Record):
-    """How far a call is; `str` makes a line of it, so `progress=print` will do.
+    """How far a call is; `str` writes it on one line, so `progress=print` works.
 
     Attributes:
-      done: units that are finished, those of an earlier run that this one goes on with included.
-      total: units in all.
+      done: number of finished units, including those of an earlier run that this one continues.
+      total: number of all units.
       unit: what is counted: "blocks" (over all scenarios and seeds), "curves" or "attacks".
       seconds: since the call began.
       rate: units per second that this call finished; 0 before the first.
       left: seconds that the rest takes at this rate; inf before the first.
-      label: which part of a job is under way; "" of calls that have one part.
+      label: the part of a job that is under way; "" if the call has one part only.
     """
 
     done: int = static()
@@ -38,27 +38,27 @@ class Progress(Record):
 
 
 Callback = Callable[[Progress], None]
-"""What a user gives as `progress`."""
+"""What a user passes as `progress`."""
 
 
 class Meter:
-    """Counts what a call has finished, and tells a callback."""
+    """Counts what a call has finished, and reports it to a callback."""
 
     def __init__(self, callback: Callback | None, total: int, unit: str, *, before: int = 0, label: str = "") -> None:
         """Begin to measure time.
 
         Args:
-          callback: to be told; None: nobody is.
-          total: units in all.
+          callback: called after every `add`; None: nothing is reported.
+          total: number of all units.
           unit: what is counted.
-          before: units that were finished before this call.
-          label: which part of a job it is.
+          before: number of units that were finished before this call.
+          label: the part of a job that this is.
         """
         self._callback, self._total, self._unit, self._label = callback, total, unit, label
         self._before, self._done, self._begun = before, before, time.perf_counter()
 
     def add(self, count: int) -> None:
-        """Tell that so many more units are finished; 0: that the work begins."""
+        """Report that `count` more units are finished; 0 reports that the work begins."""
         self._done += count
         if self._callback is None:
             return

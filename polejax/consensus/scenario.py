@@ -114,7 +114,7 @@ def try_round(scenario: Scenario) -> Views:
     """Play one round of a scenario abstractly: the shapes of the views after it.
 
     Raises:
-      ValueError: a part raises an error, or answers with something of another class, type or shape than it should.
+      ValueError: a part raises an error, or returns another class, type or shape than it should.
     """
     for path, leaf in jax.tree_util.tree_leaves_with_path(scenario):
         if not isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float):
@@ -133,7 +133,7 @@ def _one_round(scenario: Scenario) -> Views:
 
 
 def _try_foreign(scenario: Scenario) -> None:
-    """Try a round of a scenario with parts that are not polejax's own, unless arrays of it are swept."""
+    """Play one round abstractly of a scenario with parts from outside polejax, unless its arrays are swept."""
     with trial.blame(f"{type(scenario.mechanism).__name__}.initial_difficulty"):
         axes = swept(scenario)
     if any(axes.values()):
@@ -156,8 +156,8 @@ def _plays(scenario: Scenario) -> bool:
 def _unswept(scenario: Scenario) -> Iterator[Scenario]:
     """Scenarios that this one may be a sweep of: without the leading axis of one array, or of all of one length.
 
-    What of a network, an election, a difficulty rule or an adversary is swept, no shape tells: an array of one entry
-    per node of a part that is not polejax's own is taken for that.
+    Shapes do not tell which arrays of a network, an election, a difficulty rule or an adversary are swept. In a part
+    from outside polejax, an array with one entry per node is assumed not to be.
     """
     leaves, tree = jax.tree.flatten(scenario)
     of_nodes = len(jax.tree.leaves(scenario.nodes))

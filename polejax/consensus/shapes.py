@@ -1,4 +1,4 @@
-"""Shapes: what the answers of mechanisms, networks, elections and difficulty rules must look like, told in one line."""
+"""Shapes: checks of what mechanisms, networks, elections and difficulty rules return; errors in one line."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -53,7 +53,7 @@ def check_array(name: str, value: Any, kind: str, shape: tuple[int, ...]) -> Non
 
 
 def check_number(name: str, value: Any) -> None:
-    """Raise a ValueError unless a value is one float: f32[], or a float of Python's."""
+    """Raise a ValueError unless a value is one number: f32[], or a Python float."""
     if not isinstance(value, float):
         check_array(name, value, "f32", ())
 
@@ -65,7 +65,7 @@ def check_claims(name: str, claims: Any, count: int, hashes_tips: bool) -> None:
       name: of the mechanism's class.
       claims: what its `race` returned.
       count: N.
-      hashes_tips: what its profile says.
+      hashes_tips: as in its profile.
     """
     if not isinstance(claims, Claims):
         raise ValueError(
@@ -140,7 +140,7 @@ def check_alike(name: str, got: Tree, wanted: Tree, what: str) -> None:
       name: of the first tree, for the message.
       got: the first tree.
       wanted: the second one.
-      what: the second one is.
+      what: the second tree is, for the message.
     """
     one: Any = jax.tree.structure(got)
     other: Any = jax.tree.structure(wanted)

@@ -1,4 +1,4 @@
-"""The trial: one round, played abstractly, of a scenario that has parts which are not polejax's own."""
+"""The trial: one round, played abstractly, of a scenario that has parts from outside polejax."""
 
 import contextlib
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def foreign(scenario: "Scenario") -> list[Record]:
 
 
 def play(scenario: "Scenario", ready: "Scenario") -> Views:
-    """Play one round under `jax.eval_shape`, each part by itself first, so that the part at fault is named.
+    """Play one round under `jax.eval_shape`, each part by itself first, so that errors name the part at fault.
 
     Args:
       scenario: as it was built.
@@ -39,7 +39,7 @@ def play(scenario: "Scenario", ready: "Scenario") -> Views:
       The views after the round.
 
     Raises:
-      ValueError: a part raises an error, or answers with something of another class, type or shape than it should.
+      ValueError: a part raises an error, or returns another class, type or shape than it should.
     """
     suspects = foreign(scenario) or [scenario.mechanism, scenario.network, scenario.election, scenario.difficulty]
     for part in suspects:
@@ -64,7 +64,7 @@ def play(scenario: "Scenario", ready: "Scenario") -> Views:
 
 @contextlib.contextmanager
 def blame(what: str) -> Iterator[None]:
-    """Turn any error into a ValueError of one line that says whose it is."""
+    """Turn any error into a ValueError of one line that names what raised it."""
     try:
         yield
     except Exception as error:
@@ -73,7 +73,7 @@ def blame(what: str) -> Iterator[None]:
 
 
 def _try_mechanism(mechanism: Mechanism, scenario: "Scenario") -> None:
-    """One race of a mechanism; of one whose fields have leading axes, as a stream's tasks have, of its first entry."""
+    """Check one race of a mechanism; if its fields have leading axes, as a stream's tasks have, of the first entry."""
     name, count = type(mechanism).__name__, scenario.nodes.count
     key = jax.random.key(0)
     with blame(f"{name}.initial_difficulty"):
@@ -97,7 +97,7 @@ def _try_mechanism(mechanism: Mechanism, scenario: "Scenario") -> None:
 
 
 def _try_memory(mechanism: Mechanism, views: Views, claims: Claims) -> None:
-    """What a mechanism says of its branches, and what it looks up of its claims."""
+    """Check the branch states of a mechanism, and the claims that it looks up."""
     name, count = type(mechanism).__name__, claims.work.shape[0]
     if claims.reference is not None:
         fallback = jnp.zeros(count, bool)
@@ -114,7 +114,7 @@ def _try_memory(mechanism: Mechanism, views: Views, claims: Claims) -> None:
 
 
 def _try_network(network: Network, count: int) -> None:
-    """Delays and arrivals of a network."""
+    """Check delays and arrivals of a network."""
     name = type(network).__name__
     with blame(f"{name}.sample"):
         network = jax.tree.map(jnp.asarray, network).sample(jax.random.key(0))
@@ -133,7 +133,7 @@ def _try_network(network: Network, count: int) -> None:
 
 
 def _try_difficulty(rule: Difficulty, scenario: "Scenario") -> None:
-    """The state of a difficulty rule, and what it demands before and after a block."""
+    """Check the state and the level of a difficulty rule, before and after a block."""
     name, count = type(rule).__name__, scenario.nodes.count
     initial = jnp.ones(count)
     with blame(f"{name}.start"):
@@ -150,7 +150,7 @@ def _try_difficulty(rule: Difficulty, scenario: "Scenario") -> None:
 
 
 def _try_election(election: Election, scenario: "Scenario", views: Views) -> None:
-    """What an election makes of claims that are all alike."""
+    """Check what an election makes of claims that are all equal."""
     name, count = type(election).__name__, scenario.nodes.count
     ones: Array = jnp.ones(count)
     claims = Claims(ones, ones, jnp.ones(count, bool))

@@ -1,4 +1,4 @@
-"""The contract of mechanisms: claims by address and key, difficulty that is answered, and what is kept of a branch."""
+"""The contract of mechanisms: claims depend on key, address and difficulty alone, and have the promised shapes."""
 
 import functools
 from typing import Any
@@ -33,25 +33,26 @@ def check_mechanism(
     answers: bool = True,
     independent: bool | None = None,
 ) -> None:
-    """Try a mechanism against its contract (`polejax.Mechanism`): call it in your own tests.
+    """Test a mechanism against its contract (`polejax.Mechanism`); call it in your own tests.
 
-    Shapes and types of all it returns, branches and looked-up claims included; no claim that is none; the same claims
-    from the same key, and others from another; claims that belong to addresses, whatever the order of nodes and whoever
-    else is there; the same claims before and after `prepare`, alone and under `jax.vmap`; another difficulty makes
-    other work; a short chain without flaw. Numbers are compared to float32 rounding.
+    It checks: shapes and types of all results, those of branches and of looked-up claims included; no claim has NaN or
+    negative work; the same key gives the same claims, another key others; claims depend on addresses, not on the order
+    of nodes or on which other nodes there are; claims are the same before and after `prepare`, alone and under
+    `jax.vmap`; another difficulty gives other work; a short chain has no flawed height. Numbers are compared up to
+    float32 rounding.
 
     Args:
       mechanism: any `Mechanism`, a single one.
-      nodes: to try it with, at least 2; None: five of unlike power and address.
+      nodes: at least 2, with which to test it; None: five of different power and address.
       key: typed key; None: key 0.
-      random: whether another key makes other claims; False for a law without chance.
-      answers: whether work grows or shrinks with the difficulty, where that is a matter of work; False for a law whose
-        work is as it is.
-      independent: whether a node's claim depends on nobody else's, as long as it listens to none; None: where the law
-        was drawn (`Claims.computed` is None).
+      random: whether another key gives other claims; False for a law without chance.
+      answers: whether work depends on the difficulty, if the difficulty is an amount of work; False for a law whose
+        work does not.
+      independent: whether a node's claim is independent of other nodes' when it does not listen; None: yes if work is
+        drawn from a law (`Claims.computed` is None).
 
     Raises:
-      ValueError: something is broken: which part, its value and the remedy.
+      ValueError: the contract is broken; the message names the part, its value and the remedy.
     """
     if not isinstance(mechanism, Mechanism):
         raise ValueError(f"mechanism must be a polejax.Mechanism, got {shapes.word(mechanism)}: subclass it")

@@ -1,4 +1,4 @@
-"""The contract of networks: delays that are delays, and the min-plus product that they make."""
+"""The contract of networks: valid delays, and arrivals that are the min-plus product."""
 
 import jax
 import jax.numpy as jnp
@@ -15,19 +15,20 @@ _ROUNDING = 1e-5  # relative; sums of a few float32 delays in different orders
 
 
 def check_network(network: Network, *, key: Key | None = None) -> None:
-    """Try a network against its contract (`polejax.network.Network`); N^2 delays are looked at, so N of some hundreds.
+    """Test a network against its contract (`polejax.network.Network`); call it in your own tests.
 
-    Count and shapes; D[i, i] = 0, D >= 0 and finite, `max_delay` above all; `between` as `delays_from`; `sample` keeps
-    the count, and the delays where `fixed`; `arrivals` is the min-plus product of publishing times and delays, ties
-    going to the lowest index, the same alone and under `jax.vmap`. Fixed delays obey the triangle
-    inequality. Numbers are compared to float32 rounding.
+    It checks: count and shapes; D[i, i] = 0, D >= 0 and finite, none longer than `max_delay`; `between` agrees with
+    `delays_from`; `sample` keeps the count, and the delays if they are `fixed`; `arrivals` is the min-plus product of
+    publishing times and delays, ties going to the lowest index, the same alone and under `jax.vmap`; fixed delays obey
+    the triangle inequality. Numbers are compared up to float32 rounding. All N^2 delays are compared, so N should be
+    some hundreds at most.
 
     Args:
       network: any `Network`, a single one.
-      key: typed key of the publishing times and of drawn delays; None: key 0.
+      key: typed key of the publishing times and of random delays; None: key 0.
 
     Raises:
-      ValueError: something is broken: which part, its value and the remedy.
+      ValueError: the contract is broken; the message names the part, its value and the remedy.
     """
     if not isinstance(network, Network):
         raise ValueError(f"network must be a polejax.network.Network, got {shapes.word(network)}: subclass it")
