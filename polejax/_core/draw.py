@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from polejax._core.numerics import rounded
-from polejax._core.types import Array
+from polejax._core.types import Array, Key
+
+__all__ = ["bits", "exponential", "exponential_of", "normal", "normal_of", "two_words", "uniform", "uniform_of"]
 
 __all__ = [
     "bits",
@@ -20,7 +22,11 @@ __all__ = [
 ]
 
 
-def bits(key: Array, address: Array) -> Array:
+def __dir__() -> list[str]:
+    return __all__
+
+
+def bits(key: Key, address: Array) -> Array:
     """32 random bits per address, u32[N]: one call of threefry each, with key `key` and counter `address` u32[N].
 
     `jax.random.fold_in` returns threefry's output as a key; the bits are that output, so no second call is needed.
@@ -28,13 +34,13 @@ def bits(key: Array, address: Array) -> Array:
     return two_words(key, address)[..., 0]
 
 
-def two_words(key: Array, address: Array) -> Array:
+def two_words(key: Key, address: Array) -> Array:
     """64 random bits per address, u32[N, 2], at the cost of 32: threefry returns two words per call."""
     folded = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, address)
     return jax.random.key_data(folded)
 
 
-def uniform(key: Array, address: Array) -> Array:
+def uniform(key: Key, address: Array) -> Array:
     """One number per address, f32[N], uniform on (0, 1); spaced by 2^-32 near 0, and at most 1 - 2^-24."""
     return uniform_of(bits(key, address))
 
@@ -45,7 +51,7 @@ def uniform_of(word: Array) -> Array:
     return jnp.minimum(fraction, jnp.float32(1.0 - 2.0**-24))
 
 
-def exponential(key: Array, address: Array) -> Array:
+def exponential(key: Key, address: Array) -> Array:
     """One number per address, f32[N], from the exponential law of mean 1.
 
     In a race among thousands of nodes the smallest draws decide, so `uniform` must be finely spaced near 0.
@@ -58,7 +64,7 @@ def exponential_of(word: Array) -> Array:
     return -jnp.log1p(-uniform_of(word))
 
 
-def normal(key: Array, address: Array) -> Array:
+def normal(key: Key, address: Array) -> Array:
     """One number per address, f32[N], from the standard normal law."""
     return normal_of(bits(key, address))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from polejax._core import checks
 from polejax._core.record import convert, replace, static
-from polejax._core.types import Array, Key
+from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.adversary import Adversary
 from polejax.consensus.claims import Claims
 from polejax.consensus.elections import FirstSeen
@@ -46,7 +46,7 @@ class Withholding(Adversary):
     Source: ours; a timed form of selfish mining (Eyal and Sirer 2014, arXiv 1311.0243), whose pool never wins a tie.
     """
 
-    hold: Array
+    hold: Numeric
 
     def __post_init__(self) -> None:
         convert(self, hold=lambda hold: checks.real("hold", hold, low=0.0))
@@ -120,7 +120,7 @@ class Leak(Adversary):
       ValueError: a negative or infinite head start; on use, another number of nodes.
     """
 
-    head_start: Array
+    head_start: Numeric
 
     def __post_init__(self) -> None:
         convert(self, head_start=lambda seconds: checks.real("head_start", seconds, low=0.0))
@@ -187,8 +187,8 @@ class EarlyKey(Adversary):
     Source: ours; Lan, Liu, Li 2020 (arXiv 2007.15145) leave open who issues keys, and when.
     """
 
-    lead: Array
-    release: Array = 0.0
+    lead: Numeric
+    release: Numeric = 0.0
     bound: bool = static(default=True)
 
     def __post_init__(self) -> None:

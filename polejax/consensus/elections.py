@@ -21,7 +21,7 @@ import jax.numpy as jnp
 
 from polejax._core import checks
 from polejax._core.record import Record, convert
-from polejax._core.types import Array
+from polejax._core.types import Array, Numeric
 from polejax.consensus.claims import Claims
 from polejax.consensus.listening import Listening
 from polejax.consensus.views import Views
@@ -132,7 +132,7 @@ class BestInWindow(Election):
     Source: ours; sources leave the winner rule of Proof of Learning open (Lan, Liu, Li 2020, arXiv 2007.15145).
     """
 
-    seconds: Array
+    seconds: Numeric
 
     def __post_init__(self) -> None:
         convert(self, seconds=lambda seconds: checks.real("seconds", seconds, low=0.0))
@@ -162,7 +162,7 @@ class BestAtDeadline(Election):
     Source: ours; a reading of Proof of Learning's task deadline (Lan, Liu, Li 2020, arXiv 2007.15145, leave it open).
     """
 
-    seconds: Array
+    seconds: Numeric
 
     def __post_init__(self) -> None:
         convert(self, seconds=lambda seconds: checks.real("seconds", seconds, low=0.0))

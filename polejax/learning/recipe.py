@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from polejax._core import checks, lanes
 from polejax._core.record import Record, convert, replace, static
-from polejax._core.types import Array, Tree
+from polejax._core.types import Array, Numeric, Tree
 from polejax.learning.cost import step_bytes, step_flops
 from polejax.learning.networks import MultilayerPerceptron
 from polejax.learning.sml import SecureMappingLayer
@@ -48,7 +48,7 @@ class Recipe(Record):
     """
 
     task: Task
-    learning_rate: Array = 0.02
+    learning_rate: Numeric = 0.02
     holdout: Samples | None = None
     model: nn.Module = static(default=None)
     sml: SecureMappingLayer | None = static(default=SecureMappingLayer())

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from polejax._core import checks
 from polejax._core.record import Record, convert, static
-from polejax._core.types import Array
+from polejax._core.types import Array, Numeric
 
 FALLBACKS = ("best", "empty")
 
@@ -27,12 +27,12 @@ class ClaimRules(Record):
       ValueError: a number out of range, or an unknown fallback.
     """
 
-    threshold: Array = 0.9
-    accept: Array | None = None
-    margin: Array = 0.05
-    deadline: Array = float("inf")
-    jitter: Array = 0.02
-    verification: Array = 0.0
+    threshold: Numeric = 0.9
+    accept: Numeric | None = None
+    margin: Numeric = 0.05
+    deadline: Numeric = float("inf")
+    jitter: Numeric = 0.02
+    verification: Numeric = 0.0
     fallback: str = static(default="best")
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from polejax._core import checks, draw
 from polejax._core.record import convert, static
-from polejax._core.types import Array, Key
+from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims
 from polejax.consensus.listening import Listening
 from polejax.consensus.mechanism import Mechanism, Profile
@@ -32,8 +32,8 @@ class Parametric(Mechanism):
       ValueError: mean or shape not positive and finite.
     """
 
-    mean: Array
-    shape: Array
+    mean: Numeric
+    shape: Numeric
     law: Law = static()
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class Parametric(Mechanism):
         return Claims(work, score=jnp.ones_like(work), valid=jnp.ones(work.shape, bool))
 
 
-def gamma(mean: float, shape: float) -> Parametric:
+def gamma(mean: Numeric, shape: Numeric) -> Parametric:
     """Gamma work, CV 1/sqrt(shape): a sum of `shape` exponential pieces; shape 1 is Proof of Work.
 
     Args:
@@ -72,7 +72,7 @@ def gamma(mean: float, shape: float) -> Parametric:
     return Parametric(mean, checks.real("shape", shape, low=0.01), unit_gamma)
 
 
-def weibull(mean: float, shape: float) -> Parametric:
+def weibull(mean: Numeric, shape: Numeric) -> Parametric:
     """Weibull work, whose first of N is Weibull again, with the same CV; shape 1 is Proof of Work.
 
     Args:
@@ -85,7 +85,7 @@ def weibull(mean: float, shape: float) -> Parametric:
     return Parametric(mean, checks.real("shape", shape, low=0.1), unit_weibull)
 
 
-def lognormal(mean: float, sigma: float) -> Parametric:
+def lognormal(mean: Numeric, sigma: Numeric) -> Parametric:
     """Log-normal work, CV sqrt(exp(sigma^2) - 1).
 
     Args:

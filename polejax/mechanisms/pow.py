@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from polejax._core import checks, draw
 from polejax._core.record import convert
-from polejax._core.types import Array, Key
+from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims
 from polejax.consensus.listening import Listening
 from polejax.consensus.mechanism import Mechanism, Profile
@@ -26,7 +26,7 @@ class PoW(Mechanism):
     success probability 1 / difficulty, in the limit of many tries.
     """
 
-    work: Array
+    work: Numeric
 
     def __post_init__(self) -> None:
         convert(self, work=lambda work: checks.real("work", work, above=0.0))

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from polejax._core import checks
 from polejax._core.record import static
-from polejax._core.types import Array
+from polejax._core.types import Array, Numeric
 from polejax.network.base import Network
 from polejax.network.min_plus import Arrivals
 
@@ -17,7 +17,7 @@ class Clique(Network):
       num_nodes: N, static.
     """
 
-    seconds: Array
+    seconds: Numeric
     num_nodes: int = static()
 
     @property
@@ -59,7 +59,7 @@ def instant(count: int) -> Clique:
     return clique(count, 0.0)
 
 
-def clique(count: int, seconds: float) -> Clique:
+def clique(count: int, seconds: Numeric) -> Clique:
     """A network of `count` nodes, each `seconds` away from every other.
 
     Args:

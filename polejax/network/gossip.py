@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from polejax._core.types import Array
+from polejax._core.types import Numeric
 from polejax.network.graphs import Graph
 from polejax.network.matrix import Matrix
 from polejax.network.propagation import hop_delay
@@ -13,10 +13,10 @@ NAMED = 10  # nodes that an error message lists at most
 
 def gossip(
     graph: Graph,
-    latency: Array,
+    latency: Numeric,
     *,
     num_bytes: float = 0.0,
-    bandwidth: Array = float("inf"),
+    bandwidth: Numeric = float("inf"),
     verification: float = 0.0,
     messages: int = 1,
 ) -> Matrix:

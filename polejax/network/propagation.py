@@ -3,16 +3,16 @@
 import numpy as np
 
 from polejax._core import checks
-from polejax._core.types import Array
+from polejax._core.types import Numeric
 
 BITCOIN_BLOCK = 535_000  # bytes; SimBlock, SimulationConfiguration.BLOCK_SIZE
 COMPACT_BLOCK = 18_000  # bytes; Bitcoin's compact block relay (BIP 152), SimBlock, COMPACT_BLOCK_SIZE
 
 
 def hop_delay(
-    latency: Array,
+    latency: Numeric,
     num_bytes: float = 0.0,
-    bandwidth: Array = float("inf"),
+    bandwidth: Numeric = float("inf"),
     verification: float = 0.0,
     messages: int = 1,
 ) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from polejax._core import checks, draw
 from polejax._core.record import Record, replace
-from polejax._core.types import Array, Key
+from polejax._core.types import Array, Key, Numeric
 from polejax.network.base import Network
 
 
@@ -28,7 +28,7 @@ class ConstantDelay(DelayLaw):
       seconds: f32[].
     """
 
-    seconds: Array
+    seconds: Numeric
 
     def quantile(self, probability: Array) -> Array:
         """See `DelayLaw.quantile`."""
@@ -43,8 +43,8 @@ class UniformDelay(DelayLaw):
       high: f32[], seconds.
     """
 
-    low: Array
-    high: Array
+    low: Numeric
+    high: Numeric
 
     def quantile(self, probability: Array) -> Array:
         """See `DelayLaw.quantile`."""
@@ -58,7 +58,7 @@ class ExponentialDelay(DelayLaw):
       mean: f32[], seconds.
     """
 
-    mean: Array
+    mean: Numeric
 
     def quantile(self, probability: Array) -> Array:
         """See `DelayLaw.quantile`."""
@@ -73,8 +73,8 @@ class LogNormalDelay(DelayLaw):
       sigma: f32[], standard deviation of the delay's logarithm.
     """
 
-    median: Array
-    sigma: Array
+    median: Numeric
+    sigma: Numeric
 
     def quantile(self, probability: Array) -> Array:
         """See `DelayLaw.quantile`."""
@@ -88,7 +88,7 @@ class EmpiricalDelay(DelayLaw):
       quantiles: f32[Q], seconds, at the probabilities 0, 1/(Q-1), ..., 1.
     """
 
-    quantiles: Array
+    quantiles: Numeric
 
     def quantile(self, probability: Array) -> Array:
         """See `DelayLaw.quantile`."""
@@ -161,12 +161,12 @@ def random_delays(base: Network, law: DelayLaw) -> RandomDelays:
     return RandomDelays(base, law)
 
 
-def constant_delay(seconds: float) -> ConstantDelay:
+def constant_delay(seconds: Numeric) -> ConstantDelay:
     """A delay that is always `seconds`; raises ValueError if negative."""
     return ConstantDelay(checks.real("seconds", seconds, low=0.0))
 
 
-def uniform_delay(low: float, high: float) -> UniformDelay:
+def uniform_delay(low: Numeric, high: Numeric) -> UniformDelay:
     """A delay uniform between `low` and `high` seconds; raises ValueError unless 0 <= low <= high."""
     low = checks.real("low", low, low=0.0)
     if not checks.is_traced(low):
@@ -174,12 +174,12 @@ def uniform_delay(low: float, high: float) -> UniformDelay:
     return UniformDelay(low, checks.real("high", high, low=0.0))
 
 
-def exponential_delay(mean: float) -> ExponentialDelay:
+def exponential_delay(mean: Numeric) -> ExponentialDelay:
     """An exponential delay with its mean in seconds; raises ValueError unless positive."""
     return ExponentialDelay(checks.real("mean", mean, above=0.0))
 
 
-def lognormal_delay(median: float, sigma: float) -> LogNormalDelay:
+def lognormal_delay(median: Numeric, sigma: Numeric) -> LogNormalDelay:
     """A log-normal delay with its median in seconds and the standard deviation `sigma` of its logarithm.
 
     Raises:

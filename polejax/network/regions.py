@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
-from polejax._core.types import Array
+from polejax._core.types import Array, Numeric
 from polejax.network.base import Network
 from polejax.network.matrix import known
 from polejax.network.min_plus import Arrivals, flood
@@ -65,7 +65,13 @@ class Regions(Network):
 
 
 def regions(
-    region: Array, between: Array, up: Array = 0.0, down: Array = 0.0, *, relay: bool = False, tolerance: float = 1e-5
+    region: Array,
+    between: Array,
+    up: Numeric = 0.0,
+    down: Numeric = 0.0,
+    *,
+    relay: bool = False,
+    tolerance: float = 1e-5,
 ) -> Regions:
     """A network of nodes in regions: D[j, i] = up[j] + between[region[j], region[i]] + down[i] for i != j.
 

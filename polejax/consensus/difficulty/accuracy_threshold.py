@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
-from polejax._core.types import Array
+from polejax._core.types import Array, Numeric
 from polejax.consensus.difficulty.base import Difficulty
 from polejax.consensus.mechanism import Unit
 
@@ -24,10 +24,10 @@ class Accuracy(Difficulty):
       high: f32[], upper bound of the threshold, an accuracy.
     """
 
-    target: Array
-    gain: Array
-    low: Array
-    high: Array
+    target: Numeric
+    gain: Numeric
+    low: Numeric
+    high: Numeric
 
     unit: ClassVar[Unit] = "accuracy"
 
@@ -45,7 +45,7 @@ class Accuracy(Difficulty):
         return jnp.clip(state + self.gain * (1.0 - increment / self.target), -FURTHEST, FURTHEST)
 
 
-def accuracy(target: float, gain: float = 0.1, low: float = 0.1, high: float = 0.99) -> Accuracy:
+def accuracy(target: Numeric, gain: Numeric = 0.1, low: Numeric = 0.1, high: Numeric = 0.99) -> Accuracy:
     """Keep PoLe's mean interval at the target by moving the accuracy threshold between two bounds.
 
     `gain` times the sum of (1 - interval / T) is the total change of the logit, which is bounded. So the mean interval

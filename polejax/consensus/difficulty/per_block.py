@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from polejax._core import checks
 from polejax._core.record import static
-from polejax._core.types import Array
+from polejax._core.types import Array, Numeric
 from polejax.consensus.difficulty.base import LevelRule
 from polejax.consensus.mechanism import Unit
 
@@ -21,9 +21,9 @@ class Ethereum(LevelRule):
       uncles: whether u is 1 for a block that names uncles, and not always 0; static.
     """
 
-    step: Array
-    gain: Array
-    lowest: Array
+    step: Numeric
+    gain: Numeric
+    lowest: Numeric
     uncles: bool = static(default=False)
 
     unit: ClassVar[Unit] = "work"
@@ -47,8 +47,8 @@ class Asert(LevelRule):
       half_life: f32[], seconds behind schedule that halve the difficulty.
     """
 
-    target: Array
-    half_life: Array
+    target: Numeric
+    half_life: Numeric
 
     unit: ClassVar[Unit] = "work"
 
@@ -65,8 +65,8 @@ class MovingAverage(LevelRule):
       blocks: f32[], memory, in blocks.
     """
 
-    target: Array
-    blocks: Array
+    target: Numeric
+    blocks: Numeric
 
     unit: ClassVar[Unit] = "work"
 
@@ -75,7 +75,7 @@ class MovingAverage(LevelRule):
         return state / (1.0 + (increment / self.target - 1.0) / self.blocks)
 
 
-def homestead(step: float = 10.0, gain: float = 1 / 2048) -> Ethereum:
+def homestead(step: Numeric = 10.0, gain: Numeric = 1 / 2048) -> Ethereum:
     """Ethereum's rule from Homestead on: D + D gain max(1 - floor(interval / step), -99); mean interval 10 / ln 2.
 
     Args:
@@ -92,7 +92,7 @@ def homestead(step: float = 10.0, gain: float = 1 / 2048) -> Ethereum:
     return _ethereum(step, gain, False)
 
 
-def byzantium(step: float = 9.0, gain: float = 1 / 2048) -> Ethereum:
+def byzantium(step: Numeric = 9.0, gain: Numeric = 1 / 2048) -> Ethereum:
     """Ethereum's rule from Byzantium on: Homestead's with max(1 + u - floor(interval / step), -99).
 
     u is 1 if the block names an uncle. Every block is assumed to name the stale blocks at the height below its own, and
@@ -112,12 +112,12 @@ def byzantium(step: float = 9.0, gain: float = 1 / 2048) -> Ethereum:
     return _ethereum(step, gain, True)
 
 
-def _ethereum(step: float, gain: float, counts_uncles: bool) -> Ethereum:
+def _ethereum(step: Numeric, gain: Numeric, counts_uncles: bool) -> Ethereum:
     gain = checks.real("gain", gain, above=0.0, high=0.01)
     return Ethereum(checks.real("step", step, above=0.0), gain, checks.real("lowest", -99.0), counts_uncles)
 
 
-def asert(target: float = 600.0, half_life: float = 172_800.0) -> Asert:
+def asert(target: Numeric = 600.0, half_life: Numeric = 172_800.0) -> Asert:
     """Bitcoin Cash's absolutely scheduled rule, D = D_0 2^((h T - t_h) / half-life), applied from block to block.
 
     The product of the changes is the absolute schedule, so the mean interval is T however the power changes. The
@@ -136,7 +136,7 @@ def asert(target: float = 600.0, half_life: float = 172_800.0) -> Asert:
     return Asert(checks.real("target", target, above=0.0), checks.real("half_life", half_life, above=0.0))
 
 
-def ema(target: float = 600.0, blocks: float = 144.0) -> MovingAverage:
+def ema(target: Numeric = 600.0, blocks: Numeric = 144.0) -> MovingAverage:
     """Exponential moving average of targets (WTEMA): D / (1 + (interval / T - 1) / B).
 
     For exponential work at constant power P the reciprocal difficulty is a moving average of exponential numbers: mean

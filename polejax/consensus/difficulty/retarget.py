@@ -7,7 +7,7 @@ import numpy as np
 
 from polejax._core import checks
 from polejax._core.record import record, static
-from polejax._core.types import Array
+from polejax._core.types import Array, Numeric
 from polejax.consensus.difficulty.base import Difficulty
 from polejax.consensus.mechanism import Unit
 
@@ -35,8 +35,8 @@ class Window(Difficulty):
       off_by_one: whether only the W - 1 intervals within a window are measured, as Bitcoin does; static.
     """
 
-    target: Array
-    clamp: Array
+    target: Numeric
+    clamp: Numeric
     blocks: int = static()
     off_by_one: bool = static(default=True)
 
@@ -65,7 +65,7 @@ class Window(Difficulty):
         return WindowState(jnp.where(complete, state.level * factor, state.level), elapsed)
 
 
-def window(blocks: int = 2016, target: float = 600.0, *, clamp: float = 4.0, off_by_one: bool = True) -> Window:
+def window(blocks: int = 2016, target: Numeric = 600.0, *, clamp: Numeric = 4.0, off_by_one: bool = True) -> Window:
     """After every window of W blocks, difficulty times W T / (time the window took).
 
     Args:
