@@ -70,7 +70,8 @@ class Round:
       source: i32[N], the node whose block each node took.
       blocks: `Blocks` of all nodes.
       fallback: bool[], whether no node finished before the deadline.
-      flawed: bool[], whether a claim at this height or below was flawed: its work NaN or negative, or its score NaN.
+      flawed: bool[], whether a claim at this height or below was flawed, its work NaN or negative, or its score NaN; or no
+        node published a block.
       useful: f32[], work units of all nodes until they finished or closed the height; None: no work was computed.
       computed: f32[], work units that the program computed for that; None: no work was computed.
       published: bool[N], whether the node published; None: exactly the nodes that took their own block did.
@@ -121,14 +122,17 @@ def play_round(key: Key, scenario: "Scenario", views: Views) -> tuple[Views, Rou
     network = scenario.network.sample(jax.random.fold_in(jax.random.fold_in(key, _NETWORK), views.height))
     listening = scenario.election.listening(network, views)
     claims = scenario.mechanism.race(jax.random.fold_in(key, views.height), views, nodes, listening)
+    chex.assert_shape([claims.work, claims.score, claims.valid], (nodes.count,))
     sound = _sound(scenario, claims)
 
     finish = jnp.where(sound & claims.valid, views.start + nodes.seconds(claims.work), jnp.inf)
     close, source, published = scenario.election.elect(finish, claims, network, views)
+    chex.assert_shape([close, source], (nodes.count,))
     start, stamp = next_times(finish, close, source)
 
     blocks, extended = _extend(key, scenario, views, claims, finish - views.stamp)
-    flawed = views.flawed | (claims.valid & ~sound).any()
+    stopped = ~(finish.min() < jnp.inf)  # where no node publishes, or a time is NaN, no block is made from then on
+    flawed = views.flawed | (claims.valid & ~sound).any() | stopped
     own = source == jnp.arange(nodes.count) if published is None else published
     rivals = None if views.rivals is None else own.sum(dtype=jnp.int32) - 1
     after = _follow(scenario, views, extended, source, start, stamp, rivals, flawed)
@@ -156,7 +160,6 @@ def advance(key: Key, scenario: "Scenario", views: Views, num_blocks: int) -> tu
 
 def _sound(scenario: "Scenario", claims: Claims) -> Array:
     """bool[N]: the claim's work is neither NaN nor negative, and its score is not NaN."""
-    chex.assert_equal_shape([claims.work, claims.score, claims.valid])
     sound = claims.work >= 0.0
     return sound & (claims.score == claims.score) if scenario.mechanism.profile.scored else sound
 

@@ -122,8 +122,8 @@ def try_round(scenario: Scenario) -> Views:
             raise ValueError(f"{place} must be an array or a number, got {leaf!r}: declare it with polejax.static()")
     try:
         return jax.eval_shape(_one_round, scenario)
-    except TypeError as error:  # of a static field that has no hash
-        raise ValueError(f"static fields must be hashable: {str(error).splitlines()[0]}") from error
+    except ValueError as error:  # without what JAX notes about frames that it has left out
+        raise ValueError(str(error)) from error.__cause__
 
 
 def _one_round(scenario: Scenario) -> Views:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -31,6 +32,7 @@ def flood(
     Returns:
       As `Network.arrivals`: arrival f32[N] and source i32[N].
     """
+    chex.assert_rank(publish, 1)
     nodes = jnp.arange(publish.shape[0], dtype=jnp.int32)
 
     def earliest(pending: Array) -> Arrivals:
@@ -67,6 +69,7 @@ def all_pairs(publish: Array, delay: Array) -> Arrivals:
     Returns:
       First arrival f32[N] in seconds, and the publisher i32[N] of that minimum, the lowest among equal ones.
     """
+    chex.assert_rank([publish, delay], [1, 2])
     times = publish[:, None] + delay
     arrival = times.min(axis=0)
     # The least index that attains the minimum: what argmin returns, but XLA vectorises this form.

@@ -13,10 +13,6 @@ def check_pytree(name: str, value: Any) -> None:
         if not isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float):
             place = jax.tree_util.keystr(path)
             raise ValueError(f"{name}{place} must be an array or a number, got {leaf!r}: declare it with static()")
-    try:
-        hash(tree)
-    except TypeError as error:
-        raise ValueError(f"{name}'s static fields must be hashable, but: {error}: use tuples, not lists") from None
     markers = [object() for _ in leaves]
     if jax.tree.leaves(jax.tree.unflatten(tree, markers)) != markers:
         raise ValueError(f"{name} must flatten and unflatten as a record does: leave that to polejax's base class")
