@@ -34,8 +34,8 @@ class History:
       learning: the canonical blocks' models, each leaf [H, ...]; None: blocks carry no models.
       taken: the canonical blocks' tasks, each leaf [H]; None: there is no stream of tasks.
       rounds: records [H, N] of every node; None unless asked for.
-      flawed: bool[H], whether a claim up to this height had NaN or negative work, or no node published a block, which is a
-        fault of the mechanism.
+      flawed: bool[H], whether a claim up to this height had NaN or negative work, or no node published a block, which
+        is a fault of the mechanism.
         None: there were no claims, as blocks were drawn as one Poisson process.
     """
 

@@ -70,8 +70,8 @@ class Round:
       source: i32[N], the node whose block each node took.
       blocks: `Blocks` of all nodes.
       fallback: bool[], whether no node finished before the deadline.
-      flawed: bool[], whether a claim at this height or below was flawed, its work NaN or negative, or its score NaN; or no
-        node published a block.
+      flawed: bool[], whether a claim at this height or below was flawed, its work NaN or negative, or its score NaN;
+        or no node published a block.
       useful: f32[], work units of all nodes until they finished or closed the height; None: no work was computed.
       computed: f32[], work units that the program computed for that; None: no work was computed.
       published: bool[N], whether the node published; None: exactly the nodes that took their own block did.

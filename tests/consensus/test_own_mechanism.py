@@ -178,7 +178,7 @@ def test_missing_parts_are_told_when_the_mechanism_is_built():
             """No claims."""
 
     for kind, part in ((Raceless, "race"), (Aimless, "initial_difficulty")):
-        with pytest.raises(TypeError, match=f"abstract class {kind.__name__} .*{part}"):
+        with pytest.raises(TypeError, match=rf"abstract class {kind.__name__} .*{part}"):
             kind()
 
 
