@@ -134,7 +134,7 @@ def test_an_honest_interval_includes_the_bank():
 
 def test_the_cheats_bank_is_split_as_the_honest_one_is():
     nodes, plays = pj.nodes.equal(2), np.array([False, True])
-    adversary = pj.cheating.Cheating(geometric_bank(1, 64), plays)
+    adversary = pj.attacks.Cheating(geometric_bank(1, 64), plays)
     replay = pj.Replay(geometric_bank(0, 64), 0.5, jitter=0.0)
     scenario = pj.Scenario(nodes, pj.network.instant(2), replay, adversary=adversary)
     pieces = list(bank_error.pieces(scenario, 16))
