@@ -6,8 +6,6 @@ import jax.numpy as jnp
 from polejax._core.numerics import rounded
 from polejax._core.types import Array, Key
 
-__all__ = ["bits", "exponential", "exponential_of", "normal", "normal_of", "two_words", "uniform", "uniform_of"]
-
 __all__ = [
     "bits",
     "exponential",
@@ -102,7 +100,3 @@ def _polynomial(coefficients: tuple[float, ...], value: Array) -> Array:
 def lognormal_of(word: Array, sigma: Array) -> Array:
     """Random words u32[...] as factors f32[...] of median 1 whose logarithm has standard deviation `sigma` f32[]."""
     return jnp.exp(rounded(sigma * normal_of(word)))
-
-
-def __dir__() -> list[str]:
-    return __all__

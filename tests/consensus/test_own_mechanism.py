@@ -206,7 +206,7 @@ def test_sweeps_are_not_taken_for_faults():
     history = jax.vmap(lambda one: pj.simulate(jax.random.key(0), one, 20), in_axes=(axes,))(swept)
     assert history.interval.shape == (2, 20)
     scenario(Erlang(100.0), election=pj.elections.BestInWindow(np.float32([1.0, 2.0, 3.0])))
-    with pytest.raises(ValueError, match="Altered.race: work must be"):
+    with pytest.raises(ValueError, match=r"Altered\.race: work must be"):
         scenario(altered(FAULTS["a column"][0]), network=pj.network.clique(3, np.float32([0.0, 1.0])))
 
 
