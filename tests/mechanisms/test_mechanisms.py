@@ -3,15 +3,16 @@
 import hashlib
 import struct
 
+import banks
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from banks import geometric_bank
 from small_tasks import small_pole
 
 import polejax as pj
-from polejax.consensus.round import genesis
-from polejax.consensus.scenario import ready
+from polejax.attacks.adversary import Leaked
+from polejax.attacks.cheating import Cheated
 
 COUNT = 5
 
@@ -22,29 +23,35 @@ MECHANISMS = {
     "PoLe": small_pole,
 }
 
+FRIENDS = np.float32([0, 5, 0, 0, 1])
+
+
+def replay(seed=0, **options):
+    return pj.Replay(geometric_bank(seed, num_curves=64, num_evaluations=20), threshold=0.5, **options)
+
+
+def stream(tasks, idle, **options):
+    return pj.TaskStream(tasks, [0.01, 0.02], [1.0, 2.0], idle, **options)
+
+
+EVERY = {
+    "PoW": lambda: pj.PoW(work=100.0),
+    "HashedPoW": lambda: pj.HashedPoW(work=100.0, chunk=16),
+    "gamma": lambda: pj.mechanisms.gamma(100.0, 3.0),
+    "weibull": lambda: pj.mechanisms.weibull(100.0, 3.0),
+    "lognormal": lambda: pj.mechanisms.lognormal(100.0, 0.3),
+    "PoLe": banks.small_pole,
+    "Replay": replay,
+    "stream of Replay": lambda: stream([replay(0), replay(1)], pj.PoW(50.0), order="reward"),
+    "Leaked": lambda: Leaked(pj.PoW(100.0), FRIENDS),
+    "Cheated": lambda: Cheated(replay(0), replay(1), FRIENDS > 0),
+}
+
 
 @pytest.fixture(scope="module", params=MECHANISMS)
 def scenario(request):
     nodes = pj.nodes.Nodes(np.float32([5, 4, 3, 2, 1]) / 15, np.array([7, 300, 2, 2**31, 11]))
     return pj.Scenario(nodes, pj.network.clique(COUNT, 4.0), MECHANISMS[request.param]())
-
-
-@pytest.fixture(scope="module")
-def claims(scenario):
-    """Claims of the first round, and of the same round with the nodes in another order."""
-    order = np.array([3, 0, 4, 1, 2])
-
-    @jax.jit
-    def race(key, scenario):
-        scenario = ready(scenario)
-        views = genesis(key, scenario)
-        listening = scenario.election.listening(scenario.network, views)
-        return scenario.mechanism.race(key, views, scenario.nodes, listening)
-
-    nodes = pj.nodes.Nodes(scenario.nodes.power[order], scenario.nodes.address[order])
-    relabelled = pj.Scenario(nodes, scenario.network, scenario.mechanism)
-    keys = [jax.random.key(0), jax.random.key(1)]
-    return race(keys[0], scenario), race(keys[0], relabelled), race(keys[1], scenario), order
 
 
 @pytest.fixture(scope="module")
@@ -54,28 +61,9 @@ def histories(scenario):
     return one, pj.simulate_many(keys, scenario, 24, segment=12, devices=jax.devices()[:2])
 
 
-@pytest.mark.smoke
-@pytest.mark.device
-def test_claims_have_the_contract_s_shapes(claims):
-    first = claims[0]
-    assert first.work.shape == first.score.shape == first.valid.shape == (COUNT,)
-    assert first.work.dtype == first.score.dtype == jnp.float32
-    assert first.valid.dtype == bool
-    assert first.valid.any()
-    assert (np.asarray(first.work)[np.asarray(first.valid)] > 0).all()
-    assert not np.isnan(first.score).any()
-
-
-@pytest.mark.smoke
-@pytest.mark.device
-def test_claims_belong_to_addresses_not_to_positions(claims):
-    first, relabelled, _, order = claims
-    for name in ("work", "score", "valid"):
-        np.testing.assert_array_equal(np.asarray(getattr(first, name))[order], getattr(relabelled, name))
-
-
-def test_another_key_gives_other_claims(claims):
-    assert (np.asarray(claims[0].work) != np.asarray(claims[2].work)).any()
+@pytest.mark.parametrize("name", EVERY)
+def test_every_mechanism_keeps_the_contract(name):
+    pj.testing.check_mechanism(EVERY[name]())
 
 
 def test_a_chain_depends_on_its_key_alone(histories):

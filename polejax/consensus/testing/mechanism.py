@@ -158,40 +158,42 @@ def _check_addresses(name: str, scenario: Scenario, claims: Claims, key: Key, in
     """Claims follow the nodes, and do not ask who else is there."""
     nodes, count = scenario.nodes, scenario.nodes.count
     order = np.roll(np.arange(count)[::-1], 1)
-    if differs(_race(key, _among(scenario, order), 1.0), _of(claims, order, count)):
+    if differs(_race(key, _reordered(scenario, order), 1.0), _of(claims, order, count)):
         raise ValueError(
             f"{name}.race must give each node the same claim in whatever order the nodes are: draw by nodes.address "
             "(polejax.mechanisms.draw), not by position"
         )
     if independent is None:
         independent = claims.computed is None
-    fewer = np.arange(count - 1)
-    if independent and differs(_race(key, _among(scenario, fewer), 1.0), _of(claims, fewer, count)):
-        gone = int(np.asarray(nodes.address)[-1])
+    others = np.arange(count - 1)
+    address, power = (np.array(part) for part in (nodes.address, nodes.power))
+    address[-1], power[-1] = min(set(range(count)) - set(address[:-1].tolist())), 2.0 * power[-1]
+    replaced = replace(scenario, nodes=Nodes(power, address))
+    if independent and differs(_of(_race(key, replaced, 1.0), others, count), _of(claims, others, count)):
         raise ValueError(
-            f"{name}.race must give each node the same claim whoever else is there, but without node {gone} others "
-            "change: draw by nodes.address, or pass independent=False"
+            f"{name}.race must give each node the same claim whoever else is there, but others change with the last "
+            "node's address and power: draw by nodes.address, or pass independent=False"
         )
 
 
-def _among(scenario: Scenario, chosen: np.ndarray) -> Scenario:
-    """The scenario with the chosen nodes only, in the order given; arrays f[N] of the mechanism are nodes'."""
+def _reordered(scenario: Scenario, order: np.ndarray) -> Scenario:
+    """The scenario with its nodes in another order; arrays [N] of the mechanism are taken for the nodes', too."""
     count = scenario.nodes.count
-    mechanism = jax.tree.map(lambda leaf: leaf[chosen] if np.shape(leaf) == (count,) else leaf, scenario.mechanism)
-    nodes = Nodes(np.asarray(scenario.nodes.power)[chosen], np.asarray(scenario.nodes.address)[chosen])
-    return Scenario(nodes, clique(len(chosen), seconds=1.0), mechanism)
+    mechanism = jax.tree.map(lambda leaf: leaf[order] if np.shape(leaf) == (count,) else leaf, scenario.mechanism)
+    nodes = Nodes(np.asarray(scenario.nodes.power)[order], np.asarray(scenario.nodes.address)[order])
+    return replace(scenario, nodes=nodes, mechanism=mechanism)
 
 
 def _of(claims: Claims, chosen: np.ndarray, count: int) -> Claims:
     """The claims of the chosen nodes only."""
-    return jax.tree.map(lambda leaf: leaf[chosen] if leaf.shape[:1] == (count,) else leaf, claims)
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[chosen] if leaf.shape[:1] == (count,) else leaf, claims)
 
 
 def _check_prepared(name: str, scenario: Scenario, claims: Claims, key: Key) -> None:
     mechanism = scenario.mechanism
     if mechanism.prepare(True) is mechanism and mechanism.prepare(False) is mechanism:
         return
-    for difficulty_is_fixed in (None, True, False):
+    for difficulty_is_fixed in (None, False):  # `ready` prepared it for a fixed one
         if differs(_race_prepared(key, scenario, difficulty_is_fixed), claims):
             raise ValueError(
                 f"{name}.prepare must keep the claims of race as they are, but they are others "
