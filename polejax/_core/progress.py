@@ -53,7 +53,12 @@ class Meter:
           unit: what is counted.
           before: number of units that were finished before this call.
           label: the part of a job that this is.
+
+        Raises:
+          ValueError: the callback cannot be called.
         """
+        if callback is not None and not callable(callback):
+            raise ValueError(f"progress must be a function of a Progress, got {callback!r}: pass print, or None")
         self._callback, self._total, self._unit, self._label = callback, total, unit, label
         self._before, self._done, self._begun = before, before, time.perf_counter()
 

@@ -116,6 +116,7 @@ class Chosen(NamedTuple):
 
 
 def chunked(array: Array, room: Room) -> Array:
+    """Arrivals [E, ...] in chunks of equal length, [E / chunk, chunk, ...]."""
     return array.reshape(-1, room.chunk, *array.shape[1:])
 
 

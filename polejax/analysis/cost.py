@@ -11,7 +11,7 @@ from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate, stack
 from polejax.analysis.node_work import node_work, winner_work
 from polejax.analysis.power import powers
-from polejax.analysis.seed_tally import check_settled
+from polejax.analysis.seed_tally import check_history, check_settled
 from polejax.consensus.elections import FirstSeen
 from polejax.consensus.history import History
 from polejax.consensus.scenario import Scenario
@@ -84,6 +84,9 @@ def cost(
     for name, value in (("joules_per_unit", joules_per_unit), ("flops_per_unit", flops_per_unit)):
         if value is not None:
             checks.real(name, value, low=0.0, ndim=0)
+    check_history(history)
+    if not isinstance(scenario, Scenario):
+        raise ValueError(f"scenario must be a polejax.Scenario, got {type(scenario).__name__}: pass the one simulated")
     if scenario.nodes.count != history.num_nodes:
         raise ValueError(f"scenario must have the history's {history.num_nodes} nodes, got {scenario.nodes.count}")
     check_settled(history)

@@ -27,6 +27,7 @@ import numpy as np
 from polejax._core import checks, lanes
 from polejax._core.record import record
 from polejax._core.types import Array, Key
+from polejax.analysis.seed_tally import check_history
 from polejax.analysis.transactions import Load
 from polejax.consensus.history import History
 
@@ -93,6 +94,9 @@ def serve(
     """
     probes = checks.whole("probes", probes, low=1)
     many = isinstance(key_or_keys, jax.Array) and key_or_keys.ndim > 0
+    check_history(history)
+    if not isinstance(load, Load):
+        raise ValueError(f"load must be a polejax.Load, got {type(load).__name__}: give arrivals and capacity")
     if many:
         keys = checks.key("keys", key_or_keys, ndim=1)
         return _serve_many(keys, history, load, probes, chains, devices or jax.local_devices())

@@ -8,7 +8,7 @@ from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.producers import by_producer
-from polejax.analysis.seed_tally import check_settled
+from polejax.analysis.seed_tally import check_history, check_settled
 from polejax.consensus.history import History
 
 
@@ -48,6 +48,7 @@ def rewards(history: History, block_reward: float, fees: Array | None = None, co
     """
     confidence = checks.confidence(confidence)
     reward = float(checks.real("block_reward", block_reward, low=0.0, ndim=0))
+    check_history(history)
     shape = np.shape(history.settled)
     paid = np.zeros(shape) if fees is None else np.asarray(checks.real("fees", fees, low=0.0), dtype=np.float64)
     if paid.shape != shape:

@@ -73,8 +73,9 @@ def tally(history: History) -> Tally:
     """Sum up each seed of a history [S, H] or [H], on the host; a single chain is one seed.
 
     Raises:
-      ValueError: the history has more axes.
+      ValueError: it is no `History`, or has more axes.
     """
+    check_history(history)
     settled = np.asarray(history.settled)
     if settled.ndim not in (1, 2):
         raise ValueError(f"history must have axes [S, H] or [H], got {settled.shape}: summarise one sweep at a time")
@@ -132,8 +133,15 @@ def none_settled(flawed: int) -> ValueError:
     return ValueError("history must hold settled heights, got none: simulate more blocks")
 
 
+def check_history(history: History, name: str = "history") -> None:
+    """Raise a ValueError unless an argument is a `History`."""
+    if not isinstance(history, History):
+        raise ValueError(f"{name} must be a polejax.History, got {type(history).__name__}: simulate one")
+
+
 def check_settled(history: History) -> None:
     """Raise a ValueError unless some height of a history is settled; it tells how many are flawed."""
+    check_history(history)
     if not np.any(history.settled):
         raise none_settled(0 if history.flawed is None else int(np.sum(history.flawed)))
 

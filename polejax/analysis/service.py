@@ -133,6 +133,10 @@ class _Chains(NamedTuple):
 
 
 def _chains(service: Service, history: History, load: Load, warm_up: int | None, cool_down: int | None) -> _Chains:
+    for name, value, kind in (("service", service, Service), ("load", load, Load)):
+        if not isinstance(value, kind):
+            given = type(value).__name__
+            raise ValueError(f"{name} must be a polejax.analysis.{kind.__name__}, got {given}: see polejax.serve")
     if np.any(service.overflow):
         raise ValueError("service overflowed its 32-bit counts: simulate fewer blocks on more seeds")
     check_settled(history)

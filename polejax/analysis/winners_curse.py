@@ -7,7 +7,7 @@ from polejax._core.record import record, static
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
-from polejax.analysis.seed_tally import check_settled
+from polejax.analysis.seed_tally import check_history, check_settled
 from polejax.consensus.history import History
 
 
@@ -53,6 +53,7 @@ def winners_curse(history: History, confidence: float = 0.95) -> WinnersCurse:
       ValueError: no accuracy on held-out samples on record, no settled claim, or a confidence out of range.
     """
     confidence = float(checks.real("confidence", confidence, above=0.0, below=1.0, ndim=0))
+    check_history(history)
     if history.learning is None or history.learning.holdout is None:
         raise ValueError(
             "history must hold holdout accuracies, got none: give PoLe holdout=, see polejax.tasks.hold_out"

@@ -11,13 +11,12 @@ import numpy as np
 from flax import linen as nn
 
 from polejax._core import checks
-from polejax._core.numerics import added_up, kept, rounded
+from polejax._core.numerics import added_up, kept, product_in_columns, product_in_rows, rounded
 from polejax._core.types import Array
 from polejax.crypto import sha256
 
 LAWS = ("gaussian", "rademacher", "uniform", "positive", "orthogonal")
 _MIXINGS = 16  # of quadruples of rows; after six of them every entry of 3,072 rows depends on every other
-_TILE = 64  # columns of a product that a CPU works on together
 _DOMAIN = 0x534D4C31  # "SML1": keeps these hashes apart from every other use of SHA-256 here
 
 
@@ -64,7 +63,7 @@ class SecureMappingLayer(nn.Module):
         if self.patch is not None:
             inputs = self._patches(inputs)
         lie_in_columns = in_columns and self.patch is None
-        mapped = self._product(inputs, kernel, _columns if lie_in_columns else _rows)
+        mapped = self._product(inputs, kernel, product_in_columns if lie_in_columns else product_in_rows)
         if self.activation is not None:  # it may look at a sample's features together, which lie last in rows only
             mapped = self.activation(mapped.T).T if lie_in_columns else self.activation(mapped)
         if self.patch is None:
@@ -153,52 +152,6 @@ class SecureMappingLayer(nn.Module):
             _integers(inputs, self.fraction_bits), _integers(kernel / scale, self.fraction_bits)
         )
         return integers * np.float32(scale * 2.0 ** (-2 * self.fraction_bits))
-
-
-_multiplied = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
-
-
-def _rows(inputs: Array, kernel: Array) -> Array:
-    """`inputs @ kernel`, of inputs f32[..., D] and a kernel f32[D, F]; on CPUs in the same bits whoever is beside."""
-    product: Array = jax.lax.platform_dependent(inputs, kernel, cpu=_rows_on_cpus, default=_multiplied)
-    return product
-
-
-def _columns(inputs: Array, kernel: Array) -> Array:
-    """`(inputs @ kernel).T`, of inputs f32[M, D] and a kernel f32[D, F]; on CPUs the same bits whoever is beside."""
-    product: Array = jax.lax.platform_dependent(inputs, kernel, cpu=_columns_on_cpus, default=_transposed)
-    return product
-
-
-def _transposed(inputs: Array, kernel: Array) -> Array:
-    return _multiplied(inputs, kernel).T
-
-
-def _rows_on_cpus(inputs: Array, kernel: Array) -> Array:
-    """`_rows` of products in columns where rows would depend on the lanes.
-
-    XLA lays the kernels of all lanes side by side, and CPUs add up the columns that do not fill a tile of 64 in another
-    order, as they do all of few rows: which are those depends on the lanes. Products in columns have their tiles along
-    the samples.
-    """
-    *leading, width = inputs.shape
-    samples = math.prod(leading)
-    if kernel.shape[1] % _TILE == 0 and samples >= _TILE:
-        return _multiplied(inputs, kernel)
-    columns = _columns_on_cpus(inputs.reshape(samples, width), kernel, filled=inputs.ndim == 2)
-    return columns.T.reshape(*leading, kernel.shape[1])
-
-
-def _columns_on_cpus(inputs: Array, kernel: Array, filled: bool = True) -> Array:
-    """`_columns` without a transposition.
-
-    Fewer than 64 features are `filled` up, for so few rows in all are added up in another order, too; those of patches
-    are not, as they are many.
-    """
-    width = kernel.shape[1]
-    kernel = jnp.pad(kernel, ((0, 0), (0, max(0, _TILE - width) * filled)))
-    highest = jax.lax.Precision.HIGHEST
-    return jax.lax.dot_general(kernel, inputs, (((0,), (1,)), ((), ())), precision=highest)[:width]
 
 
 def _scale(rows: int) -> np.float32:

@@ -191,6 +191,7 @@ class _Race(Record):
 
     @staticmethod
     def begin(mechanism: PoLe, networks: training.Training, count: int) -> "_Race":
+        """The race of `count` nodes before the first training step."""
         no, zero = jnp.zeros(count, bool), jnp.zeros(count)
         curve = jnp.zeros((count, mechanism.curve_points))
         rejected = jnp.zeros(count, jnp.int32)

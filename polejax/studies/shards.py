@@ -76,7 +76,10 @@ class Study(Record):
 
 
 class _ByName(pickle.Pickler):
+    """A pickler that stores whatever can be imported by its name as that name."""
+
     def reducer_override(self, value: Any) -> Any:
+        """The name of an importable object; `NotImplemented` of any other, which is pickled as usual."""
         name, module = getattr(value, "__qualname__", None), sys.modules.get(getattr(value, "__module__", None) or "")
         return name if isinstance(name, str) and getattr(module, name, None) is value else NotImplemented
 
