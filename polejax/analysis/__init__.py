@@ -13,6 +13,7 @@ from polejax.analysis.paired import Comparison, paired
 from polejax.analysis.rewards import Rewards, rewards
 from polejax.analysis.seed_tally import Tally, join, pool, tally
 from polejax.analysis.service import ServiceSummary, block_fees, service
+from polejax.analysis.service_at_loads import ServiceAtLoads, service_at_loads
 from polejax.analysis.summaries import Summary, as_dict, summarise
 from polejax.analysis.transactions import Arrivals, Load, MarkovModulated, Poisson, lognormal_fees
 from polejax.analysis.winners_curse import WinnersCurse, winners_curse
@@ -42,6 +43,7 @@ __all__ = [
     "Rewards",
     "Round",
     "Service",
+    "ServiceAtLoads",
     "ServiceSummary",
     "Summary",
     "Tally",
@@ -62,6 +64,7 @@ __all__ = [
     "rewards",
     "serve",
     "service",
+    "service_at_loads",
     "summarise",
     "tally",
     "winner_work",

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import NullLocator, PercentFormatter
 
 from polejax import theory
-from polejax.analysis.estimate import Estimate
+from polejax.analysis.estimate import Estimate, stack
 from polejax.analysis.figure_style import (
     Mark,
     Plot,
@@ -26,6 +26,7 @@ from polejax.analysis.figure_style import (
     styled,
 )
 from polejax.analysis.interval_figures import Histories, interval_quantiles, interval_series, interval_survival
+from polejax.analysis.service_at_loads import ServiceAtLoads, latency_mean, latency_quantile
 from polejax.analysis.summaries import Summary, summarise
 from polejax.consensus.history import History
 from polejax.consensus.nodes import AnyNodes
@@ -36,6 +37,7 @@ __all__ = [
     "interval_quantiles",
     "interval_series",
     "interval_survival",
+    "latency_against_load",
     "learning_curves",
     "save",
     "variation_and_stale_blocks",
@@ -133,6 +135,41 @@ def win_shares(summaries: Mapping[str, Summary], nodes: Mapping[str, AnyNodes], 
 
 
 @styled
+def latency_against_load(service: ServiceAtLoads) -> Plot:
+    """Mean and 95% confirmation latency against load, with confidence intervals; both axes of ratios are logarithmic.
+
+    Args:
+      service: of `polejax.analysis.service_at_loads`; loads that a chain is too short for are left out.
+
+    Returns:
+      `Plot`. The horizontal axis is the unused share of the capacity, 1 - load, falling to the right.
+    """
+    figure, axes = canvas(2.7)
+    columns: dict[str, np.ndarray] = {}
+    for place, (label, by_load, mark) in enumerate(marks(service.summaries)):
+        told = {load: found for load, found in sorted(by_load.items()) if found is not None}
+        stands = np.array([(1 - load) * 1.03 ** (place - 1) for load in told])
+        columns[f"{label}: load [share of its capacity]"] = np.array(list(told))
+        for name, pick, filled in (("mean", latency_mean, True), ("95%", latency_quantile, False)):
+            if not told:
+                continue
+            estimate = stack([pick(found) for found in told.values()])
+            axes.plot(stands, estimate.value, color=mark.colour, ls=mark.line, lw=0.8)
+            _point(axes, stands, estimate, mark, filled, label=label if filled else None)
+            columns |= _columns(estimate, f"{label}: {name} latency", " [s]")
+    axes.set(xscale="log", yscale="log")
+    axes.invert_xaxis()
+    loads = sorted(service.loads)
+    axes.set_xticks([1 - load for load in loads], [f"{load:g}" for load in loads])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("load [share of the chain's own capacity]")
+    axes.set_ylabel("confirmation latency [s]")
+    axes.legend(loc="upper left")
+    say_size(axes, f"filled: mean, open: 95%; {service.capacity:,} transactions a block")
+    return Plot(figure, columns)
+
+
+@styled
 def learning_curves(history: History, evaluate_every: int, threshold: float, individual: int = 5) -> Plot:
     """Validation accuracy of the winners against their training steps: median, the middle 80%, and some single ones.
 
@@ -176,13 +213,20 @@ def learning_curves(history: History, evaluate_every: int, threshold: float, ind
     return Plot(figure, columns)
 
 
-def write_all(histories: Histories, scenarios: Mapping[str, Scenario], folder: str | Path) -> list[Path]:
+def write_all(
+    histories: Histories,
+    scenarios: Mapping[str, Scenario],
+    folder: str | Path,
+    *,
+    service: ServiceAtLoads | None = None,
+) -> list[Path]:
     """Write every figure of a study that its histories allow, as PDF, PNG and CSV.
 
     Args:
       histories: label -> `History`.
       scenarios: label -> `Scenario` that it is of: powers, thresholds and steps between evaluations.
       folder: to write into; made if missing.
+      service: of transactions at several loads, for one more figure; None: none.
 
     Returns:
       Paths of all files. Learning curves only of histories that recorded them, under the label in small letters.
@@ -202,6 +246,8 @@ def write_all(histories: Histories, scenarios: Mapping[str, Scenario], folder: s
         "variation_and_stale_blocks": variation_and_stale_blocks(summaries, size),
         "win_shares": win_shares(summaries, nodes, size),
     }
+    if service is not None:
+        plots["latency_against_load"] = latency_against_load(service)
     for label, history in histories.items():
         if history.learning is not None and history.learning.curve.shape[-1]:
             mechanism: Any = scenarios[label].mechanism

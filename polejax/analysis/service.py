@@ -66,7 +66,7 @@ def service(
     load: Load,
     *,
     confirmations: int = 6,
-    quantiles: Sequence[float] = (0.5, 0.9, 0.99),
+    quantiles: Sequence[float] = (0.5, 0.9, 0.95, 0.99),
     warm_up: int | None = None,
     cool_down: int | None = None,
     confidence: float = 0.95,

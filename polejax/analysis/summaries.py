@@ -13,6 +13,7 @@ from polejax.analysis.estimate import Estimate
 from polejax.analysis.paired import Comparison
 from polejax.analysis.power import power_share
 from polejax.analysis.seed_tally import Tally, as_tally, none_settled
+from polejax.analysis.service import ServiceSummary
 from polejax.analysis.spread import odds, spread_of, summed
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes, Scheduled
@@ -37,7 +38,8 @@ class Summary:
       claimed: `Estimate` [], fraction, mean validation accuracy of the claims that won, without fallbacks; None: no
         models.
       optimism: `Estimate` [], fraction, mean of claimed - score of the same blocks; None: no models.
-      fallback_share: `Estimate` [], share of the blocks that the deadline made.
+      fallback_share: `Estimate` [], share of the blocks made by the fallback rule, because no node finished
+        before its deadline or its last step.
       rejected_per_block: `Estimate` [], claims of the winner that were turned down before, per block; None: no models.
       diverged_share: `Estimate` [], share of the blocks whose network is not finite; None: no models.
       useful_share: `Estimate` [], share, useful / computed work; None where no work is computed.
@@ -147,7 +149,7 @@ def rows(summary: Summary) -> list[tuple[str, str, Estimate]]:
         ("score (PoLe: winner's test accuracy)", "fraction", summary.score),
         ("claimed validation accuracy", "fraction", summary.claimed),
         ("claimed - score", "fraction", summary.optimism),
-        ("blocks at the deadline", "share", summary.fallback_share),
+        ("rounds nobody finished", "share", summary.fallback_share),
         ("rejected claims per block", "claims", summary.rejected_per_block),
         ("diverged winners", "share", summary.diverged_share),
         ("useful / computed work", "share", summary.useful_share),
@@ -156,7 +158,7 @@ def rows(summary: Summary) -> list[tuple[str, str, Estimate]]:
     return [(name, unit, value) for name, unit, value in named if value is not None]
 
 
-def as_dict(result: Summary | Comparison) -> dict[str, Any]:
+def as_dict(result: Summary | Comparison | ServiceSummary) -> dict[str, Any]:
     """The same under its field names in plain numbers, lists and None, ready for JSON; infinite ends are None."""
     return {field.name: _plain(getattr(result, field.name)) for field in dataclasses.fields(result)}
 

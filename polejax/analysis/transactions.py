@@ -165,6 +165,35 @@ class Load:
         classes = np.shape(self.fees)[-1]
         convert(self, shares=lambda shares: _checked_shares([1.0] * classes if shares is None else shares, classes))
 
+    @classmethod
+    def at(
+        cls,
+        load: float,
+        interval: float,
+        capacity: float,
+        *,
+        fees: Sequence[float] = (1.0,),
+        shares: Sequence[float] | None = None,
+    ) -> "Load":
+        """Poisson arrivals that fill blocks to a share: `load` * capacity / interval transactions per second.
+
+        Args:
+          load: share of the chain's capacity that is asked for, in (0, 1): from 1 on the mempool grows without end.
+          interval: mean seconds between canonical blocks, such as `summary.interval_mean.value`.
+          capacity: transactions per block, finite.
+          fees: as the field.
+          shares: as the field.
+
+        Raises:
+          ValueError: a load outside (0, 1), an interval that is not positive, or a capacity that is not a whole number.
+        """
+        if checks.is_traced(load) or checks.is_traced(interval):
+            raise ValueError("load and interval must be numbers here: sweep Poisson(rate) instead")
+        share = float(checks.real("load", load, above=0.0, below=1.0, ndim=0))
+        seconds = float(checks.real("interval", interval, above=0.0, ndim=0))
+        places = checks.whole("capacity", capacity, low=1, high=UNLIMITED - 1)
+        return cls(Poisson(share * places / seconds), places, fees, shares)
+
     @property
     def num_classes(self) -> int:
         """Number of fee classes C."""

@@ -144,6 +144,9 @@ def _run_compare(settings: compare.Settings) -> int:
     with _bars(console) as report:
         outcome = compare.run(settings, report)
     console.print(_table(outcome))
+    console.print(_service_table(outcome))
+    for note in outcome.notes:
+        console.print(f"note     {note}")
     paths = compare_files.save(outcome, settings, time.perf_counter() - begun)
     figures = [path for path in paths if path.suffix == ".png"]
     console.print(f"results  {paths[0]}\nsummary  {paths[1]}")
@@ -199,6 +202,19 @@ def _table(outcome: compare.Outcome) -> "Table":
                 lines.setdefault(f"{name} ({unit})" if unit else name, {})[label] = str(estimate)
     for name, cells in lines.items():
         table.add_row(name, *(cells.get(label, "") for label in outcome.summaries))
+    return table
+
+
+def _service_table(outcome: compare.Outcome) -> "Table":
+    """What users get of each chain at every load."""
+    from rich.table import Table
+
+    service = outcome.service
+    intervals = [f"{label}\none block in {seconds.value:.3g} s" for label, seconds in service.intervals.items()]
+    title = f"service at equal shares of each chain's own capacity, {service.capacity:,} transactions a block"
+    table = Table("", *intervals, title=title)
+    for name, cells in service.rows().items():
+        table.add_row(name, *(cells.get(label, "") for label in service.summaries), end_section="95%" in name)
     return table
 
 

@@ -1,4 +1,4 @@
-"""The main job: Proof of Learning, really trained, against a Proof of Work race at the same mean interval."""
+"""The main job: Proof of Learning, really trained, against Proof of Work at its mean interval and at its stale rate."""
 
 import dataclasses
 import time
@@ -14,19 +14,22 @@ from polejax._core import checks, timing
 from polejax._core.progress import Callback, Meter, Progress
 from polejax._core.record import replace
 from polejax._engine.runner import simulate_many
+from polejax.analysis.service_at_loads import ServiceAtLoads, check_loads, service_at_loads
 from polejax.analysis.summaries import Summary, summarise
 from polejax.consensus import difficulty, nodes
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
+from polejax.jobs import pow_baselines
 from polejax.learning import tasks
 from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
 from polejax.learning.recipe import momentum
 from polejax.learning.sml import SecureMappingLayer
 from polejax.mechanisms.pole import PoLe
-from polejax.mechanisms.pow import PoW
 from polejax.studies import shards
 
+POW, POLE, EQUAL_STALE = "PoW", "PoLe", "PoW, equal stale"
+SERVICE_SEEDS, SERVICE_BLOCKS = 64, 4_096
 CURVE_POINTS = 80  # evaluations of a winner's learning curve to keep for its figure
 
 
@@ -62,7 +65,7 @@ class Learning:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Really trained Proof of Learning against a Proof of Work race of the same mean block interval."""
+    """Really trained Proof of Learning against Proof of Work of the same mean interval, and of the same stale rate."""
 
     nodes: int = 16
     """consensus nodes, of equal power unless --zipf is given"""
@@ -80,6 +83,10 @@ class Settings:
     """seconds after which a node gives up a round"""
     seed: int = 0
     """of all random numbers"""
+    load: tuple[float, ...] = (0.5, 0.9, 0.95)
+    """shares of its own capacity that users ask of each chain"""
+    capacity: int = 1_000
+    """transactions per block"""
     learning: Learning = dataclasses.field(default_factory=Learning)
     """how nodes learn"""
     out: Path = Path("results/compare")
@@ -94,6 +101,9 @@ class Outcome:
       histories: by mechanism, [S, H].
       scenarios: that they were simulated from.
       summaries: of the histories.
+      service: what users get at each load; of Proof of Work from `SERVICE_SEEDS` chains of `SERVICE_BLOCKS` heights,
+        because its mempools take so long to forget how they began.
+      notes: what the reader must know beside the numbers, one line each.
       seconds: s, spent in each part, compilation included.
       compiling: of these, tracing and compiling.
     """
@@ -101,6 +111,8 @@ class Outcome:
     histories: Mapping[str, History]
     scenarios: Mapping[str, Scenario]
     summaries: Mapping[str, Summary]
+    service: ServiceAtLoads
+    notes: tuple[str, ...]
     seconds: Mapping[str, float]
     compiling: Mapping[str, float]
 
@@ -118,6 +130,8 @@ def run(settings: Settings, progress: Callback) -> Outcome:
     count = checks.whole("seeds", settings.seeds, low=1)
     keys = shards.seed_keys(checks.whole("seed", settings.seed, high=2**32 - 1), 0, count)
     num_blocks = checks.whole("blocks", settings.blocks, low=1)
+    check_loads(settings.load)
+    checks.whole("capacity", settings.capacity, low=1, high=2**31 - 2)
     learned = pole_scenario(settings)
     seconds, compiling = {}, {}
 
@@ -136,13 +150,33 @@ def run(settings: Settings, progress: Callback) -> Outcome:
 
         return timed(label, lambda: simulate_many(keys, scenario, num_blocks, progress=report))
 
-    pole = chains("PoLe", learned)
+    pole = chains(POLE, learned)
     interval = float(pole.interval[pole.settled].mean(dtype=np.float64))
-    raced = timed("calibration", lambda: pow_scenario(learned, interval, settings.seed))
-    histories = {"PoW": chains("PoW", raced), "PoLe": pole}
-    scenarios = {"PoW": raced, "PoLe": learned}
+    scenarios = {POW: timed("calibration", lambda: pow_baselines.at_interval(learned, interval, settings.seed))}
+    scenarios[POLE] = learned
+    stale = float(summarise(pole).stale_per_main.value)
+    notes = []
+    if stale > 0.0:
+        scenarios[EQUAL_STALE] = timed(
+            "stale rate", lambda: pow_baselines.at_stale_rate(learned, stale, interval, settings.seed)
+        )
+    else:
+        notes.append(f"no block of PoLe went stale, so no interval gives PoW its stale rate: no column {EQUAL_STALE!r}")
+    histories = {label: pole if label == POLE else chains(label, one) for label, one in scenarios.items()}
     summaries = {label: summarise(history, scenarios[label].nodes) for label, history in histories.items()}
-    return Outcome(histories, scenarios, summaries, seconds, compiling)
+    service = timed("transactions", lambda: _service(settings, histories, scenarios))
+    return Outcome(histories, scenarios, summaries, service, tuple(notes), seconds, compiling)
+
+
+def _service(settings: Settings, histories: Mapping[str, History], scenarios: Mapping[str, Scenario]) -> ServiceAtLoads:
+    """Transactions of every chain: of PoLe those trained, of Proof of Work longer ones."""
+    keys = shards.seed_keys(settings.seed, 2**20, SERVICE_SEEDS)
+    longer = {
+        label: history if label == POLE else simulate_many(keys, scenarios[label], SERVICE_BLOCKS)
+        for label, history in histories.items()
+    }
+    key = jax.random.fold_in(jax.random.key(settings.seed), 0x4C6F6164)
+    return service_at_loads(key, longer, loads=settings.load, capacity=settings.capacity)
 
 
 def pole_scenario(settings: Settings) -> Scenario:
@@ -178,28 +212,6 @@ def pole_scenario(settings: Settings) -> Scenario:
         mechanism,
         difficulty=difficulty.fixed(),
     )
-
-
-def pow_scenario(learned: Scenario, interval: float, seed: int) -> Scenario:
-    """The Proof of Work side: the same nodes and network, and the difficulty that gives the same mean interval.
-
-    Args:
-      learned: the Proof of Learning side.
-      interval: mean interval to meet, seconds between canonical blocks.
-      seed: of the calibration's own chains, 64 of 2,048 blocks (a standard error of 0.3%).
-
-    Returns:
-      A scenario whose expected hashes per block are found by three steps of proportional adjustment; only these, not
-      the mean, are searched for, so PoW's measured mean still varies by chance.
-    """
-    power = float(np.sum(learned.nodes.power, dtype=np.float64))
-    work = interval * power
-    keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 0x506F57), 64)
-    for _ in range(3):
-        scenario = Scenario(learned.nodes, learned.network, PoW(work), difficulty=difficulty.fixed())
-        history = simulate_many(keys, scenario, 2_048)
-        work *= interval / float(history.interval[history.settled].mean(dtype=np.float64))
-    return Scenario(learned.nodes, learned.network, PoW(work), difficulty=difficulty.fixed())
 
 
 def _nodes(count: int, exponent: float) -> Nodes:

@@ -85,13 +85,17 @@ def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
     }
     summary = {label: as_dict(summary) for label, summary in outcome.summaries.items()}
     summary["PoLe against PoW"] = as_dict(paired(outcome.histories["PoLe"], outcome.histories["PoW"]))
+    summary["service"] = {
+        label: {f"{load:g}": None if found is None else as_dict(found) for load, found in by_load.items()}
+        for label, by_load in outcome.service.summaries.items()
+    }
     results = folder / "results.nc"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         to_xarray(outcome, provenance).to_netcdf(results, engine="h5netcdf")
         text = json.dumps({**summary, **describe(provenance)}, indent=2, allow_nan=False)
         (folder / "summary.json").write_text(text + "\n")
-        drawn = figures.write_all(outcome.histories, outcome.scenarios, folder / "figures")
+        drawn = figures.write_all(outcome.histories, outcome.scenarios, folder / "figures", service=outcome.service)
     except OSError as error:
         reason = error.strerror or error
         raise ValueError(f"out must be a folder that can be written to, got {folder} ({reason})") from None

@@ -38,6 +38,7 @@ from polejax.theory.queues import (
     bulk_wait_quantile,
     first_confirmation_wait,
     full_block_share,
+    mempool_warm_up,
     priority_waits,
     tasks_waiting,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "gamma_survival",
     "lognormal_survival",
     "many_small_stale_per_block",
+    "mempool_warm_up",
     "near_tie_probability",
     "power_share",
     "priority_waits",

@@ -100,6 +100,24 @@ def priority_waits(arrival_rates: Any, block_rate: float, capacity: int) -> Arra
     return np.diff(lengths, prepend=0.0) / rates
 
 
+# Heavy traffic: the backlog is a Brownian motion reflected at 0, of drift m = -(1 - load) b and variance s^2 =
+# load^2 b^2 cv^2 + load b a block. Begun at 0, its mean is 0.9885 of the stationary one at time 4 s^2 / m^2, from
+# P(R(t) <= x) = Phi((x + t) / sqrt t) - exp(-2 x) Phi((t - x) / sqrt t) for drift -1 and variance 1 (Harrison 1985).
+def mempool_warm_up(load: float, cv: float, capacity: int) -> float:
+    """Blocks after which the mean backlog of a mempool that began empty is within 1.2% of the stationary one.
+
+    4 (load^2 cv^2 + load / capacity) / (1 - load)^2, for Poisson arrivals in heavy traffic and intervals that hardly
+    depend on each other.
+
+    Args: load: arrivals per block / capacity, in (0, 1); cv: of the block interval; capacity: transactions per block.
+    Returns blocks. Source: Harrison 1985 (Brownian Motion and Stochastic Flow Systems), s. 3.6; its use here is ours.
+    """
+    load = arguments.scalar("load", load, above=0.0, below=1.0)
+    cv = arguments.scalar("cv", cv, low=0.0)
+    capacity = checks.whole("capacity", capacity, low=1)
+    return 4.0 * (load**2 * cv**2 + load / capacity) / (1.0 - load) ** 2
+
+
 def tasks_waiting(load: float) -> float:
     """Mean number of tasks waiting behind the one in work, load^2 / (1 - load): the M/M/1 queue.
 

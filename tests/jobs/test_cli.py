@@ -3,13 +3,15 @@
 import io
 import json
 
+import jax
 import numpy as np
 import pytest
 import xarray
 
+import polejax as pj
 from polejax._core import timing
 from polejax.analysis import figures
-from polejax.jobs import cli, compare, compare_files
+from polejax.jobs import cli, compare, compare_files, pow_baselines
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +21,10 @@ def job(tmp_path_factory):
     options = "--nodes 3 --seeds 2 --blocks 16 --learning.task synthetic --learning.threshold 0.5 --learning.hidden 8"
     settings = cli.parse(["compare", *options.split(), "--out", str(out)])
     reports = []
-    outcome = compare.run(settings, lambda told: reports.append((told.label, told.done, told.total)))
-    return settings, outcome, reports, compare_files.save(outcome, settings, 1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compare, "SERVICE_BLOCKS", 512)  # too few for the highest load, and told so
+        outcome = compare.run(settings, lambda told: reports.append((told.label, told.done, told.total)))
+        yield settings, outcome, reports, compare_files.save(outcome, settings, 1.0)
 
 
 def test_the_main_job_reports_progress_and_pairs_its_chains(job):
@@ -34,7 +38,8 @@ def test_the_main_job_reports_progress_and_pairs_its_chains(job):
 
 def test_a_second_job_compiles_nothing_and_the_first_says_what_it_compiled(job):
     settings, outcome, _, _ = job
-    assert set(outcome.compiling) == set(outcome.seconds) == {"PoLe", "calibration", "PoW"}
+    parts = {"PoLe", "calibration", "PoW", "stale rate", "PoW, equal stale", "transactions"}
+    assert set(outcome.compiling) == set(outcome.seconds) == parts
     assert 0 < outcome.compiling["PoLe"] < outcome.seconds["PoLe"]
     with timing.compilation() as counter:
         again = compare.run(settings, lambda progress: None)
@@ -51,10 +56,23 @@ def test_proof_of_work_is_given_the_same_mean_interval(job):
     assert wanted - 2 * delay < work / power < 1.02 * wanted  # forks cost some of the work
 
 
+def test_proof_of_work_at_the_same_stale_rate_has_shorter_intervals(job):
+    _, outcome, _, _ = job
+    stale = outcome.summaries["PoLe"].stale_per_main.value
+    works = [float(outcome.scenarios[label].mechanism.work) for label in ("PoW", "PoW, equal stale")]
+    assert works[1] < works[0]
+    keys = jax.random.split(jax.random.key(9), 64)
+    history = pj.simulate_many(keys, outcome.scenarios["PoW, equal stale"], 2_048)
+    assert pj.summarise(history).stale_per_main.value == pytest.approx(stale, rel=0.03)
+    for wrong in (0.0, 2.0, 1e-9):
+        with pytest.raises(ValueError, match=r"^stale_per_main [^\n]*$"):
+            pow_baselines.at_stale_rate(outcome.scenarios["PoLe"], wrong, 60.0, 0)
+
+
 def test_results_and_summary_hold_what_repeats_them(job):
     _, outcome, _, paths = job
     with xarray.open_dataset(paths[0], engine="h5netcdf") as saved:
-        assert list(saved.scenario.values) == ["PoW", "PoLe"]
+        assert list(saved.scenario.values) == ["PoW", "PoLe", "PoW, equal stale"]
         np.testing.assert_array_equal(saved.interval.sel(scenario="PoLe"), outcome.histories["PoLe"].interval)
         np.testing.assert_array_equal(saved.tip.sel(scenario="PoLe"), outcome.histories["PoLe"].tip)
         assert json.loads(saved.attrs["scenario PoLe"])["mechanism"]["threshold"] == pytest.approx(0.5)
@@ -68,10 +86,10 @@ def test_results_and_summary_hold_what_repeats_them(job):
 
 def test_a_second_run_writes_the_same_bytes(job, tmp_path):
     _, outcome, _, paths = job
-    again = figures.write_all(outcome.histories, outcome.scenarios, tmp_path)
+    again = figures.write_all(outcome.histories, outcome.scenarios, tmp_path, service=outcome.service)
     first = [path for path in paths if path.parent.name == "figures"]
     assert [path.name for path in again] == [path.name for path in first]
-    assert len(again) >= 18
+    assert len(again) >= 21
     for one, other in zip(again, first, strict=True):
         assert one.read_bytes() == other.read_bytes(), one.name
 
@@ -86,11 +104,21 @@ def test_the_table_shows_both_mechanisms_with_intervals(job):
         "interval, mean (s)",
         "coefficient of variation",
         "stale / canonical",
-        "deadline",
+        "rounds nobody finished",
         "PoLe",
         "PoW",
         "[",
     ):
+        assert words in text
+
+
+def test_the_service_table_has_every_load_and_says_where_chains_are_too_short(job):
+    from rich.console import Console
+
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(cli._service_table(job[1]))
+    text = console.export_text()
+    for words in ("load 0.5: confirmation latency, mean (s)", "load 0.95: confirmation", "blocks a chain", "1,000"):
         assert words in text
 
 
@@ -105,6 +133,8 @@ def test_the_table_shows_both_mechanisms_with_intervals(job):
         (["compare", "--learning.task", "/nowhere"], "task must be digits, synthetic, or an existing file"),
         (["compare", "--learning.threshold", "1.5"], "threshold must be at least 0 and at most 1, got 1.5"),
         (["compare", "--delay", "nan"], "delay must be at least 0, got nan"),
+        (["compare", "--load", "0.5", "1.0"], "loads must be above 0 and below 1, got 1 at index 1"),
+        (["compare", "--capacity", "0"], "capacity must be at least 1 and at most 2147483646, got 0"),
         (["compare", "--learning.hidden", "0"], "hidden must be at least 1, got 0"),
         (["compare", "--out", "README.md/inside"], "out must be a folder that can be written to, got README.md/inside"),
         (["study", "/nowhere.toml"], "/nowhere.toml"),
