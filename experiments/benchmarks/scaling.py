@@ -105,9 +105,8 @@ def jobs(quick: bool) -> dict[str, tuple[Any, int, str, float]]:
         return call
 
     def curves(number: int) -> tuple[Callable[[], Any], float]:
-        evaluations = STEPS // pole.evaluate_every
         key = jax.random.key(0)
-        return lambda: pj.learning_curves(key, pole, number, num_evaluations=evaluations), number * STEPS
+        return lambda: pj.learning_curves(key, pole, number, num_steps=STEPS), number * STEPS
 
     found: dict[str, tuple[Any, int, str, float]] = {}
     for count in (9, 128) if quick else (9, 128, 1_000, 10_000):

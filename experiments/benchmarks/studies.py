@@ -39,11 +39,8 @@ def banks(bank_rounds):
         return lambda: pj.simulate_many(jax.random.split(jax.random.key(0), 1), scenario, bank_rounds).computed
 
     pole = pj.PoLe(task)
-    points = STEPS // pole.recipe.evaluate_every
     calls = {
-        "bank": lambda: (
-            pj.learning_curves(jax.random.key(0), pole, LANES * bank_rounds, num_evaluations=points).validation
-        ),
+        "bank": lambda: pj.learning_curves(jax.random.key(0), pole, LANES * bank_rounds, num_steps=STEPS).validation,
         "live to the end, every evaluation verified, none accepted": live(threshold=0.0, accept=1.0),
         "live to the end, claims from 0.9 on verified, none accepted": live(threshold=0.9, accept=1.0),
         "live to the end, nobody claims, nothing verified": live(threshold=1.0, accept=1.0),

@@ -604,6 +604,7 @@ def to_tally(computed: Sums, mean: np.float64, num_seeds: int, pooled: int) -> T
         score=settled,
         fallback=nothing,
         flawed=nothing,
+        censored=nothing,
         claims=nothing,
         claimed=nothing,
         claimed_score=nothing,

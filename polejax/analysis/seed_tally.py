@@ -18,6 +18,7 @@ class Tally:
     Attributes:
       settled: f64[S], settled heights.
       flawed: f64[S], heights that are not settled because a claim up to them was NaN or of negative work.
+      censored: f64[S], settled heights at which a recorded learning curve ended too early (`History.censored`).
       interval: f64[S], s, sum of the intervals' deviations from `centre` (of the intervals, squares would cancel).
       square: f64[S], s^2, sum of the squares of those deviations.
       published: f64[S], blocks published, the canonical ones included.
@@ -39,6 +40,7 @@ class Tally:
 
     settled: Array
     flawed: Array
+    censored: Array
     interval: Array
     square: Array
     published: Array
@@ -98,6 +100,7 @@ def tally(history: History) -> Tally:
     return Tally(
         settled=count,
         flawed=nothing if history.flawed is None else np.atleast_2d(history.flawed).sum(axis=1, dtype=np.float64),
+        censored=over(history.censored),
         interval=deviation.sum(axis=1),
         square=np.einsum("sh,sh->s", deviation, deviation),
         published=published,

@@ -48,6 +48,9 @@ class Summary:
       num_seeds: seeds that hold a settled height.
       num_blocks: settled heights of all seeds together.
       num_flawed: heights of all seeds that are left out because a claim up to them was NaN or of negative work.
+      num_censored: settled heights of all seeds at which a recorded learning curve ended before its node had closed the
+        height or given up (`History.censored`). They count, as the bank has them: without them, numbers would be of
+        heights with fast nodes.
       confidence: of the intervals, in (0, 1).
     """
 
@@ -70,6 +73,7 @@ class Summary:
     num_seeds: int = static()
     num_blocks: int = static()
     num_flawed: int = static()
+    num_censored: int = static()
     confidence: float = static()
 
     def __str__(self) -> str:
@@ -78,7 +82,19 @@ class Summary:
         head = (
             f"{self.num_seeds:,} seeds, {self.num_blocks:,} blocks{left_out}; estimate [{self.confidence:.0%} interval]"
         )
-        return "\n".join([head, *(f"{name} ({unit}): {value}" for name, unit, value in rows(self))])
+        doubts = [] if self.doubt is None else [self.doubt]
+        return "\n".join([head, *doubts, *(f"{name} ({unit}): {value}" for name, unit, value in rows(self))])
+
+    @property
+    def doubt(self) -> str | None:
+        """One line that belongs beside every number: what part of the blocks a bank's short curves decided; or None."""
+        if not self.num_censored:
+            return None
+        share = self.num_censored / self.num_blocks
+        return (
+            f"censored: at {share:.2g} of the heights ({self.num_censored:,}) a recorded curve ended before training "
+            "does; numbers are the bank's, not the protocol's"
+        )
 
 
 def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, confidence: float = 0.95) -> Summary:
@@ -134,6 +150,7 @@ def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, 
         num_seeds=seeds.settled.size,
         num_blocks=int(seeds.settled.sum()),
         num_flawed=flawed,
+        num_censored=int(seeds.censored.sum()),
         confidence=confidence,
     )
 

@@ -150,7 +150,9 @@ class Leaked(MechanismWrapper):
         early = replace(views, start=views.start - self.head_start)
         patient = None if listening is None else NotBefore(listening, views.start)
         claims = self.mechanism.race(key, early, nodes, patient)
-        return replace(claims, work=jnp.maximum(claims.work - self.head_start * nodes.power, 0.0))
+        ahead = self.head_start * nodes.power
+        left = None if claims.censored is None else jnp.maximum(claims.censored - ahead, 0.0)
+        return replace(claims, work=jnp.maximum(claims.work - ahead, 0.0), censored=left)
 
 
 class NotBefore(Listening):

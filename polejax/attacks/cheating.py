@@ -86,12 +86,15 @@ class Cheated(MechanismWrapper):
         def choose(mine: Array, theirs: Array) -> Array:
             return _where(self.plays, theirs, mine)
 
+        ends = [jnp.inf if claims.censored is None else claims.censored for claims in (honest, cheats)]
+        censored = honest.censored is not None or cheats.censored is not None
         return Claims(
             work=choose(honest.work, cheats.work),
             score=choose(honest.score, cheats.score),
             valid=finished | fallback,
             fallback=fallback,
             learning=jax.tree.map(choose, honest.learning, cheats.learning),
+            censored=jnp.where(self.plays, ends[1], ends[0]) if censored else None,
         )
 
 
@@ -212,5 +215,6 @@ def honest_bank(mechanism: PoLe, run: Run) -> Bank:
 
 
 def _bank(mechanism: PoLe, validation: Array, test: Array) -> Bank:
-    none = np.zeros(len(test), bool)
-    return Bank(validation, test, none, mechanism.recipe.evaluate_every, as_text(learning_of(mechanism.recipe)))
+    recipe, steps = mechanism.recipe, mechanism.recipe.evaluate_every * np.shape(test)[1]
+    none, trained = np.zeros(len(test), bool), as_text(learning_of(recipe))
+    return Bank(validation, test, none, recipe.evaluate_every, trained, max_steps=max(recipe.max_steps, steps))

@@ -55,6 +55,8 @@ class Claims:
         claims becomes canonical. With a reference, rounds store the reference only, and history looks up the claims of
         canonical blocks. None: rounds store score and learning.
       carried: what the block adds to its branch's state (`Mechanism.extend_branch`), each leaf [N, ...]; None: nothing.
+      censored: f32[N], the work at which what is known of a node's work ends, though the node would work on; inf: it is
+        known to its end. Heights that this may have changed are marked (`History.censored`). None: all is known.
     """
 
     work: Array
@@ -66,6 +68,7 @@ class Claims:
     learning: Learning | None = None
     reference: Array | None = None
     carried: Tree = None
+    censored: Array | None = None
 
 
 @record

@@ -37,6 +37,8 @@ class History:
       flawed: bool[H], whether a claim up to this height had NaN or negative work, or no node published a block, which
         is a fault of the mechanism.
         None: there were no claims, as blocks were drawn as one Poisson process.
+      censored: bool[H], whether at this height a recorded learning curve of a `Replay` ended before its node had closed
+        the height or given up: training on, the node might have changed the block. None: no recorded curve ends early.
     """
 
     interval: Array
@@ -55,6 +57,7 @@ class History:
     taken: Taken | None = None
     rounds: Round | None = None
     flawed: Array | None = None
+    censored: Array | None = None
 
     @property
     def num_blocks(self) -> int:
@@ -96,6 +99,7 @@ def from_chain(
         taken=blocks.taken,
         rounds=rounds if keep_rounds else None,
         flawed=rounds.flawed,
+        censored=rounds.censored,
     )
 
 

@@ -7,7 +7,7 @@ from polejax._core.record import Record, replace
 from polejax._core.types import Array, Key, Tree
 from polejax.consensus.claims import Claims, Evidence, Taken
 from polejax.consensus.listening import Listening
-from polejax.consensus.nodes import Nodes
+from polejax.consensus.nodes import AnyNodes, Nodes
 from polejax.consensus.views import Views
 
 Unit = Literal["work", "accuracy"]
@@ -67,6 +67,12 @@ class Mechanism(Record, abc.ABC, abstract=True):
     def difficulty_unit(self) -> Unit:
         """What the difficulty measures: the work that a block takes, or the accuracy that a claim needs."""
         return "work"
+
+    def check(self, nodes: AnyNodes) -> None:
+        """Raise a ValueError that names the argument and the remedy if these nodes cannot work by the mechanism.
+
+        Called when a scenario is built, with its nodes; `jax.vmap` and the like do not call it.
+        """
 
     def prepare(self, difficulty_is_fixed: bool) -> Self:
         """The same mechanism with everything computed that can be computed once, before the first round."""
@@ -129,6 +135,10 @@ class MechanismWrapper(Mechanism, abstract=True):
     def difficulty_unit(self) -> Unit:
         """See `Mechanism.difficulty_unit`."""
         return self.mechanism.difficulty_unit
+
+    def check(self, nodes: AnyNodes) -> None:
+        """See `Mechanism.check`."""
+        self.mechanism.check(nodes)
 
     def prepare(self, difficulty_is_fixed: bool) -> Self:
         """See `Mechanism.prepare`."""

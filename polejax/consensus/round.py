@@ -75,6 +75,8 @@ class Round:
       useful: f32[], work units of all nodes until they finished or closed the height; None: no work was computed.
       computed: f32[], work units that the program computed for that; None: no work was computed.
       published: bool[N], whether the node published; None: exactly the nodes that took their own block did.
+      censored: bool[], whether a node's work was known only up to a time before the node closed the height; None: all
+        work is known.
     """
 
     source: Array
@@ -84,6 +86,7 @@ class Round:
     useful: Array | None
     computed: Array | None
     published: Array | None = None
+    censored: Array | None = None
 
 
 def genesis(key: Key, scenario: "Scenario") -> Views:
@@ -138,7 +141,8 @@ def play_round(key: Key, scenario: "Scenario", views: Views) -> tuple[Views, Rou
     after = _follow(scenario, views, extended, source, start, stamp, rivals, flawed)
     useful, computed = _effort(nodes, views, claims, close)
     fallback = jnp.bool_(False) if claims.fallback is None else claims.fallback
-    return after, Round(source, blocks, fallback, flawed, useful, computed, published)
+    censored = _censored(nodes, views, claims, close, fallback)
+    return after, Round(source, blocks, fallback, flawed, useful, computed, published, censored)
 
 
 def next_times(finish: Array, close: Array, source: Array) -> tuple[Array, Array]:
@@ -210,6 +214,14 @@ def _follow(
     controller = followed if scenario.difficulty.per_branch else views.controller
     level = scenario.difficulty.level(controller)
     return Views(views.height + 1, start, stamp, tip, level, controller, flawed, rivals, branch)
+
+
+def _censored(nodes: Nodes, views: Views, claims: Claims, close: Array, fallback: Array) -> Array | None:
+    """bool[]: a node that would have worked on might have published before it closed the height, or at a fallback."""
+    if claims.censored is None:
+        return None
+    known = views.start + nodes.seconds(claims.censored)
+    return (known < close).any() | (fallback & (claims.censored < jnp.inf).any())
 
 
 def _effort(nodes: Nodes, views: Views, claims: Claims, close: Array) -> tuple[Array | None, Array | None]:

@@ -62,6 +62,7 @@ class Scenario(Record):
                 f"difficulty {rule} moves {_WORDS[moved]}, but {name} asks for {_WORDS[asked]}: "
                 f"use polejax.difficulty.{remedy}"
             )
+        self.mechanism.check(self.nodes)
         if self.adversary is not None:
             if not isinstance(self.adversary, Adversary):
                 raise ValueError(f"adversary must be None or of polejax.attacks, got {self.adversary!r}")

@@ -74,7 +74,13 @@ def check_claims(name: str, claims: Any, count: int, hashes_tips: bool) -> None:
     race = f"{name}.race: "
     for field, kind in (("work", "f32"), ("score", "f32"), ("valid", "bool")):
         check_array(race + field, _part(claims, field), kind, (count,))
-    for field, kind, shape in (("computed", "f32", (count,)), ("fallback", "bool", ()), ("reference", "i32", (count,))):
+    optional: tuple[tuple[str, str, tuple[int, ...]], ...] = (
+        ("computed", "f32", (count,)),
+        ("fallback", "bool", ()),
+        ("reference", "i32", (count,)),
+        ("censored", "f32", (count,)),
+    )
+    for field, kind, shape in optional:
         if _part(claims, field) is not None:
             check_array(race + field, _part(claims, field), kind, shape)
     if (claims.commitment is not None) != hashes_tips:

@@ -96,11 +96,11 @@ class Builder:
         except TypeError as error:
             raise ValueError(f"{name}: {error}") from None
 
-    def _train(self, mechanism: PoLe, num_curves: int, num_evaluations: int | None = None, seed: int = 0) -> Bank:
+    def _train(self, mechanism: PoLe, num_curves: int, num_steps: int | None = None, seed: int = 0) -> Bank:
         key = jax.random.key(checks.whole("seed", seed))
-        what = as_text([learning_of(mechanism.recipe), seed, num_evaluations])
+        what = as_text([learning_of(mechanism.recipe), seed])  # a bank grows in number and in length
         out = os.path.join(self._out, f"bank-{hashlib.sha256(what.encode()).hexdigest()[:8]}")
-        return learning_curves(key, mechanism, num_curves, num_evaluations=num_evaluations, out=out)
+        return learning_curves(key, mechanism, num_curves, num_steps=num_steps, out=out)
 
 
 def only(where: str, table: dict[str, Any], known: set[str]) -> None:

@@ -2,15 +2,17 @@
 
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 from polejax._core import checks, netcdf
 from polejax._core.describe import describe, differences
 from polejax._core.devices import provenance
 from polejax._core.folder import Folder
-from polejax._core.record import Record, replace, static
+from polejax._core.record import Record, convert, replace, static
 from polejax._core.types import Array
 from polejax.learning.recipe import Recipe
 
@@ -23,10 +25,15 @@ class Bank(Record):
     Attributes:
       validation: f32[B, K], fraction: accuracy of B curves at K evaluations, as the node itself measures it.
       test: f32[B, K], fraction: accuracy on the test data, as verifiers measure it.
-      diverged: bool[B]: the network held a parameter that is not finite at the end.
+      diverged: bool[B, K]: the network held a parameter that is not finite; bool[B]: the same at all K evaluations.
       evaluate_every: training steps between evaluations.
       trained: JSON: what of the recipe the curves depend on (`learning_of`).
       holdout: f32[B, K], fraction: accuracy on samples that decide nothing; None: none held out.
+      max_steps: training steps after which a node gives up (`Recipe.max_steps`); None: as many as the curves have.
+        Where curves are shorter, what follows is unknown (`whole`), and `Replay` refuses the bank or marks its blocks.
+
+    Raises:
+      ValueError: accuracies that are no fractions, arrays whose shapes do not fit, or a number out of range.
     """
 
     validation: Array
@@ -35,6 +42,28 @@ class Bank(Record):
     evaluate_every: int = static()
     trained: str = static()
     holdout: Array | None = None
+    max_steps: int | None = static(default=None)
+
+    def __post_init__(self) -> None:
+        if any(checks.is_traced(leaf) for leaf in jax.tree.leaves(self)):
+            return
+        convert(
+            self,
+            validation=lambda value: _fractions("validation", value),
+            test=lambda value: _fractions("test", value),
+            holdout=lambda value: value if value is None else _fractions("holdout", value),
+            diverged=lambda value: _flags(value, self.validation.shape),
+            evaluate_every=lambda value: checks.whole("evaluate_every", value, low=1),
+            trained=_described,
+        )
+        for name, array in self._arrays.items():
+            if array.shape != self.validation.shape:
+                raise ValueError(
+                    f"{name} must have the shape of validation, {self.validation.shape}, got {array.shape}: "
+                    "give one curve and evaluation for each"
+                )
+        if self.max_steps is not None:
+            convert(self, max_steps=lambda value: checks.whole("max_steps", value, low=self.num_steps))
 
     def __repr__(self) -> str:
         """Its size: what it was trained on holds every label of the task."""
@@ -57,6 +86,11 @@ class Bank(Record):
         """Training steps of a curve."""
         return self.num_evaluations * self.evaluate_every
 
+    @property
+    def whole(self) -> bool:
+        """Whether the curves go on until a node gives up, so that where they end the node's training ends, too."""
+        return self.max_steps is None or self.num_steps + self.evaluate_every > self.max_steps
+
     def share_reaching(self, threshold: float) -> float:
         """Fraction of the curves whose validation accuracy reaches the threshold within the bank's steps."""
         return float((np.asarray(self.validation).max(axis=-1) >= np.float32(threshold)).mean())
@@ -72,8 +106,17 @@ class Bank(Record):
 
     def cut(self, first: int, end: int) -> "Bank":
         """The curves from number `first` to before `end`."""
-        arrays = {name: getattr(self, name)[first:end] for name in self._arrays}
+        arrays = {name: array[..., first:end, :] for name, array in self._arrays.items()}
         return replace(self, **arrays)
+
+    def until(self, num_evaluations: int) -> "Bank":
+        """The curves up to and with evaluation `num_evaluations`, all of them if they have fewer."""
+        arrays = {name: array[..., :num_evaluations] for name, array in self._arrays.items()}
+        return replace(self, **arrays)
+
+    def of(self, recipe: Recipe) -> "Bank":
+        """The bank as curves of a recipe: cut where its nodes give up, or known to end before they do."""
+        return replace(self.until(recipe.max_steps // recipe.evaluate_every), max_steps=recipe.max_steps)
 
     @property
     def _arrays(self) -> dict[str, Array]:
@@ -96,7 +139,8 @@ class Bank(Record):
 
     def attributes(self) -> dict[str, Any]:
         """What a netCDF file says of it besides."""
-        return {"evaluate_every": self.evaluate_every, "trained": self.trained, **provenance()}
+        numbers = {"evaluate_every": self.evaluate_every, "max_steps": self.max_steps or 0}
+        return {**numbers, "trained": self.trained, **provenance()}
 
     def check_matches(self, recipe: Recipe) -> None:
         """Raise a ValueError that names the first difference unless training by the recipe gives such curves."""
@@ -107,9 +151,57 @@ class Bank(Record):
 
 
 def join(parts: list[Bank]) -> Bank:
-    """One bank of all parts' curves, of which there is at least one."""
-    arrays = {name: np.concatenate([part._arrays[name] for part in parts]) for name in parts[0]._arrays}
-    return replace(parts[0], **arrays)
+    """One bank of all parts' curves, of which there is at least one, as long as the shortest part's."""
+    common = min(part.num_evaluations for part in parts)
+    arrays = [part.until(common)._arrays for part in parts]
+    return replace(parts[0], **{name: np.concatenate([part[name] for part in arrays]) for name in arrays[0]})
+
+
+def read(variables: Mapping[str, Array], attributes: Mapping[str, Any]) -> Bank:
+    """The bank that `Bank.variables` and `Bank.attributes` describe.
+
+    Raises:
+      KeyError: one of them is missing.
+      ValueError: they are no bank's.
+    """
+    curves = (variables["validation"], variables["test"], variables["diverged"])
+    every, most = (np.asarray(attributes[name]).item() for name in ("evaluate_every", "max_steps"))
+    return Bank(*curves, every, str(attributes["trained"]), variables.get("holdout"), most or None)
+
+
+def _fractions(name: str, value: Any) -> Array:
+    """Accuracies f32[B, K] of at least one curve and evaluation."""
+    array = checks.real(name, value, ndim=2)
+    if not array.size:
+        raise ValueError(
+            f"{name} must hold a curve and an evaluation, got shape {array.shape}: give [curves, evaluations]"
+        )
+    outside = np.argwhere((array < 0.0) | (array > 1.0))
+    if outside.size:
+        place = tuple(int(index) for index in outside[0])
+        raise ValueError(
+            f"{name} must be fractions in [0, 1], got {array[place]:g} at index {place}: divide percent by 100"
+        )
+    return array
+
+
+def _flags(value: Any, shape: tuple[int, ...]) -> Array:
+    """Flags bool[B, K] from those, or from bool[B] for all K evaluations of a curve."""
+    array = np.asarray(value)
+    if array.dtype != bool:
+        raise ValueError(f"diverged must be true or false for each curve, got {array.dtype}: compare the numbers")
+    return np.repeat(array[:, None], shape[1], axis=1) if array.shape == shape[:1] else array
+
+
+def _described(value: Any) -> str:
+    """JSON of an object."""
+    try:
+        found = json.loads(value)
+    except (TypeError, ValueError):
+        found = None
+    if not isinstance(value, str) or not isinstance(found, dict):
+        raise ValueError(f"trained must be JSON of what was trained, got {str(value)[:40]!r}: '{{}}' if unknown")
+    return value
 
 
 def learning_of(recipe: Recipe) -> dict[str, Any]:

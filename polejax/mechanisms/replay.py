@@ -5,15 +5,16 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from polejax._core import draw
+from polejax._core import checks, draw
 from polejax._core.numerics import rounded
-from polejax._core.record import Record, replace
+from polejax._core.record import Record, replace, static
 from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims, Evidence, Learning
 from polejax.consensus.listening import Listening
 from polejax.consensus.mechanism import Mechanism, Profile, Unit
-from polejax.consensus.nodes import Nodes
+from polejax.consensus.nodes import AnyNodes, Nodes
 from polejax.consensus.views import Views
+from polejax.mechanisms import censoring
 from polejax.mechanisms.bank import Bank
 from polejax.mechanisms.claim_rules import ClaimRules
 
@@ -40,21 +41,27 @@ class Replay(Mechanism):
     For every node and block one curve of the bank is drawn, uniformly and independently, by (key, address); a new tip
     gives a node a new Secure Mapping Layer, so its successive curves are independent, as in `PoLe`. The claim is the
     first evaluation whose validation accuracy reaches the branch's threshold and whose test accuracy verifiers accept.
-    Times, claims turned down, deadline and fallback are `PoLe`'s. Two differences: a node gives up where its curve
-    ends (after `bank.num_steps`), and curves repeat, so that every statistic carries the bank's own error
-    (`polejax.bank_estimate`). One bank serves every threshold, power, network, election and difficulty rule.
+    Times, claims turned down, deadline and fallback are `PoLe`'s. Two differences: curves repeat, so that every
+    statistic carries the bank's own error (`polejax.bank_estimate`); and a node gives up where its curve ends, which is
+    the law only if the curves are as long as training (`Bank.whole`). Where they are not, and a curve ends before its
+    node has heard of a block, the height is marked (`History.censored`) and `Summary` tells how many are; a scenario
+    whose nodes would meet this at more than 1% of its heights is refused, unless `censored`. Many nodes seldom do, as
+    one with a claim is enough. One bank serves every threshold, power, network, election and difficulty rule.
 
     Args:
       bank: `Bank` of learning curves, see `polejax.learning_curves`.
       threshold, accept, margin, deadline, jitter, verification, fallback: what a claim is; see `ClaimRules`.
+      censored: whether to accept a bank whose curves end too early, whatever the number of blocks that this decides.
 
     Attributes:
       bank: `Bank`.
       rules: `ClaimRules`.
       passage: made from the others when a simulation begins (`prepare`); None before.
+      censored: as above.
 
     Raises:
-      ValueError: a number out of range, an unknown fallback, or a bank that is none.
+      ValueError: a number out of range, an unknown fallback, or a bank that is none; when a scenario is built: curves
+        that end too early.
 
     Source: ours; the protocol is Lan, Liu, Li 2020 (arXiv 2007.15145).
     """
@@ -64,6 +71,7 @@ class Replay(Mechanism):
     bank: Bank
     rules: ClaimRules
     passage: Passage | None
+    censored: bool = static()
 
     def __init__(
         self,
@@ -75,6 +83,7 @@ class Replay(Mechanism):
         jitter: Numeric = 0.02,
         verification: Numeric = 0.0,
         fallback: str = "best",
+        censored: bool = False,
     ) -> None:
         if not isinstance(bank, Bank):
             raise ValueError(
@@ -84,6 +93,7 @@ class Replay(Mechanism):
         object.__setattr__(self, "bank", bank)
         object.__setattr__(self, "rules", rules)
         object.__setattr__(self, "passage", None)
+        object.__setattr__(self, "censored", checks.flag("censored", censored))
 
     @property
     def initial_difficulty(self) -> Array:
@@ -96,8 +106,15 @@ class Replay(Mechanism):
         return "accuracy"
 
     def nameless(self) -> "Replay":
-        """See `Mechanism.nameless`."""
-        return replace(self, bank=replace(self.bank, trained="[]"))
+        """See `Mechanism.nameless`; of the steps of training only counts whether the curves have them all."""
+        return replace(
+            self, bank=replace(self.bank, trained="[]", max_steps=None if self.bank.whole else censoring.LONGER)
+        )
+
+    def check(self, nodes: AnyNodes) -> None:
+        """See `Mechanism.check`: refuse curves that end too early, unless `censored`."""
+        if not self.censored:
+            censoring.check(self.bank, self.rules, nodes)
 
     @property
     def profile(self) -> Profile:
@@ -173,7 +190,15 @@ class Replay(Mechanism):
             fallback=fallback,
             learning=self._learning(place, self._difficulty(views.difficulty)),
             reference=place,
+            censored=None if self.bank.whole else self._ends(drawn, some, valid & ~fallback) * nodes.power,
         )
+
+    def _ends(self, drawn: "_Drawn", some: Array, done: Array) -> Array:
+        """Seconds f32[N] after which a node's curve ends, though training and the deadline do not; inf: it does not."""
+        num = self.bank.num_evaluations
+        ends = rounded(num * drawn.chunk)
+        early = ~done & (some == num) & (ends + drawn.chunk <= self.rules.deadline)
+        return jnp.where(early, ends, jnp.inf)
 
     def _draw(self, words: Array, views: Views, nodes: Nodes) -> "_Drawn":
         """By words u32[N, 2], each node's curve, and how far it goes on it where claims turned down cost nothing."""
@@ -213,7 +238,7 @@ class Replay(Mechanism):
         return Learning(
             claimed,
             claims - ((claimed >= difficulty) & accepted).astype(jnp.int32),
-            bank.diverged[curve],
+            bank.diverged.reshape(-1)[place],
             jnp.zeros((*place.shape, 0)),
             None if bank.holdout is None else bank.holdout.reshape(-1)[place],
         )

@@ -13,7 +13,7 @@ from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims, Taken
 from polejax.consensus.listening import Listening
 from polejax.consensus.mechanism import Mechanism, Profile, Unit
-from polejax.consensus.nodes import Nodes
+from polejax.consensus.nodes import AnyNodes, Nodes
 from polejax.consensus.views import Views
 
 ORDERS = ("fifo", "reward")
@@ -156,6 +156,13 @@ class TaskStream(Mechanism):
         """f32[], what the first block of the idle mechanism demands."""
         return self.idle.initial_difficulty
 
+    def check(self, nodes: AnyNodes) -> None:
+        """See `Mechanism.check`: what each task's mechanism and the idle one ask of nodes."""
+        if not any(checks.is_traced(leaf) for leaf in jax.tree.leaves(self.tasks)):
+            for number in range(np.shape(self.rewards)[-1]):
+                jax.tree.map(lambda leaf, number=number: leaf[number], self.tasks).check(nodes)
+        self.idle.check(nodes)
+
     def prepare(self, difficulty_is_fixed: bool) -> "TaskStream":
         """The same with its mechanisms prepared: each task's difficulty is fixed in any case."""
         tasks = jax.vmap(lambda task: task.prepare(True))(self.tasks)
@@ -275,6 +282,8 @@ def _complete(claims: Claims, models: list[Claims]) -> Claims:
         changes |= {"learning": learning, "fallback": jnp.bool_(True)}
     if claims.computed is None and missing("computed") is not None:
         changes["computed"] = claims.work
+    if claims.censored is None and any(model.censored is not None for model in models):
+        changes["censored"] = jnp.full(claims.work.shape, jnp.inf)
     return replace(claims, **changes)
 
 

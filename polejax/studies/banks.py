@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from polejax._core import checks
 from polejax._core.describe import describe
 from polejax._core.folder import Folder, StudyError
@@ -14,6 +16,7 @@ from polejax.mechanisms import bank
 from polejax.mechanisms.bank import Bank
 from polejax.mechanisms.learning_curves import checked_evaluations, recipe_of, trainer
 from polejax.mechanisms.pole import PoLe
+from polejax.studies.bank_files import as_bank, check_readable, read_file
 
 
 def learning_curves(
@@ -21,7 +24,7 @@ def learning_curves(
     mechanism: PoLe | Recipe,
     num_curves: int,
     *,
-    num_evaluations: int | None = None,
+    num_steps: int | None = None,
     out: str | os.PathLike[str] | None = None,
     devices: list[Any] | None = None,
     progress: Callback | None = None,
@@ -29,17 +32,21 @@ def learning_curves(
     """Train networks by a recipe to a fixed budget and record their accuracies.
 
     Every curve has a random tip and address, hence its own Secure Mapping Layer, and its own initialisation and
-    shuffle, all by its number: a larger bank of the same key begins with the smaller one's curves.
+    shuffle, all by its number: a larger bank of the same key begins with the smaller one's curves, and longer curves
+    begin with the shorter ones, bit for bit.
 
     Args:
       key: typed key.
       mechanism: a `PoLe`, of which only the recipe plays a part, or a `Recipe`.
       num_curves: B.
-      num_evaluations: K, one every `evaluate_every` steps of the recipe; None: 400 steps' worth, or its `max_steps`
-        if that is less. A replayed node gives up where its curve ends, so nearly all curves should pass the
-        thresholds of interest (`Bank.share_reaching`).
+      num_steps: training steps of a curve, which has one evaluation every `evaluate_every`; None: 400, or the recipe's
+        `max_steps` if that is less. At `max_steps` replayed nodes have live ones' law at every threshold. Shorter
+        curves cost less and are enough where nearly all pass the thresholds of interest (`Bank.share_reaching`), as
+        all of the digits pass 0.9; `Replay` refuses them where they are not.
       out: folder to save the curves to as they are trained, some thousand at a time; a run that was killed goes on
-        where it stopped, and one for more curves adds to those of the last. None: they are kept in memory only.
+        where it stopped, and one for more curves adds to those of the last. One for longer curves trains them anew
+        from the start, checks that they begin as those saved, and takes their place. None: they are kept in memory
+        only.
       devices: to train on; None: all local ones.
       progress: called with `Progress` in curves, every few seconds.
 
@@ -47,90 +54,104 @@ def learning_curves(
       `Bank` of NumPy arrays [B, K].
 
     Raises:
-      ValueError: an untyped key, a mechanism that is no `PoLe`, or a count below 1 or beyond `max_steps`.
-      StudyError: `out` holds another bank, is in use, damaged, full or cannot be written; in one line.
+      ValueError: an untyped key, a mechanism that is no `PoLe`, no curves, or steps below `evaluate_every` or beyond
+        `max_steps`.
+      StudyError: `out` holds another bank, is in use, damaged, full or cannot be written, or its curves do not begin as
+        those trained here; in one line.
     """
     checks.key("key", key)
     num_curves = checks.whole("num_curves", num_curves, low=1)
     recipe = recipe_of(mechanism)
-    num_evaluations = checked_evaluations(recipe, num_evaluations)
+    num_evaluations = checked_evaluations(recipe, num_steps)
     train, chunk = trainer(key, recipe, num_curves, num_evaluations, devices)
     if out is None:
-        return _collect(train, num_curves, chunk, [], None, progress)
+        return _collect(train, num_curves, num_evaluations, chunk, [], None, progress)
     folder = Folder(out, "bank")
     with folder.locked():
-        trained = bank.learning_of(recipe)
-        manifest = {"trained": trained, "key": describe(key), "num_evaluations": num_evaluations, "chunk": chunk}
-        chunk = int(folder.begin(manifest, ("trained", "key", "num_evaluations"))["chunk"])
-        return _collect(train, num_curves, chunk, _saved(folder), folder, progress)
+        manifest = {"trained": bank.learning_of(recipe), "key": describe(key), "chunk": chunk}
+        chunk = int(folder.begin(manifest, ("trained", "key"))["chunk"])
+        found = _collect(train, num_curves, num_evaluations, chunk, _saved(folder), folder, progress)
+        return found.of(recipe)  # saved by a recipe that may give up after other steps
 
 
 def _collect(
     train: Callable[[int, int], Bank],
     num_curves: int,
+    num_evaluations: int,
     chunk: int,
     saved: list[Bank],
     folder: Folder | None,
     progress: Callback | None,
 ) -> Bank:
-    """The first `num_curves` curves: those saved, and the others trained, and saved, chunk by chunk."""
-    parts = list(saved)
-    begin = chunk * len(parts)
-    meter = Meter(progress, num_curves, "curves", before=min(begin, num_curves))
-    for first in range(begin, num_curves, chunk):
-        part = train(first, chunk)
-        if folder is not None:
-            folder.write(_part_name(first), part.variables(), {**part.attributes(), "first_curve": first})
-        parts.append(part)
-        meter.add(min(chunk, num_curves - first))
+    """The first `num_curves` curves: those saved that are long enough, the others trained, and saved, by chunks."""
+    parts: list[Bank] = []
+    firsts = range(0, num_curves, chunk)
+    short = [index >= len(saved) or saved[index].num_evaluations < num_evaluations for index in range(len(firsts))]
+    left = sum(min(chunk, num_curves - first) for first, train_it in zip(firsts, short, strict=True) if train_it)
+    meter = Meter(progress, num_curves, "curves", before=num_curves - left)
+    for index, first in enumerate(firsts):
+        part = train(first, chunk) if short[index] else saved[index]
+        if short[index]:
+            if folder is not None:
+                _check_beginning(part, saved[index : index + 1], folder.part_path(_part_name(first)))
+                folder.write(_part_name(first), part.variables(), {**part.attributes(), "first_curve": first})
+            meter.add(min(chunk, num_curves - first))
+        parts.append(part.until(num_evaluations))
     return bank.join(parts).cut(0, num_curves)
+
+
+def _check_beginning(longer: Bank, saved: list[Bank], path: str) -> None:
+    """Raise a StudyError unless curves begin as those of the same numbers that are saved, if any are."""
+    for part in saved:
+        beginning = longer.until(part.num_evaluations).variables()
+        for name, (_, array) in part.variables().items():
+            if name not in beginning or not np.array_equal(array, beginning[name][1]):
+                raise StudyError(
+                    f"{path} has curves whose {name} is another than they begin with when trained here, on other "
+                    "hardware or with another version: choose another folder"
+                )
 
 
 def load_bank(path: str | os.PathLike[str], mechanism: PoLe | Recipe | None = None) -> Bank:
     """Read a bank from a file that `Bank.save` wrote, or from the folder that `learning_curves` fills, finished or not.
 
     Args:
-      path: of the file or the folder.
-      mechanism: the `PoLe`, or `Recipe`, whose curves the bank is to hold; None: any.
+      path: of the file or the folder. Of a folder whose curves are being lengthened, all are cut to one length.
+      mechanism: the `PoLe`, or `Recipe`, whose curves the bank is to hold; they are cut where its nodes give up. None:
+        any.
 
     Raises:
-      StudyError: there is no bank, or it is damaged.
+      StudyError: there is no bank, it may not be read, or it is damaged.
       ValueError: the bank is of other networks; the first difference is named.
     """
     path = os.fspath(path)
+    check_readable(path)
     if os.path.isdir(path):
         parts = _saved(Folder(path, "bank"))
         if not parts:
             raise StudyError(f"{path} has no finished curves yet: train on with polejax.learning_curves")
         found = bank.join(parts)
-    elif os.path.exists(path):
-        found = _read(Folder(os.path.dirname(path), "bank"), path, {})
     else:
-        raise StudyError(f"{path} does not exist: check the path, or train a bank with polejax.learning_curves")
+        found = read_file(path)
     if mechanism is not None:
-        found.check_matches(recipe_of(mechanism))
+        recipe = recipe_of(mechanism)
+        found.check_matches(recipe)
+        found = found.of(recipe)
     return found
 
 
 def _saved(folder: Folder) -> list[Bank]:
     """The parts of a bank that are on disk, in order, no gaps."""
-    chunk = int(folder.manifest(("trained", "key", "num_evaluations", "chunk"))["chunk"])
+    chunk = int(folder.manifest(("trained", "key", "chunk"))["chunk"])
     parts: list[Bank] = []
     while folder.has(_part_name(chunk * len(parts))):
         first = chunk * len(parts)
-        parts.append(_read(folder, folder.part_path(_part_name(first)), {"first_curve": first}))
+        path = folder.part_path(_part_name(first))
+        check_readable(path)
+        parts.append(as_bank(path, *folder.read_file(path, {"first_curve": first})))
     return parts
 
 
 def _part_name(first: int) -> str:
     """File name of the part whose first curve has this number."""
     return f"curves-{first:08d}.nc"
-
-
-def _read(folder: Folder, path: str, expected: dict[str, int]) -> Bank:
-    arrays, attributes = folder.read_file(path, expected)
-    try:
-        curves = (arrays["validation"], arrays["test"], arrays["diverged"])
-        return Bank(*curves, int(attributes["evaluate_every"]), str(attributes["trained"]), arrays.get("holdout"))
-    except KeyError as error:
-        raise StudyError(f"{path} is no bank (no {error}): check the path") from None

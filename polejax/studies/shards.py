@@ -156,7 +156,7 @@ def variables(history: History) -> Arrays:
     }
     if history.flawed is not None and np.any(history.flawed):  # a fault of the mechanism: most studies have none
         arrays["flawed"] = history.flawed
-    for name in ("useful", "computed"):
+    for name in ("useful", "computed", "censored"):
         if getattr(history, name) is not None:
             arrays[name] = getattr(history, name)
     if history.learning is not None:
