@@ -25,6 +25,7 @@ class Comparison:
       stale_per_block_difference: `Estimate` [], difference of the shares stale / published, first - second.
       stale_per_main_difference: `Estimate` [], difference of the ratios stale / canonical.
       num_seeds: pairs of seeds that settled in both.
+      num_censored: settled heights of both at which a recorded learning curve ended too early (`History.censored`).
       confidence: of the intervals, in (0, 1).
     """
 
@@ -34,6 +35,7 @@ class Comparison:
     stale_per_block_difference: Estimate
     stale_per_main_difference: Estimate
     num_seeds: int = static()
+    num_censored: int = static()
     confidence: float = static()
 
 
@@ -71,6 +73,7 @@ def paired(first: History | Tally, second: History | Tally, confidence: float = 
         stale_per_block_difference=_difference(one, two, lambda share: share, confidence),
         stale_per_main_difference=_difference(one, two, odds, confidence),
         num_seeds=int(both.sum()),
+        num_censored=int(one.censored.sum() + two.censored.sum()),
         confidence=confidence,
     )
 

@@ -21,7 +21,7 @@ from polejax.consensus.elections import BestAtDeadline, BestInWindow
 from polejax.consensus.scenario import Scenario
 from polejax.consensus.views import Views
 from polejax.crypto import header, sha256
-from polejax.jobs import measures, validation_published, validation_users
+from polejax.jobs import measures, validation_published, validation_replay, validation_users
 from polejax.jobs.measures import Case, Measured
 from polejax.mechanisms import parametric
 from polejax.mechanisms.pow import PoW
@@ -276,6 +276,7 @@ GROUPS: tuple[Callable[[int], list[Case]], ...] = (
     forks,
     attacks,
     validation_users.users,
+    validation_replay.replays,
     validation_published.simulators,
     validation_published.networks,
     hashes,

@@ -35,9 +35,9 @@ def check(bank: Bank, rules: ClaimRules, nodes: AnyNodes) -> None:
         nodes_ = "node" if count == 1 else "nodes"
         raise ValueError(
             f"threshold {float(rules.threshold):.4g} is never passed by {never:.1%} of the bank's curves, which end "
-            f"after {bank.num_steps:,} steps where training would {budget}; among {count:,} {nodes_} that decides "
-            f"{share:.1%} of the blocks (at most {MOST:.0%}): make longer curves with learning_curves(..., num_steps=), "
-            "lower the threshold, or pass censored=True to have them counted"
+            f"after {bank.num_steps:,} steps where training would {budget}; among {count:,} {nodes_} that "
+            f"decides {share:.1%} of the blocks (at most {MOST:.0%}): make longer curves with "
+            "learning_curves(..., num_steps=), lower the threshold, or pass censored=True to have them counted"
         )
 
 

@@ -1,20 +1,19 @@
 """Bank error: how far a statistic of replayed chains may be off because a bank holds only so many curves."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
 
 from polejax._core import checks
-from polejax._core.record import replace
 from polejax._core.types import Array, Key
 from polejax._engine.runner import simulate_many
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.summaries import Summary, summarise
-from polejax.attacks.cheating import Cheating
 from polejax.consensus.scenario import Scenario
-from polejax.mechanisms.replay import Replay
+from polejax.mechanisms.bank import Bank
 
 
 def bank_estimate(
@@ -35,8 +34,8 @@ def bank_estimate(
 
     Args:
       key: typed key.
-      scenario: whose mechanism is a `Replay`. The bank of its cheats, if there are any (`polejax.attacks.Cheating`), is
-        split alike.
+      scenario: that replays. Every bank that it names is split alike: of its mechanism, of mechanisms within that
+        (a wrapper's, a stream's tasks), and of its adversary (`polejax.attacks.Cheating`).
       num_seeds: chains in all, spread over the parts.
       num_blocks: heights of each chain.
       statistic: what to estimate, such as `lambda summary: summary.interval_cv.value`; a number or an array.
@@ -44,10 +43,11 @@ def bank_estimate(
       confidence: of the interval.
 
     Returns:
-      `Estimate`: the mean of the parts' values and its interval.
+      `Estimate`: the mean of the parts' values and its interval. What `Summary.doubt` says of a bank whose curves end
+      too early is not in it: estimate `summary.num_censored / summary.num_blocks` alike.
 
     Raises:
-      ValueError: a mechanism without a bank, fewer than 2 parts or fewer seeds or curves than parts.
+      ValueError: a scenario without a bank, fewer than 2 parts or fewer seeds or curves than parts.
     """
     checks.key("key", key)
     parts = checks.whole("parts", parts, low=2)
@@ -61,18 +61,21 @@ def bank_estimate(
 
 
 def pieces(scenario: Scenario, parts: int) -> Iterator[Scenario]:
-    """The scenario with a part of each of its banks, the honest nodes' and the cheats'; no two share a curve.
+    """The scenario with a part of each of its banks; no two share a curve.
 
     Raises:
-      ValueError: a mechanism without a bank, or fewer curves than parts.
+      ValueError: no bank in it, or fewer curves than parts.
     """
-    if not isinstance(scenario.mechanism, Replay):
-        raise ValueError(f"scenario must replay a bank, got mechanism {type(scenario.mechanism).__name__}")
-    honest = scenario.mechanism.bank.split(parts)
-    if not isinstance(scenario.adversary, Cheating):
-        for bank in honest:
-            yield replace(scenario, mechanism=replace(scenario.mechanism, bank=bank))
-        return
-    for bank, cheats in zip(honest, scenario.adversary.bank.split(parts), strict=True):
-        adversary = replace(scenario.adversary, bank=cheats)
-        yield replace(scenario, mechanism=replace(scenario.mechanism, bank=bank), adversary=adversary)
+    if not isinstance(scenario, Scenario):
+        raise ValueError(f"scenario must be a polejax.Scenario, got {type(scenario).__name__}: build one")
+    leaves, tree = jax.tree.flatten(scenario, is_leaf=_is_bank)
+    if not any(map(_is_bank, leaves)):
+        raise ValueError(f"scenario must replay a bank, got mechanism {type(scenario.mechanism).__name__} and no bank")
+    split = {place: leaf.split(parts) for place, leaf in enumerate(leaves) if _is_bank(leaf)}
+    for part in range(parts):
+        chosen = [split[place][part] if place in split else leaf for place, leaf in enumerate(leaves)]
+        yield jax.tree.unflatten(tree, chosen)
+
+
+def _is_bank(part: Any) -> bool:
+    return isinstance(part, Bank)

@@ -123,12 +123,12 @@ def check_samples(prefix: str, inputs: Any, labels: Any) -> tuple[np.ndarray, np
     if inputs.ndim < 2 or inputs.dtype.kind not in "buif":
         raise ValueError(
             f"{prefix}inputs must be real numbers of shape [samples, ...], got {inputs.dtype} of shape "
-            f"{inputs.shape}: reshape or convert them to float32"
+            f"{inputs.shape}: {'give a row of features per sample' if inputs.ndim < 2 else 'encode them as numbers'}"
         )
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(
             f"{prefix}labels must be integers of shape [samples], got {labels.dtype} of shape "
-            f"{labels.shape}: use labels.astype(int), or argmax(axis=1) if one-hot"
+            f"{labels.shape}: {_remedy(labels)}"
         )
     if len(inputs) != len(labels):
         raise ValueError(
@@ -144,6 +144,24 @@ def check_samples(prefix: str, inputs: Any, labels: Any) -> tuple[np.ndarray, np
             value = inputs[sample][~np.isfinite(inputs[sample])].ravel()[0]
             raise ValueError(f"{prefix}inputs must be finite, got {value} in sample {sample}: repair or drop it")
     return inputs, labels
+
+
+def _remedy(labels: np.ndarray) -> str:
+    """How to make integers [samples] of labels that are none, without giving any sample another class."""
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        return "use labels[:, 0]" + ("" if labels.dtype.kind in "iu" else f", then {_remedy(labels[:, 0])}")
+    if labels.ndim == 2 and labels.dtype.kind in "buif" and _one_hot(labels):
+        return "use labels.argmax(axis=1)"
+    if labels.ndim != 1:
+        return "give one label per sample"
+    if labels.dtype.kind == "b" or (labels.dtype.kind == "f" and (labels == np.round(labels)).all()):
+        return "use labels.astype(int)"
+    return "number the classes, as numpy.unique(labels, return_inverse=True)[1] does"
+
+
+def _one_hot(labels: np.ndarray) -> bool:
+    """Whether every row of labels [M, C] is 1 at one class and 0 at all others."""
+    return bool(((labels == 0) | (labels == 1)).all() and (labels != 0).sum(axis=1).tolist() == [1] * len(labels))
 
 
 def _check_labels(named: list[tuple[str, np.ndarray]], num_classes: int | None) -> int:
