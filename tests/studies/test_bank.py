@@ -55,9 +55,9 @@ def test_a_bank_prints_its_size_and_not_its_data(bank):
 
 
 def test_budgets(pole):
-    assert pj.learning_curves(jax.random.key(0), pole, 1, num_evaluations=3).num_steps == 3 * pole.recipe.evaluate_every
-    with pytest.raises(ValueError, match="num_evaluations must be at least 1 and at most 30, got 31"):
-        pj.learning_curves(jax.random.key(0), pole, 1, num_evaluations=31)
+    assert pj.learning_curves(jax.random.key(0), pole, 1, num_steps=7).num_steps == 6  # evaluated every 2
+    with pytest.raises(ValueError, match="num_steps must be at least 2 and at most 60, got 61"):
+        pj.learning_curves(jax.random.key(0), pole, 1, num_steps=61)
     with pytest.raises(ValueError, match=r"must be a polejax\.PoLe, got PoW"):
         pj.learning_curves(jax.random.key(0), pj.PoW(work=1.0), 1)
 
