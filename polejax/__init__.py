@@ -5,104 +5,32 @@ namespaces: `nodes network tasks models mechanisms elections difficulty attacks 
 devices`.
 """
 
-import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+# The names are imported when the first of them is asked for, and little is imported here: the command line handles
+# signals before it imports JAX.
 
-from polejax import analysis, attacks, mechanisms, network, theory
-from polejax._core import devices
-from polejax._core.folder import StudyError
-from polejax._core.progress import Progress
-from polejax._core.record import static
-from polejax._core.version import __version__
-from polejax._engine.runner import simulate_many, tally_many
-from polejax.analysis.estimate import Estimate
-from polejax.analysis.mempool import serve
-from polejax.analysis.summaries import Summary, summarise
-from polejax.analysis.transactions import Load
-from polejax.consensus import difficulty, elections, nodes, testing
-from polejax.consensus.claims import Claims
-from polejax.consensus.history import History
-from polejax.consensus.mechanism import Mechanism
-from polejax.consensus.scenario import Scenario
-from polejax.consensus.simulate import simulate
-from polejax.consensus.views import Views
-from polejax.learning import models, tasks
-from polejax.learning.recipe import Recipe
-from polejax.learning.sml import SecureMappingLayer
-from polejax.mechanisms.bank import Bank
-from polejax.mechanisms.claim_rules import ClaimRules
-from polejax.mechanisms.hashed_pow import HashedPoW
-from polejax.mechanisms.pole import PoLe
-from polejax.mechanisms.pow import PoW
-from polejax.mechanisms.replay import Replay
-from polejax.mechanisms.task_stream import TaskStream
-from polejax.network.base import Network
-from polejax.studies.bank_error import bank_estimate
-from polejax.studies.banks import learning_curves, load_bank
-from polejax.studies.results import Results, open_study
-from polejax.studies.study import study
+TYPE_CHECKING = False  # type checkers take it for True, as they do that of `typing`
 
 if TYPE_CHECKING:
-    from polejax.analysis import figures
+    from polejax._public import *  # noqa: F403
+    from polejax._public import __all__ as __all__
 else:
 
-    def __getattr__(name: str) -> ModuleType:
-        """Import `figures`, and matplotlib with it, only when asked for."""
+    def __getattr__(name: str) -> object:
+        """Import what is asked for."""
+        import importlib
+
+        if name in ("analysis", "attacks", "mechanisms", "network", "theory"):  # also for rooms that import one another
+            return importlib.import_module(f"polejax.{name}")
         if name == "figures":
             return importlib.import_module("polejax.analysis.figures")
+        if not name.startswith("__") or name in ("__all__", "__version__"):
+            public = importlib.import_module("polejax._public")
+            if name in public.__all__ or name == "__all__":
+                return getattr(public, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = [
-    "Bank",
-    "ClaimRules",
-    "Claims",
-    "Estimate",
-    "HashedPoW",
-    "History",
-    "Load",
-    "Mechanism",
-    "Network",
-    "PoLe",
-    "PoW",
-    "Progress",
-    "Recipe",
-    "Replay",
-    "Results",
-    "Scenario",
-    "SecureMappingLayer",
-    "StudyError",
-    "Summary",
-    "TaskStream",
-    "Views",
-    "__version__",
-    "analysis",
-    "attacks",
-    "bank_estimate",
-    "devices",
-    "difficulty",
-    "elections",
-    "figures",
-    "learning_curves",
-    "load_bank",
-    "mechanisms",
-    "models",
-    "network",
-    "nodes",
-    "open_study",
-    "serve",
-    "simulate",
-    "simulate_many",
-    "static",
-    "study",
-    "summarise",
-    "tally_many",
-    "tasks",
-    "testing",
-    "theory",
-]
-
-
 def __dir__() -> list[str]:
-    return __all__
+    from polejax import _public
+
+    return list(_public.__all__)

@@ -1,6 +1,15 @@
-"""`python -m polejax`: the command line, where no script is installed."""
+"""The command `polejax`, and `python -m polejax`: signals are handled before JAX is imported."""
 
-from polejax.jobs.cli import main
+from polejax.jobs import interruption
+
+
+def main() -> None:
+    """Run the command line; see `polejax.jobs.cli`."""
+    interruption.end_on_signals()
+    from polejax.jobs import cli
+
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from polejax._core import unfinished
+
 Variables = dict[str, tuple[tuple[str, ...], np.ndarray]]
 """Arrays by name, each with the names of its dimensions."""
 
@@ -76,11 +78,12 @@ def write_whole(path: str, content: bytes, process: int = 0) -> None:
     """
     temporary = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.p{process}.part")
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with unfinished.noted(temporary):
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     except BaseException:
         if os.path.exists(temporary):
             os.unlink(temporary)

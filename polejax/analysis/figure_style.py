@@ -1,8 +1,9 @@
 """The look of figures, and how they are written: PDF, PNG and a CSV of what is drawn, the same bytes on every run."""
 
-import csv
 import functools
-from collections.abc import Callable, Mapping
+import io
+import re
+from collections.abc import Callable, Container, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec
@@ -12,10 +13,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from polejax._core import paths
+from polejax._core.netcdf import write_whole
+from polejax._core.printable import printable
+from polejax.analysis.csv_files import write_csv
 from polejax.consensus.history import History
 
 _Arguments = ParamSpec("_Arguments")
 
+_LONGEST = 100  # letters of a file's name
 WIDTH = 3.5  # inches, one column of a paper
 
 # Okabe and Ito 2008: told apart with every common colour blindness; styles and markers tell them apart in print.
@@ -24,6 +30,7 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 3))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 STYLE: Any = {  # as matplotlib.rc_context takes it
+    "text.usetex": False,  # labels are no TeX
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that every machine draws the same
     "font.size": 8.0,
     "axes.titlesize": 7.0,
@@ -59,8 +66,30 @@ class Mark(NamedTuple):
     marker: str
 
 
+def shown(label: str) -> str:
+    r"""A label as matplotlib draws it letter by letter, with no formula between `$` and no `_` that hides it.
+
+    Characters that no font has are written as in Python (ESC is `\x1b`).
+    """
+    text = printable(label).replace("$", r"\$")
+    return f" {text}" if not text or text.startswith("_") else text  # matplotlib leaves `_label` out of legends
+
+
+def file_name(name: str, taken: Container[str]) -> str:
+    """A name in small letters, digits and underscores that a file of any system may have, and that is not taken."""
+    name = re.sub(r"[^\w.-]", "_", name.lower(), flags=re.ASCII)[:_LONGEST]
+    return next(free for free in (name, *(f"{name}_{number}" for number in range(2, 99))) if free not in taken)
+
+
 def marks(labels: Mapping[str, Any]) -> list[tuple[str, Any, Mark]]:
-    """Labels, what they stand for, and how to draw them, in the order given; at most seven can be told apart."""
+    """Labels, what they stand for, and how to draw them, in the order given; at most seven can be told apart.
+
+    Raises:
+      ValueError: no labels, more than seven, or one that is no word.
+    """
+    for label in labels:
+        if not isinstance(label, str):
+            raise ValueError(f"labels must be words, got {label!r}: use str(label)")
     if not 1 <= len(labels) <= len(COLOURS):
         raise ValueError(f"histories must hold 1 to {len(COLOURS)} labels, got {len(labels)}: draw several figures")
     looks = zip(COLOURS, LINES, MARKERS, strict=True)
@@ -96,7 +125,7 @@ def sample_size(sizes: Mapping[str, tuple[int, int]]) -> str:
     }
     if len(set(texts.values())) == 1:
         return next(iter(texts.values())) + " each" * (len(texts) > 1)
-    return "\n".join(f"{label}: {text}" for label, text in texts.items())
+    return "\n".join(f"{shown(label)}: {text}" for label, text in texts.items())
 
 
 def sizes(histories: Mapping[str, History]) -> dict[str, tuple[int, int]]:
@@ -115,22 +144,33 @@ def save(figure: Figure, path: str | Path, columns: Mapping[str, Any]) -> list[P
     Args:
       figure: to write.
       path: without suffix; folders are made.
-      columns: name with unit -> numbers or words [any length]; shorter columns end in empty cells.
+      columns: name with unit -> numbers or words [any length]; shorter columns end in empty cells. Words that
+        spreadsheets would take for formulas get an apostrophe in front.
 
     Returns:
-      The three paths. The same figure gives the same bytes: no dates, no versions.
+      The three paths. The same figure gives the same bytes: no dates, no versions. Each file is written whole or not
+      at all.
+
+    Raises:
+      ValueError: no path.
+      OSError: a file cannot be written.
     """
-    path = Path(path)
+    path = Path(paths.checked("path", path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    paths = [path.with_name(path.name + suffix) for suffix in (".pdf", ".png", ".csv")]
+    files = [path.with_name(path.name + suffix) for suffix in (".pdf", ".png", ".csv")]
     with matplotlib.rc_context(STYLE):
-        figure.savefig(paths[0], metadata={"CreationDate": None, "Creator": None, "Producer": None})
-        figure.savefig(paths[1], metadata={"Software": None})
-    with paths[2].open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(zip_longest(*(map(_cell, np.ravel(column)) for column in columns.values()), fillvalue=""))
-    return paths
+        anonymous: Any = {"CreationDate": None, "Creator": None, "Producer": None}
+        _draw(figure, files[0], "pdf", anonymous)
+        _draw(figure, files[1], "png", {"Software": None})
+    cells = (map(_cell, np.ravel(column)) for column in columns.values())
+    write_csv(files[2], columns, zip_longest(*cells, fillvalue=""))
+    return files
+
+
+def _draw(figure: Figure, path: Path, kind: str, metadata: Any) -> None:
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=kind, metadata=metadata)
+    write_whole(str(path), drawn.getvalue())
 
 
 def _cell(entry: Any) -> str:

@@ -12,16 +12,19 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator, PercentFormatter
 
 from polejax import theory
+from polejax._core import paths
 from polejax.analysis.estimate import Estimate, stack
 from polejax.analysis.figure_style import (
     Mark,
     Plot,
     canvas,
+    file_name,
     marks,
     open_marker,
     sample_size,
     save,
     say_size,
+    shown,
     sizes,
     styled,
 )
@@ -62,7 +65,7 @@ def variation_and_stale_blocks(summaries: Mapping[str, Summary], size: str) -> P
     figure, (left, right) = canvas(2.3 + 0.17 * len(summaries) * wide, 1, 2)
     drawn: list[tuple[str, str, Estimate]] = []
     for place, (label, summary, mark) in enumerate(marks(summaries)):
-        _point(left, place, summary.interval_cv, mark, label=label)
+        _point(left, place, summary.interval_cv, mark, label=shown(label))
         _point(right, place - 0.15, summary.stale_per_block, mark)
         _point(right, place + 0.15, summary.stale_per_main, mark, filled=False)
         drawn += [
@@ -78,7 +81,7 @@ def variation_and_stale_blocks(summaries: Mapping[str, Summary], size: str) -> P
     for axes in (left, right):
         axes.set_xlim(-0.6, len(summaries) - 0.4)
         axes.set_ylim(0.0, None)
-        axes.set_xticks(range(len(summaries)), [""] * len(summaries) if wide else list(summaries))
+        axes.set_xticks(range(len(summaries)), [""] * len(summaries) if wide else [shown(label) for label in summaries])
     if wide:
         figure.legend(*left.get_legend_handles_labels(), loc="outside lower left")
     right.set_xlabel("filled: of published\nopen: per canonical", fontsize=6)
@@ -112,7 +115,7 @@ def win_shares(summaries: Mapping[str, Summary], nodes: Mapping[str, AnyNodes], 
         power, beside = shares[label], _beside(shares[label], place, len(summaries), equal)
         stands = power * np.exp(0.1 * beside) if logarithmic else power + 0.02 * largest * beside
         stands = 1 + np.arange(power.size) + 0.3 * beside if equal else stands
-        _point(axes, stands, summary.win_share, mark, label=label)
+        _point(axes, stands, summary.win_share, mark, label=shown(label))
         columns |= {
             f"{label}: power share [fraction]": power,
             f"{label}: drawn at [{'node' if equal else 'fraction'}]": stands,
@@ -155,7 +158,7 @@ def latency_against_load(service: ServiceAtLoads) -> Plot:
                 continue
             estimate = stack([pick(found) for found in told.values()])
             axes.plot(stands, estimate.value, color=mark.colour, ls=mark.line, lw=0.8)
-            _point(axes, stands, estimate, mark, filled, label=label if filled else None)
+            _point(axes, stands, estimate, mark, filled, label=shown(label) if filled else None)
             columns |= _columns(estimate, f"{label}: {name} latency", " [s]")
     axes.set(xscale="log", yscale="log")
     axes.invert_xaxis()
@@ -192,15 +195,15 @@ def learning_curves(history: History, evaluate_every: int, threshold: float, ind
     training = curves > 0.0
     last = np.maximum.accumulate(np.where(training, np.arange(curves.shape[1]), 0), axis=1)
     held = np.take_along_axis(curves, last, axis=1)
-    shown = int(np.flatnonzero(training.any(axis=0))[-1]) + 1 if training.any() else 1
-    steps = evaluate_every * (1 + np.arange(shown))
-    low, median, high = np.quantile(held[:, :shown], [0.1, 0.5, 0.9], axis=0)
+    last_shown = int(np.flatnonzero(training.any(axis=0))[-1]) + 1 if training.any() else 1
+    steps = evaluate_every * (1 + np.arange(last_shown))
+    low, median, high = np.quantile(held[:, :last_shown], [0.1, 0.5, 0.9], axis=0)
     figure, axes = canvas(2.5)
     axes.fill_between(steps, low, high, color="0.85", lw=0, label="middle 80%")
     columns = {"training steps": steps, "10% [accuracy]": low, "median [accuracy]": median, "90% [accuracy]": high}
-    columns["still training [share]"] = training[:, :shown].mean(axis=0)
+    columns["still training [share]"] = training[:, :last_shown].mean(axis=0)
     for place in np.unique(np.linspace(0, len(curves) - 1, individual).astype(int)):
-        curve = np.where(training[place], curves[place], np.nan)[:shown]
+        curve = np.where(training[place], curves[place], np.nan)[:last_shown]
         axes.plot(steps, curve, color="0.5", lw=0.5, marker=".", ms=2, label=None if place else "single winners")
         columns[f"block {place + 1} [accuracy]"] = curve
     axes.plot(steps, median, color="#0072B2", label="median (finished: last value)")
@@ -229,7 +232,8 @@ def write_all(
       service: of transactions at several loads, for one more figure; None: none.
 
     Returns:
-      Paths of all files. Learning curves only of histories that recorded them, under the label in small letters.
+      Paths of all files. Learning curves only of histories that recorded them, under the label in small letters, with
+      an underscore for whatever is no ASCII letter, digit, dot or hyphen.
 
     Raises:
       ValueError: labels that differ, and as the figures and `summarise`.
@@ -251,9 +255,10 @@ def write_all(
     for label, history in histories.items():
         if history.learning is not None and history.learning.curve.shape[-1]:
             mechanism: Any = scenarios[label].mechanism
-            name = f"learning_curves_{label.lower().replace(' ', '_')}"
-            plots[name] = learning_curves(history, mechanism.recipe.evaluate_every, float(mechanism.rules.threshold))
-    return [path for name, plot in plots.items() for path in save(plot.figure, Path(folder) / name, plot.columns)]
+            curves = learning_curves(history, mechanism.recipe.evaluate_every, float(mechanism.rules.threshold))
+            plots[file_name(f"learning_curves_{label}", plots)] = curves
+    place = Path(paths.checked("folder", folder))
+    return [path for name, plot in plots.items() for path in save(plot.figure, place / name, plot.columns)]
 
 
 def _point(axes: Axes, x: Any, estimate: Estimate, mark: Mark, filled: bool = True, label: str | None = None) -> None:
@@ -271,7 +276,9 @@ def _bars(summaries: Mapping[str, Summary]) -> str:
     alone = [label for label, summary in summaries.items() if summary.num_seeds == 1]
     if len(alone) == len(summaries):
         return "one chain: no intervals"
-    return f"bars: {confidence:.0%} intervals" + (f" (none of {', '.join(alone)}: one chain)" if alone else "")
+    return f"bars: {confidence:.0%} intervals" + (
+        f" (none of {', '.join(map(shown, alone))}: one chain)" if alone else ""
+    )
 
 
 def _columns(estimate: Estimate, name: str, unit: str = "") -> dict[str, np.ndarray]:

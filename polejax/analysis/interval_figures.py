@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from polejax import theory
-from polejax.analysis.figure_style import Plot, canvas, marks, open_marker, sample_size, say_size, sizes, styled
+from polejax.analysis.figure_style import Plot, canvas, marks, open_marker, sample_size, say_size, shown, sizes, styled
 from polejax.consensus.history import History
 
 Histories = Mapping[str, History]  # label -> history of S seeds, leaves [S, H, ...], or of one chain, [H, ...]
@@ -31,7 +31,9 @@ def interval_survival(histories: Histories, confidence: float = 0.95) -> Plot:
         mean, ranks = interval.mean(), _ranks(interval.size)
         seconds = np.append(0.0, interval[ranks])
         scaled, survival = seconds / mean, np.append(1.0, 1.0 - (ranks + 1.0) / interval.size)
-        axes.step(scaled, survival, where="post", color=mark.colour, ls=mark.line, label=f"{label} (mean {mean:.4g} s)")
+        axes.step(
+            scaled, survival, where="post", color=mark.colour, ls=mark.line, label=f"{shown(label)} (mean {mean:.4g} s)"
+        )
         fewest, longest = min(fewest, interval.size), max(longest, scaled[-1])
         columns |= {
             f"{label}: interval [s]": seconds,
@@ -73,7 +75,7 @@ def interval_quantiles(histories: Histories) -> Plot:
         interval = _settled(history)
         mean, ranks = interval.mean(), _ranks(interval.size, 60)
         expected, observed = -np.log1p(-(ranks + 0.5) / interval.size), interval[ranks] / mean
-        axes.plot(expected, observed, ls="", label=f"{label} (mean {mean:.4g} s)", **open_marker(mark))
+        axes.plot(expected, observed, ls="", label=f"{shown(label)} (mean {mean:.4g} s)", **open_marker(mark))
         end = max(end, expected[-1], observed[-1])
         columns |= {
             f"{label}: exponential quantile [mean intervals]": expected,
@@ -112,7 +114,7 @@ def interval_series(histories: Histories, seed: int = 0, longest: int = 128) -> 
         mean = _settled(history).mean()
         axes.axhline(mean, color="0.3", lw=0.8, ls=":")
         axes.annotate(
-            f"{label} (dotted: mean {mean:.4g} s)", (0.01, 0.98), xycoords="axes fraction", va="top", fontsize=7
+            f"{shown(label)} (dotted: mean {mean:.4g} s)", (0.01, 0.98), xycoords="axes fraction", va="top", fontsize=7
         )
         columns |= {f"{label}: height [blocks]": height, f"{label}: interval [s]": interval}
     rows[0, 0].set_ylim(0.0, 1.25 * rows[0, 0].get_ylim()[1])

@@ -21,6 +21,7 @@ from polejax.attacks.head_start import Run
 from polejax.attacks.theft import Attempt, Encounter
 from polejax.jobs import compare
 from polejax.jobs.attack_arrays import restored, stored
+from polejax.jobs.options import UserPath
 from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
 from polejax.learning.recipe import Recipe
 from polejax.learning.sml import SecureMappingLayer
@@ -53,7 +54,7 @@ class Settings:
     quick: bool = False
     """fewer seeds, and only the layers that differ most"""
     task: str = "digits"
-    """digits; synthetic; or a file or folder: .npz, MNIST's four files, CIFAR-10's binary batches"""
+    """digits; synthetic; or a file or folder: .npz, MNIST's four files, CIFAR-10's binary or Python batches"""
     samples: int = 4_096
     """training samples at most; a quarter as many to validate and to test"""
     threshold: float = 0.9
@@ -70,7 +71,7 @@ class Settings:
     """independent pairs of victim and cheat; 16 if quick"""
     seed: int = 0
     """of all random numbers"""
-    out: Path = Path("results/attack")
+    out: UserPath = Path("results/attack")
     """folder for what is computed (a later run goes on from it), tables and figures/"""
 
 
@@ -142,7 +143,7 @@ def run(settings: Settings, progress: Callback) -> Cells:
 
 def num_pairs(settings: Settings) -> int:
     """Pairs of victim and cheat of every strategy and layer; raises ValueError where they are too few for intervals."""
-    return checks.whole("seeds", min(16, settings.seeds) if settings.quick else settings.seeds, low=2)
+    return checks.whole("seeds", min(16, settings.seeds) if settings.quick else settings.seeds, low=2, high=2**31 - 1)
 
 
 def layers(task: Task, quick: bool) -> Iterator[tuple[str, str, SecureMappingLayer | None]]:
@@ -194,7 +195,7 @@ def _mechanisms(settings: Settings, task: Task) -> Iterator[tuple[tuple[str, str
                 height, width = (side // layer.patch for side in task.shape[:2])
                 shape = (height, width, layer.width(task.num_features) // (height * width))
             model = ConvolutionalNetwork(shape, num_classes=task.num_classes)
-        steps = checks.whole("steps", settings.steps, low=5)
+        steps = checks.whole("steps", settings.steps, low=5, high=2**31 - 1)
         yield (
             (kind, name),
             PoLe(task, threshold=settings.threshold, margin=settings.margin, model=model, sml=layer, max_steps=steps),

@@ -1,6 +1,5 @@
 """What an attack job found, as tables (CSV) and figures: the matrix, the price of each layer, and what mends what."""
 
-import csv
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from polejax._core.describe import describe
+from polejax._core.netcdf import write_whole
+from polejax.analysis.csv_files import write_csv
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.figure_style import COLOURS, LINES, MARKERS, WIDTH, Plot, canvas, say_size, styled
 from polejax.analysis.figure_style import save as save_figure
@@ -43,7 +44,7 @@ def save(cells: Cells, settings: Settings, seconds: float) -> list[Path]:
             _write(folder / "mending.csv", mending_rows(cells)),
             _write(folder / "roc.csv", roc_rows(cells)),
         ]
-        (folder / "about.json").write_text(json.dumps(describe(about), indent=2) + "\n")
+        write_whole(str(folder / "about.json"), (json.dumps(describe(about), indent=2) + "\n").encode())
         for name, draw in (("price", price), ("matrix", matrix), ("roc", roc)):
             plot = draw(cells, num_pairs(settings))
             paths += save_figure(plot.figure, folder / "figures" / name, plot.columns)
@@ -279,10 +280,7 @@ def _columns(name: str, found: Estimate | None) -> dict[str, float | str]:
 
 def _write(path: Path, rows: Iterator[dict[str, Any]]) -> Path:
     table = list(rows)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        names = dict.fromkeys(name for row in table for name in row)
-        writer = csv.DictWriter(file, list(names), restval="", lineterminator="\n")
-        writer.writeheader()
-        for row in table:
-            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+    names = dict.fromkeys(name for row in table for name in row)
+    cells = ([row.get(name, "") for name in names] for row in table)
+    write_csv(path, names, ([f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in cells))
     return path

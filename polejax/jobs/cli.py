@@ -3,20 +3,22 @@
 import contextlib
 import dataclasses
 import io
+import os
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import numpy as np
 import tyro
 
 from polejax._core import devices
 from polejax._core.folder import StudyError
+from polejax._core.printable import printable
 from polejax._core.progress import Callback, Progress
 from polejax.jobs import attack, compare
+from polejax.jobs.options import UserPath
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,7 +31,7 @@ DESCRIPTION = "Monte Carlo simulation of Proof of Learning consensus, against Pr
 class StudyFile:
     """A grid of scenarios, many seeds of each, into a folder; killed and started again, it goes on."""
 
-    config: Annotated[Path, tyro.conf.Positional]
+    config: Annotated[UserPath, tyro.conf.Positional]
     """TOML file; `python -m pydoc polejax.jobs.config` says what goes into it, and what can be named there"""
 
 
@@ -56,16 +58,41 @@ Command = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `polejax`; a wrong option or file prints one line and exits with code 2."""
-    command = parse(sys.argv[1:] if arguments is None else arguments)
-    devices.use_all_cores()
+    """Run `polejax`; a wrong option or file, or too small a machine, prints one line and exits with code 2."""
     try:
-        sys.exit(_RUN[type(command)](command))
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where an output that takes no more can be told
     except (ValueError, StudyError) as error:
         _refuse(str(error))
-    except KeyboardInterrupt:
+    except MemoryError as error:
+        _refuse(f"this needs more memory than there is ({error}): ask for less")
+    except RuntimeError as error:
+        if not any(word in str(error) for word in _OF_MACHINE):
+            raise
+        _refuse(str(error).partition("\n")[0])
+    except BrokenPipeError:
+        _say_last("nobody reads the output any more; what is on disk is kept")
+        sys.exit(141)  # as a shell counts SIGPIPE
+    except OSError as error:
+        _say_last(f"cannot go on ({error.strerror or error}); what is on disk is kept")
+        sys.exit(2)
+    except KeyboardInterrupt:  # only where `main` is called from Python
         print("polejax: interrupted", file=sys.stderr)
         sys.exit(130)
+    sys.exit(code)
+
+
+_OF_MACHINE = ("RESOURCE_EXHAUSTED", "Unable to initialize backend")  # what JAX says of a machine's limits
+
+
+def _run(arguments: Sequence[str]) -> Any:
+    try:
+        command = parse(arguments)
+    except SystemExit as stop:  # after help
+        return stop.code
+    devices.use_all_cores()
+    return _RUN[type(command)](command)
 
 
 def parse(arguments: Sequence[str]) -> Any:
@@ -81,9 +108,21 @@ def parse(arguments: Sequence[str]) -> Any:
     _refuse(" ".join(words))
 
 
-def _refuse(reason: str) -> None:
-    print(f"polejax: {' '.join(reason.split())}", file=sys.stderr)
+def _refuse(reason: str) -> NoReturn:
+    print(f"polejax: {printable(' '.join(reason.split()))}", file=sys.stderr)
     sys.exit(2)
+
+
+def _say_last(reason: str) -> None:
+    """Write a line when stdout takes no more; Python would try to write what is left at the end, and say so."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with contextlib.suppress(OSError):
+        print(f"polejax: {printable(reason)}", file=sys.stderr)
+
+
+def _say(text: str) -> None:
+    print(printable(text), flush=True)
 
 
 def _run_attack(settings: attack.Settings) -> int:
@@ -93,22 +132,22 @@ def _run_attack(settings: attack.Settings) -> int:
 
     def report(progress: Progress) -> None:
         if progress.done == 0:
-            print(f"{time.perf_counter() - begun:5.0f} s  {progress.label}", flush=True)
+            _say(f"{time.perf_counter() - begun:5.0f} s  {progress.label}")
 
     cells = attack.run(settings, report)
     for line in attack_report.lines(cells):
-        print(line)
+        _say(line)
     paths = attack_report.save(cells, settings, time.perf_counter() - begun)
-    print(f"tables   {', '.join(str(path) for path in paths[:4])}\nfigures  {settings.out / 'figures'}")
-    print(f"took     {time.perf_counter() - begun:.0f} s")
+    _say(f"tables   {', '.join(str(path) for path in paths[:4])}\nfigures  {settings.out / 'figures'}")
+    _say(f"took     {time.perf_counter() - begun:.0f} s")
     return 0
 
 
 def _run_study(command: StudyFile) -> int:
     from polejax.jobs import config
 
-    results = config.run(command.config, progress=lambda progress: print(progress, flush=True))
-    print(f"{results}\nopen it with polejax.open_study({results.path!r})")
+    results = config.run(command.config, progress=lambda progress: _say(str(progress)))
+    _say(f"{results}\nopen it with polejax.open_study({results.path!r})")
     return 0
 
 
@@ -139,18 +178,19 @@ def _run_compare(settings: compare.Settings) -> int:
     from polejax.jobs import compare_files
 
     begun = time.perf_counter()
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # paths may hold brackets
     compare_files.open_folder(settings.out)
     with _bars(console) as report:
         outcome = compare.run(settings, report)
     console.print(_table(outcome))
     console.print(_service_table(outcome))
     for note in outcome.notes:
-        console.print(f"note     {note}")
+        console.print(printable(f"note     {note}"))
     paths = compare_files.save(outcome, settings, time.perf_counter() - begun)
     figures = [path for path in paths if path.suffix == ".png"]
-    console.print(f"results  {paths[0]}\nsummary  {paths[1]}")
-    console.print(f"figures  {figures[0].parent}: {', '.join(path.stem for path in figures)} (PDF, PNG, CSV)")
+    drawn = ", ".join(path.stem for path in figures)
+    told = f"results  {paths[0]}\nsummary  {paths[1]}\nfigures  {figures[0].parent}: {drawn} (PDF, PNG, CSV)"
+    console.print(printable(told))
     parts = ", ".join(f"{label} {seconds:.1f} s" for label, seconds in outcome.compiling.items())
     console.print(f"took     {time.perf_counter() - begun:.0f} s, of which compiling: {parts}")
     return 0

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
-import numpy as np
 
 from polejax import network
-from polejax._core import checks, timing
+from polejax._core import checks, paths, timing
 from polejax._core.progress import Callback, Meter, Progress
 from polejax._core.record import replace
 from polejax._engine.runner import simulate_many
@@ -21,15 +20,17 @@ from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
 from polejax.jobs import pow_baselines
+from polejax.jobs.options import UserPath
 from polejax.learning import tasks
 from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
-from polejax.learning.recipe import momentum
+from polejax.learning.optimisers import momentum
 from polejax.learning.sml import SecureMappingLayer
 from polejax.mechanisms.pole import PoLe
 from polejax.studies import shards
 
 POW, POLE, EQUAL_STALE = "PoW", "PoLe", "PoW, equal stale"
 SERVICE_SEEDS, SERVICE_BLOCKS = 64, 4_096
+_LARGEST = 2**31 - 1  # whole number in the compiled programs
 CURVE_POINTS = 80  # evaluations of a winner's learning curve to keep for its figure
 
 
@@ -38,7 +39,7 @@ class Learning:
     """How nodes learn."""
 
     task: str = "digits"
-    """digits; synthetic; or a file or folder: .npz, MNIST's four files, CIFAR-10's binary batches"""
+    """digits; synthetic; or a file or folder: .npz, MNIST's four files, CIFAR-10's binary or Python batches"""
     threshold: float = 0.9
     """validation accuracy that a claim needs"""
     margin: float = 0.05
@@ -89,7 +90,7 @@ class Settings:
     """transactions per block"""
     learning: Learning = dataclasses.field(default_factory=Learning)
     """how nodes learn"""
-    out: Path = Path("results/compare")
+    out: UserPath = Path("results/compare")
     """folder for results.nc, summary.json and figures/"""
 
 
@@ -127,12 +128,13 @@ def run(settings: Settings, progress: Callback) -> Outcome:
     Raises:
       ValueError: a setting out of range, or a task's files are not what they should be.
     """
-    count = checks.whole("seeds", settings.seeds, low=1)
-    keys = shards.seed_keys(checks.whole("seed", settings.seed, high=2**32 - 1), 0, count)
-    num_blocks = checks.whole("blocks", settings.blocks, low=1)
+    count = checks.whole("seeds", settings.seeds, low=1, high=_LARGEST)
+    seed = checks.whole("seed", settings.seed, high=2**32 - 1)
+    num_blocks = checks.whole("blocks", settings.blocks, low=1, high=_LARGEST)
     check_loads(settings.load)
     checks.whole("capacity", settings.capacity, low=1, high=2**31 - 2)
     learned = pole_scenario(settings)
+    keys = shards.seed_keys(seed, 0, count)
     seconds, compiling = {}, {}
 
     def timed(label: str, work: Callable[[], Any]) -> Any:
@@ -151,7 +153,7 @@ def run(settings: Settings, progress: Callback) -> Outcome:
         return timed(label, lambda: simulate_many(keys, scenario, num_blocks, progress=report))
 
     pole = chains(POLE, learned)
-    interval = float(pole.interval[pole.settled].mean(dtype=np.float64))
+    interval = pow_baselines.mean_interval(pole, learned)
     scenarios = {POW: timed("calibration", lambda: pow_baselines.at_interval(learned, interval, settings.seed))}
     scenarios[POLE] = learned
     stale = float(summarise(pole).stale_per_main.value)
@@ -181,8 +183,10 @@ def _service(settings: Settings, histories: Mapping[str, History], scenarios: Ma
 
 def pole_scenario(settings: Settings) -> Scenario:
     """The Proof of Learning side: nodes that make one training step a second on average."""
-    count = checks.whole("nodes", settings.nodes, low=1)
+    count = checks.whole("nodes", settings.nodes, low=1, high=_LARGEST)
     chosen = settings.learning
+    evaluate_every = checks.whole("evaluate_every", chosen.evaluate_every, low=1, high=_LARGEST)
+    max_steps = checks.whole("max_steps", chosen.max_steps, low=evaluate_every, high=_LARGEST)
     task = load_task(chosen.task)
     model = (
         ConvolutionalNetwork(task.shape, num_classes=task.num_classes)
@@ -201,10 +205,10 @@ def pole_scenario(settings: Settings) -> Scenario:
         sml=None if chosen.sml == "none" else SecureMappingLayer(law=chosen.sml),
         make_optimiser=momentum,
         batch_size=chosen.batch_size,
-        evaluate_every=chosen.evaluate_every,
-        max_steps=chosen.max_steps,
+        evaluate_every=evaluate_every,
+        max_steps=max_steps,
         fallback=chosen.fallback,
-        curve_points=min(CURVE_POINTS, chosen.max_steps // chosen.evaluate_every),
+        curve_points=min(CURVE_POINTS, max_steps // evaluate_every),
     )
     return Scenario(
         _nodes(count, settings.zipf),
@@ -215,6 +219,7 @@ def pole_scenario(settings: Settings) -> Scenario:
 
 
 def _nodes(count: int, exponent: float) -> Nodes:
+    exponent = float(checks.real("zipf", exponent, low=0.0))
     return nodes.zipf(count, exponent, total=float(count)) if exponent else nodes.equal(count, total=float(count))
 
 
@@ -228,9 +233,9 @@ def load_task(name: str) -> tasks.Task:
         return tasks.digits()
     if name == "synthetic":
         return tasks.synthetic(0)
-    path = Path(name)
+    path = Path(paths.checked("task", name))
     if path.is_dir():
-        return tasks.cifar10(path) if list(path.glob("*.bin")) else tasks.mnist(path)
+        return tasks.cifar10(path) if tasks.holds_cifar10(path) else tasks.mnist(path)
     if path.suffix == ".npz" or path.exists():
         return tasks.npz(path)
     raise ValueError(f"task must be digits, synthetic, or an existing file or folder, got {name!r}")

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from polejax._core import unfinished
 from polejax._core.describe import as_text, describe
+from polejax._core.netcdf import write_whole
 from polejax.analysis.paired import paired
 from polejax.analysis.summaries import as_dict
 from polejax.jobs.compare import Outcome, Settings
@@ -90,11 +92,14 @@ def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
         for label, by_load in outcome.service.summaries.items()
     }
     results = folder / "results.nc"
+    partial = folder / ".results.nc.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        to_xarray(outcome, provenance).to_netcdf(results, engine="h5netcdf")
+        with unfinished.noted(str(partial)):
+            to_xarray(outcome, provenance).to_netcdf(partial, engine="h5netcdf")
+            partial.replace(results)
         text = json.dumps({**summary, **describe(provenance)}, indent=2, allow_nan=False)
-        (folder / "summary.json").write_text(text + "\n")
+        write_whole(str(folder / "summary.json"), (text + "\n").encode())
         drawn = figures.write_all(outcome.histories, outcome.scenarios, folder / "figures", service=outcome.service)
     except OSError as error:
         reason = error.strerror or error

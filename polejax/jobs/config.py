@@ -54,6 +54,9 @@ Python, with their arguments:
     election    FirstSeen, BestInWindow, BestAtDeadline
     difficulty  fixed, bitcoin, window, asert, ema, homestead, byzantium, accuracy
     adversary   withholding, leak, early_key, Cheating (a `bank` of the cheats' curves), LiveTheft
+
+Functions are words: `activation` is relu or tanh, `make_optimiser` momentum, sgd or adam, `change` (of `LiveTheft`)
+rebase. In paths, `~` is the home folder.
 """
 
 import dataclasses
@@ -61,13 +64,13 @@ import os
 import tomllib
 from typing import Any
 
-from polejax._core import checks
+from polejax._core import checks, paths
 from polejax._core.progress import Callback
 from polejax._engine.runner import METHODS, Method
 from polejax.consensus.scenario import Scenario
 from polejax.jobs.config_builder import Builder, only
 from polejax.studies.results import Results
-from polejax.studies.study import study
+from polejax.studies.study import RECORDS, methods, study
 
 _TOP = {"seeds", "blocks", "out", "seed", "records", "seeds_per_shard", "method", "scenario"}
 
@@ -108,34 +111,56 @@ def run(path: str | os.PathLike[str], *, executor: Any = None, progress: Callbac
 def read(path: str | os.PathLike[str]) -> Config:
     """Read a config file and build its scenarios; a bank that it asks for is trained now.
 
+    Everything is built with stand-ins for banks first, so that no mistake is found only after hours of training.
+
     Raises:
       ValueError: the file cannot be read, is no TOML, or asks for what there is not; it says where, and what there is.
     """
-    try:
-        with open(path, "rb") as file:
-            raw = tomllib.load(file)
-    except OSError as error:
-        raise ValueError(f"config must be a file that can be read, got {path} ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"config {path} is not TOML ({error})") from None
+    raw = _parsed(paths.checked("config", path))
     only("config", raw, _TOP)
     for name in ("seeds", "blocks", "out", "scenario"):
         if name not in raw:
             raise ValueError(f"config {path} must have {name!r}: see `python -m pydoc polejax.jobs.config`")
     if not isinstance(raw["scenario"], list):
         raise ValueError("config: scenario must be a list of tables: write [[scenario]]")
-    if not isinstance(raw["out"], str):
-        raise ValueError(f"config: out must be a folder in quotes, got {raw['out']!r}")
-    build = Builder(raw["out"])
-    found = [pair for index, entry in enumerate(raw["scenario"]) for pair in build.scenarios(index, entry)]
-    return Config(
-        [scenario for _, scenario in found],
-        [name for name, _ in found],
-        checks.whole("seeds", raw["seeds"], low=1),
-        checks.whole("blocks", raw["blocks"], low=1),
-        raw["out"],
-        checks.whole("seed", raw.get("seed", 0)),
-        str(raw.get("records", "blocks")),
-        raw.get("seeds_per_shard"),
+    out = paths.checked("out", raw["out"])
+    per_shard = raw.get("seeds_per_shard")
+    config = Config(
+        [],
+        [],
+        checks.whole("seeds", raw["seeds"], low=1, high=2**31 - 1),
+        checks.whole("blocks", raw["blocks"], low=1, high=2**31 - 1),
+        out,
+        checks.whole("seed", raw.get("seed", 0), high=2**31 - 1),
+        checks.one_of("records", raw.get("records", "blocks"), RECORDS),
+        None if per_shard is None else checks.whole("seeds_per_shard", per_shard, low=1),
         checks.one_of("method", raw.get("method", "rounds"), METHODS),
     )
+    tried = _build(Builder(out, train=False), raw["scenario"])
+    methods(tuple(tried.values()), config.method)
+    found = _build(Builder(out), raw["scenario"])
+    return dataclasses.replace(config, scenarios=list(found.values()), names=list(found))
+
+
+def _parsed(path: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            text = file.read().decode("utf-8-sig")  # without the byte-order mark of some editors
+        return tomllib.loads(text)
+    except OSError as error:
+        raise ValueError(f"config must be a file that can be read, got {path} ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"config {path} is not TOML ({error})") from None
+
+
+def _build(builder: Builder, entries: list[Any]) -> dict[str, Scenario]:
+    """Scenarios of all entries by their names, which must all differ."""
+    found: dict[str, Scenario] = {}
+    for index, entry in enumerate(entries):
+        for name, scenario in builder.scenarios(index, entry):
+            if name in found:
+                raise ValueError(f"scenario {name!r} is there twice: give names that differ")
+            found[name] = scenario
+    if not found:
+        raise ValueError("config must have a scenario: write [[scenario]]")
+    return found

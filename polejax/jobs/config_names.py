@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
+import optax
+
 from polejax import attacks, mechanisms, network
 from polejax.consensus import difficulty, elections, nodes
 from polejax.learning import models, tasks
+from polejax.learning.optimisers import momentum
 from polejax.learning.sml import SecureMappingLayer
 from polejax.studies.banks import learning_curves, load_bank
 
@@ -75,6 +79,16 @@ CONSTRUCTORS: dict[str, tuple[Callable[..., Any], ...]] = {
     "bank": (learning_curves, load_bank),
 }
 """What may be named in a file, by the field or argument that it makes."""
+
+FUNCTIONS: dict[str, dict[str, Callable[..., Any]]] = {
+    "activation": {"relu": models.relu, "tanh": jnp.tanh},
+    "change": {"rebase": attacks.rebasing.rebase},
+    "make_optimiser": {"momentum": momentum, "sgd": optax.sgd, "adam": optax.adam},
+}
+"""Words for functions, by the argument that takes one."""
+
+ALSO_WORDS = {"law"}  # of random delays it is made, of a Secure Mapping Layer it is a word
+"""Names in `CONSTRUCTORS` of arguments that may be words instead."""
 
 LISTS = {"tasks": "mechanism"}
 """Arguments that are lists, by the field that their entries are like."""

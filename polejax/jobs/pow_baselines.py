@@ -10,6 +10,7 @@ from polejax._core.types import Key
 from polejax._engine.runner import simulate_many
 from polejax.analysis.summaries import summarise
 from polejax.consensus import difficulty
+from polejax.consensus.history import History
 from polejax.consensus.scenario import Scenario
 from polejax.mechanisms.pow import PoW
 
@@ -33,13 +34,27 @@ def at_interval(beside: Scenario, interval: float, seed: int) -> Scenario:
     Returns:
       A scenario whose expected hashes per block are found by three steps of proportional adjustment; only these, not
       the mean, are searched for, so PoW's measured mean still varies by chance.
+
+    Raises:
+      ValueError: delays so long that no height is settled.
     """
     work = interval * _power(beside)
     keys = _keys(seed, 0x506F57)
     for _ in range(3):
         history = simulate_many(keys, race(beside, work), BLOCKS)
-        work *= interval / float(history.interval[history.settled].mean(dtype=np.float64))
+        work *= interval / mean_interval(history, beside)
     return race(beside, work)
+
+
+def mean_interval(history: History, scenario: Scenario) -> float:
+    """Mean interval of the settled heights of a scenario's chains, s; raises ValueError where there are none."""
+    if not np.any(history.settled):
+        delay = float(np.max(scenario.network.max_delay))
+        raise ValueError(
+            f"no height is settled: with a delay of {delay:g} s, nodes are on different branches to the end of "
+            f"{history.num_blocks} blocks; give more blocks or a shorter delay"
+        )
+    return float(history.interval[history.settled].mean(dtype=np.float64))
 
 
 def at_stale_rate(beside: Scenario, stale_per_main: float, interval: float, seed: int) -> Scenario:

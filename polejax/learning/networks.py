@@ -155,4 +155,4 @@ def _sizes(name: str, given: Any) -> tuple[int, ...]:
     """Sizes as a tuple: a list, as files hold, cannot be part of a compiled program's name."""
     if not isinstance(given, tuple | list):
         raise ValueError(f"{name} must be a tuple of sizes, got {given!r}: write ({given!r},)")
-    return tuple(whole(name, size, low=1) for size in given)
+    return tuple(whole(name, size, low=1, high=2**31 - 1) for size in given)

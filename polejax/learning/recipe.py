@@ -1,10 +1,7 @@
 """Recipe: what training is, of which any number of nodes each train a network."""
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
-import optax
 from flax import errors
 from flax import linen as nn
 
@@ -13,18 +10,11 @@ from polejax._core.record import Record, convert, replace, static
 from polejax._core.types import Array, Numeric, Tree
 from polejax.learning.cost import step_bytes, step_flops
 from polejax.learning.networks import MultilayerPerceptron
+from polejax.learning.optimisers import MakeOptimiser, check_optimiser, momentum
 from polejax.learning.sml import SecureMappingLayer
 from polejax.learning.tasks import Samples, Task
 
-MakeOptimiser = Callable[[Array], optax.GradientTransformation]
-"""From a learning rate f32[] to an optax optimiser."""
-
 _MOST_LANES = 16  # networks that train in lockstep on a CPU, however small they are
-
-
-def momentum(learning_rate: Array) -> optax.GradientTransformation:
-    """Stochastic gradient descent with momentum 0.9, the default optimiser: little arithmetic a step, little spread."""
-    return optax.sgd(learning_rate, momentum=0.9)
 
 
 class Recipe(Record):
@@ -43,8 +33,9 @@ class Recipe(Record):
       max_steps: steps after which training ends.
 
     Raises:
-      ValueError: a number out of range, a layer that does not fit the task, a model that does not, or one with state
-        beyond `params`.
+      ValueError: a number out of range, a layer that does not fit the task, a model that does not, one with state
+        beyond `params` or with parameters that are no float32, or an optimiser that needs more than gradients and
+        parameters.
     """
 
     task: Task
@@ -64,11 +55,6 @@ class Recipe(Record):
             raise ValueError(f"sml must be None or a polejax.SecureMappingLayer, got {self.sml!r}: build one")
         if self.model is not None and not isinstance(self.model, nn.Module):
             raise ValueError(f"model must be a Flax module, got {self.model!r}: build one, as polejax.models does")
-        if not callable(self.make_optimiser):
-            given = type(self.make_optimiser).__name__
-            raise ValueError(
-                f"make_optimiser must be a function of the learning rate, got {given}: pass optax.adam itself"
-            )
         if self.holdout is not None and not isinstance(self.holdout, Samples):
             raise ValueError(f"holdout must be None or made by polejax.tasks.hold_out, got {self.holdout!r}")
         if self.sml is not None:
@@ -81,12 +67,18 @@ class Recipe(Record):
             evaluate_every=lambda value: checks.whole("evaluate_every", value, low=1),
             max_steps=lambda value: checks.whole("max_steps", value, low=self.evaluate_every),
         )
-        self._check_model()
+        check_optimiser(self.make_optimiser, self.learning_rate, self._check_model())
 
-    def _check_model(self) -> None:
-        """Raise a ValueError unless the model turns mapped samples into one logit per class and has no other state."""
+    def _check_model(self) -> Tree:
+        """Shapes of the parameters of one network.
+
+        Raises:
+          ValueError: the model does not turn mapped samples into one logit per class, draws random numbers, or has
+            other state than float32 parameters.
+        """
         sample = jax.ShapeDtypeStruct((1, self.mapped_features), jnp.float32)
-        answer, variables = jax.eval_shape(self.model.init_with_output, jax.random.key(0), sample)
+        with jax.numpy_dtype_promotion("standard"):  # lest types that mix stop it before they are told
+            answer, variables = jax.eval_shape(self.model.init_with_output, jax.random.key(0), sample)
         if set(variables) != {"params"}:
             extra = sorted(set(variables) - {"params"}) or ["no params"]
             raise ValueError(
@@ -97,10 +89,17 @@ class Recipe(Record):
             raise ValueError(
                 f"model must answer {classes} logits for {name}, got shape {answer.shape}: set num_classes"
             )
+        for path, leaf in jax.tree_util.tree_leaves_with_path(variables["params"]):
+            if leaf.dtype != jnp.float32:
+                where = jax.tree_util.keystr(path, simple=True, separator="/")
+                raise ValueError(
+                    f"model must have float32 parameters, got {leaf.dtype} in {where}: leave out param_dtype"
+                )
         try:
             jax.eval_shape(self.model.apply, variables, sample)
         except errors.InvalidRngError:
             raise ValueError("model must draw no random numbers, got one that does: leave out Dropout") from None
+        return variables["params"]
 
     @property
     def mapped_features(self) -> int:

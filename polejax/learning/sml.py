@@ -105,6 +105,13 @@ class SecureMappingLayer(nn.Module):
     def check(self, num_features: int) -> None:
         """Raise a ValueError unless kernels can be derived for samples of D features."""
         checks.one_of("law", self.law, LAWS)
+        if self.shape is not None:
+            if not isinstance(self.shape, tuple | list):
+                raise ValueError(
+                    f"shape must be None or (height, width[, channels]), got {self.shape!r}: give task.shape"
+                )
+            for side in self.shape:
+                checks.whole("shape", side, low=1)
         self._kernel_shape(num_features)
         if self.activation is not None and not callable(self.activation):
             raise ValueError(

@@ -18,7 +18,8 @@ from polejax.consensus.nodes import Nodes
 from polejax.consensus.views import Views
 from polejax.crypto import header
 from polejax.learning import training
-from polejax.learning.recipe import MakeOptimiser, Recipe, momentum
+from polejax.learning.optimisers import MakeOptimiser, momentum
+from polejax.learning.recipe import Recipe
 from polejax.learning.sml import SecureMappingLayer
 from polejax.learning.tasks import Samples, Task
 from polejax.mechanisms.claim_rules import ClaimRules

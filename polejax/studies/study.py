@@ -33,6 +33,8 @@ _BYTES_ELSEWHERE = 2**30
 _IN_FLIGHT = 2  # shards begun and not yet on the disk
 _SEGMENTS = 4_096  # a shard has at most this many of its mechanism's segments, so that a kill costs minutes at most
 
+RECORDS = ("blocks", "chains")
+
 Outcome = Callable[[], tuple[Arrays, dict[str, float]]]  # what `run_shard` returns, once it is there
 
 
@@ -123,14 +125,14 @@ def _plan(
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     if seeds_per_shard is not None:
         seeds_per_shard = min(num_seeds, checks.whole("seeds_per_shard", seeds_per_shard, low=1))
-    methods = _methods(listed, checks.one_of("method", method, METHODS))
+    drawn_by = methods(listed, checks.one_of("method", method, METHODS))
     sizes = tuple(
         seeds_per_shard or _seeds_per_shard(scenario, num_seeds, num_blocks, drawn, records == "blocks")
-        for scenario, drawn in zip(listed, methods, strict=True)
+        for scenario, drawn in zip(listed, drawn_by, strict=True)
     )
     seed = checks.whole("seed", seed, low=0, high=2**31 - 1)
-    records = checks.one_of("records", records, ("blocks", "chains"))
-    task = Study(jax.tree.map(np.asarray, listed), num_seeds, num_blocks, seed, records, sizes, methods)
+    records = checks.one_of("records", records, RECORDS)
+    task = Study(jax.tree.map(np.asarray, listed), num_seeds, num_blocks, seed, records, sizes, drawn_by)
     manifest = {
         "polejax": importlib.metadata.version("polejax"),
         "names": names,
@@ -139,7 +141,7 @@ def _plan(
         "num_blocks": task.num_blocks,
         "seed": task.seed,
         "records": records,
-        "method": list(methods),
+        "method": list(drawn_by),
         "num_nodes": [scenario.nodes.count for scenario in listed],
         "sizes": list(sizes),
         "shards": [[s.scenario, s.first, s.count] for s in _shards(task)],
@@ -157,8 +159,8 @@ def _shards(task: Study) -> list[Shard]:
     return sorted(every, key=lambda shard: (shard.first, shard.scenario))
 
 
-def _methods(scenarios: tuple[Scenario, ...], method: Method) -> tuple[Method, ...]:
-    """How each scenario's chains are drawn."""
+def methods(scenarios: tuple[Scenario, ...], method: Method) -> tuple[Method, ...]:
+    """How each scenario's chains are drawn; raises ValueError where no scenario allows the method."""
     if method == "rounds":
         return tuple(method for _ in scenarios)
     refusals = [poisson.refusal(scenario) for scenario in scenarios]

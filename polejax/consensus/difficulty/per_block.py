@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import jax.numpy as jnp
+import numpy as np
 
 from polejax._core import checks
 from polejax._core.record import static
@@ -131,9 +132,16 @@ def asert(target: Numeric = 600.0, half_life: Numeric = 172_800.0) -> Asert:
       An `Asert` rule. Source: aserti3-2d, Bitcoin Cash upgrade specification 2020-11-15.
 
     Raises:
-      ValueError: an argument is not positive.
+      ValueError: an argument is not positive, or a half-life is shorter than the target: blocks could more than double
+        the difficulty each, and a late one take it beyond float32.
     """
-    return Asert(checks.real("target", target, above=0.0), checks.real("half_life", half_life, above=0.0))
+    target, half_life = checks.real("target", target, above=0.0), checks.real("half_life", half_life, above=0.0)
+    if not checks.is_traced(target) and not checks.is_traced(half_life) and np.any(half_life < target):
+        raise ValueError(
+            f"half_life must be at least target, got {np.min(half_life):g} s and {np.max(target):g} s: it is in "
+            "seconds, two days are 172,800"
+        )
+    return Asert(target, half_life)
 
 
 def ema(target: Numeric = 600.0, blocks: Numeric = 144.0) -> MovingAverage:

@@ -16,19 +16,20 @@ from typing import Any
 
 import numpy as np
 
+from polejax._core import paths
 from polejax._core.checks import whole
+from polejax.learning.tasks import cifar_pickles
 from polejax.learning.tasks.arrays import check_samples, from_arrays, from_splits, stratified_split
+from polejax.learning.tasks.faults import AGAIN, GZIP_MAGIC, check_is_archive, check_label_bytes, unreadable
 from polejax.learning.tasks.task import Task
 
 PathLike = str | os.PathLike[str]
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _CHUNK = 1 << 20
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MOST_AXES = 32  # of an array in every NumPy version
 _CIFAR_SHAPE = (3, 32, 32)
 _CIFAR_ROW = 1 + math.prod(_CIFAR_SHAPE)  # bytes of a label and its image
-_AGAIN = "download it again"
 
 
 def idx(path: PathLike) -> np.ndarray:
@@ -41,19 +42,19 @@ def idx(path: PathLike) -> np.ndarray:
 
     Source: LeCun, Cortes, Burges, "The MNIST database", section "The IDX file format".
     """
-    path = Path(path)
+    path = Path(paths.checked("path", path))
     try:
         with open(path, "rb") as raw:
-            compressed = raw.read(2) == _GZIP_MAGIC
+            compressed = raw.read(2) == GZIP_MAGIC
             raw.seek(0)
             if compressed:
                 with gzip.GzipFile(fileobj=raw) as stream:
                     return _idx_array(path, stream)
             return _idx_array(path, raw)
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} is a damaged gzip file ({error}): {_AGAIN}") from None
+        raise ValueError(f"{path} is a damaged gzip file ({error}): {AGAIN}") from None
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def mnist(folder: PathLike, *, num_validation: int = 10_000, seed: int = 0) -> Task:
@@ -72,7 +73,7 @@ def mnist(folder: PathLike, *, num_validation: int = 10_000, seed: int = 0) -> T
 
     Source: LeCun, Cortes, Burges, "The MNIST database"; Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747.
     """
-    folder = Path(folder)
+    folder = Path(paths.checked("folder", folder))
     splits = []
     for split in ("train", "t10k"):
         image_path = _either(folder, f"{split}-images-idx3-ubyte")
@@ -89,16 +90,17 @@ def mnist(folder: PathLike, *, num_validation: int = 10_000, seed: int = 0) -> T
                 f"{label_path} holds {len(labels)} labels but {image_path.name} {len(images)} images: "
                 "download both from one source"
             )
-        _check_label_bytes(label_path, labels)
+        check_label_bytes(label_path, labels)
         splits.append((images[..., None], labels))
     return _task(folder, *splits, num_validation=num_validation, seed=seed, num_classes=10)
 
 
 def cifar10(folder: PathLike, *, images_per_batch: int = 10_000, num_validation: int = 5_000, seed: int = 0) -> Task:
-    """Return CIFAR-10 from its binary version, D = 3,072 features and 10 classes.
+    """Return CIFAR-10 from its binary or its Python version, D = 3,072 features and 10 classes.
 
     Args:
-      folder: holds data_batch_1.bin to data_batch_5.bin and test_batch.bin.
+      folder: holds data_batch_1.bin to data_batch_5.bin and test_batch.bin, or the same without .bin, which are
+        pickles: of these, arrays, lists and words alone are read, and nothing is executed.
       images_per_batch: in each file; 10,000 in the published ones.
       num_validation: samples taken from the training files for validation, stratified by class; 5,000 as
         He et al. 2016, arXiv 1512.03385, section 4.2.
@@ -107,17 +109,19 @@ def cifar10(folder: PathLike, *, images_per_batch: int = 10_000, num_validation:
     Returns: a task named after the folder, of shape (32, 32, 3).
 
     Raises:
-      ValueError: a file is missing, of another size than `images_per_batch` rows of 3,073 bytes, or has a
-        label above 9.
+      ValueError: a file is missing, holds more or fewer than `images_per_batch` images of 3,072 bytes or anything
+        else, or has a label above 9.
 
-    Source: Krizhevsky 2009, "Learning multiple layers of features from tiny images", CIFAR-10 binary version.
+    Source: Krizhevsky 2009, "Learning multiple layers of features from tiny images", CIFAR-10 binary and Python
+      versions.
     """
-    folder = Path(folder)
+    folder = Path(paths.checked("folder", folder))
     images_per_batch = whole("images_per_batch", images_per_batch, low=1)
-    batches = [
-        _cifar_batch(folder / f"{name}.bin", images_per_batch)
-        for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
-    ]
+    names = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
+    if (folder / names[0]).is_file() and not (folder / f"{names[0]}.bin").exists():
+        batches = [_cifar_pickle(folder / name, images_per_batch) for name in names]
+    else:
+        batches = [_cifar_batch(folder / f"{name}.bin", images_per_batch) for name in names]
     train = tuple(np.concatenate(arrays) for arrays in zip(*batches[:5], strict=True))
     return _task(folder, train, batches[5], num_validation=num_validation, seed=seed, num_classes=10)
 
@@ -137,7 +141,8 @@ def npz(path: PathLike, *, num_validation: int | None = None, seed: int = 0) -> 
       ValueError: the file is missing, no archive, damaged, lacks the arrays or holds pickled objects; or the
         arrays make no task.
     """
-    path = Path(path)
+    path = Path(paths.checked("path", path))
+    check_is_archive(path)
     try:
         with zipfile.ZipFile(path) as archive:
             names = {name.removesuffix(".npy") for name in archive.namelist()}
@@ -152,9 +157,9 @@ def npz(path: PathLike, *, num_validation: int | None = None, seed: int = 0) -> 
                 )
     # What zipfile raises for damage, encryption and compression it does not know.
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, RuntimeError) as error:
-        raise ValueError(f"{path} is no sound .npz archive ({error}): {_AGAIN}, or save it anew") from None
+        raise ValueError(f"{path} is no sound .npz archive ({error}): {AGAIN}, or save it anew") from None
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     labels = [array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array for array in arrays[1::2]]
     pairs = list(zip(arrays[::2], labels, strict=True))
     if len(pairs) == 1:
@@ -169,23 +174,28 @@ def _idx_array(path: Path, stream: io.BufferedReader | gzip.GzipFile) -> np.ndar
     """Parse an uncompressed stream of IDX bytes."""
     magic = _read(stream, 4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or not 0 < magic[3] <= _MOST_AXES:
-        raise ValueError(f"{path} is no IDX file, its first bytes are {magic.hex() or 'missing'}: {_AGAIN}")
+        raise ValueError(f"{path} is no IDX file, its first bytes are {magic.hex() or 'missing'}: {AGAIN}")
     header = _read(stream, 4 * magic[3])
     if len(header) < 4 * magic[3]:
         raise ValueError(
-            f"{path} is truncated, expected a header of {4 + 4 * magic[3]} bytes, found {4 + len(header)}: {_AGAIN}"
+            f"{path} is truncated, expected a header of {4 + 4 * magic[3]} bytes, found {4 + len(header)}: {AGAIN}"
         )
     shape = tuple(int(length) for length in np.frombuffer(header, ">u4"))
     if 0 in shape:
-        raise ValueError(f"{path} is empty, its header says shape {shape}: {_AGAIN}")
+        raise ValueError(f"{path} is empty, its header says shape {shape}: {AGAIN}")
     dtype = np.dtype(_IDX_TYPES[magic[2]])
     expected = math.prod(shape) * dtype.itemsize
     body = _read(stream, expected + 1)
     if len(body) != expected:
         fault = "is truncated" if len(body) < expected else "has trailing bytes"
         found = len(body) if len(body) < expected else "more"
-        raise ValueError(f"{path} {fault}, expected {expected} bytes of shape {shape}, found {found}: {_AGAIN}")
+        raise ValueError(f"{path} {fault}, expected {expected} bytes of shape {shape}, found {found}: {AGAIN}")
     return np.frombuffer(body, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def holds_cifar10(folder: PathLike) -> bool:
+    """Whether a folder holds files of CIFAR-10, in its binary or its Python version."""
+    return any(any(Path(folder).glob(pattern)) for pattern in ("data_batch_*", "*.bin"))
 
 
 def _read(stream: io.BufferedReader | gzip.GzipFile, limit: int) -> bytes:
@@ -217,10 +227,21 @@ def _cifar_batch(path: Path, images: int) -> tuple[np.ndarray, np.ndarray]:
             )
         rows = np.fromfile(path, np.uint8).reshape(images, _CIFAR_ROW)
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     labels = rows[:, 0]
-    _check_label_bytes(path, labels)
+    check_label_bytes(path, labels)
     return rows[:, 1:].reshape(images, *_CIFAR_SHAPE).transpose(0, 2, 3, 1), labels
+
+
+def _cifar_pickle(path: Path, images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a pickled batch file's images u8[M, 32, 32, 3] and labels i64[M]."""
+    try:
+        rows, labels = cifar_pickles.read(path)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if len(rows) != images:
+        raise ValueError(f"{path} holds {len(rows)} images, expected {images}: {AGAIN}, or set images_per_batch")
+    return rows.reshape(images, *_CIFAR_SHAPE).transpose(0, 2, 3, 1), labels
 
 
 def _npy_array(path: Path, name: str, content: bytes) -> np.ndarray:
@@ -234,7 +255,7 @@ def _npy_array(path: Path, name: str, content: bytes) -> np.ndarray:
         }
         shape, fortran_order, dtype = readers[version](stream)
     except (ValueError, KeyError):
-        raise ValueError(f"{path} has a damaged array {name!r}: {_AGAIN}, or save it anew") from None
+        raise ValueError(f"{path} has a damaged array {name!r}: {AGAIN}, or save it anew") from None
     if dtype.hasobject:
         raise ValueError(f"{path} has pickled objects in {name!r}: save it as an array of numbers")
     expected, found = math.prod(shape) * dtype.itemsize, len(content) - stream.tell()
@@ -258,26 +279,16 @@ def _task(path: Path, train: Any, test: Any, *, num_validation: int, seed: int, 
 
 
 def _either(folder: Path, name: str) -> Path:
-    """Return the path of a file that is there as it is or with .gz after its name."""
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
-            return path
+    """Return the path of a file that is there as it is or with .gz after its name.
+
+    Some archives have a dot before the kind, and each file in a folder of its name.
+    """
+    dotted = name.replace("-idx", ".idx")
+    for place in (folder, folder / name, folder / dotted):
+        for path in (place / name, place / f"{name}.gz", place / dotted, place / f"{dotted}.gz"):
+            if path.is_file():
+                return path
     raise ValueError(f"{folder / name}[.gz] is missing: download all four files of the data set into the folder")
-
-
-def _check_label_bytes(path: Path, labels: np.ndarray) -> None:
-    if labels.max() > 9:
-        sample = int(np.argmax(labels > 9))
-        raise ValueError(
-            f"{path} has label {labels[sample]} at sample {sample}, expected 0..9: "
-            f"{_AGAIN}, from a data set of 10 classes"
-        )
-
-
-def _unreadable(path: Path, error: OSError) -> ValueError:
-    if isinstance(error, FileNotFoundError):
-        return ValueError(f"{path} is missing: download it, or correct the path")
-    return ValueError(f"{path} cannot be read ({error.strerror or error}): give a readable file")
 
 
 @contextmanager
