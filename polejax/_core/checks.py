@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from polejax._core.keys import GENERATOR
 from polejax._core.types import Array, Key
 
 _Word = TypeVar("_Word", bound=str)
@@ -129,10 +130,14 @@ def key(name: str, value: Any, ndim: int = 0) -> Key:
     """Return typed keys with `ndim` axes: one rule for every argument `key` (0) and `keys` (1).
 
     Raises:
-      ValueError: not made by `jax.random.key`, or of another number of axes.
+      ValueError: not made by `jax.random.key`, of another generator than Threefry, or of another number of axes.
     """
     if not (isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)):
         raise ValueError(f"{name} must be a typed JAX key, got {value!r}: make one with jax.random.key")
+    generator = str(jax.random.key_impl(value))
+    if generator != GENERATOR:
+        remedy = f'make one with jax.random.key(seed, impl="{GENERATOR}")'
+        raise ValueError(f"{name} must be of the generator {GENERATOR}, got {generator}: {remedy}")
     if value.ndim != ndim:
         wanted = "a single key" if ndim == 0 else "one axis of keys"
         raise ValueError(f"{name} must be {wanted}, got shape {value.shape}: use jax.vmap or jax.random.split")

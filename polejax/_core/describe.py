@@ -3,10 +3,9 @@
 import dataclasses
 import functools
 import hashlib
-import inspect
-import itertools
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +15,12 @@ import numpy as np
 
 from polejax._core.record import Record
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # of an object in memory: another one in every process
 _LISTED = {0: 1, 1: 4_096, 2: 256}  # by number of axes: elements up to which an array is listed, not digested
+
+
+class FunctionName(str):
+    """What a function, class or callable object is called; equal names do not mean equal functions."""
 
 
 def describe(value: Any) -> Any:
@@ -28,7 +32,7 @@ def describe(value: Any) -> Any:
     Returns:
       Records as {"type": name, field: ...}, with the fields of their `inlined` records beside their own; short arrays
       as lists, long ones as shape, dtype and SHA-256; functions as "module.name"; infinities as "inf". Equal
-      descriptions mean equal outcomes.
+      descriptions mean equal outcomes but for functions and classes, which `fingerprint` tells apart.
     """
     if value is None or isinstance(value, bool | int | str):
         return value
@@ -52,8 +56,16 @@ def describe(value: Any) -> Any:
     if isinstance(value, functools.partial):
         return {"function": describe(value.func), "args": describe(value.args), "keywords": describe(value.keywords)}
     if callable(value):
-        return f"{inspect.getmodule(value).__name__}.{getattr(value, '__qualname__', repr(value))}"  # type: ignore[union-attr]
-    return repr(value)
+        return _name_of(value)
+    return _ADDRESS.sub("", repr(value))
+
+
+def _name_of(value: Any) -> FunctionName:
+    """Module and name; of a callable object, its class's."""
+    for name in ("__qualname__", "__name__"):
+        if isinstance(found := getattr(value, name, None), str):
+            return FunctionName(f"{getattr(value, '__module__', None) or 'unknown'}.{found}")
+    return FunctionName(f"{type(value).__module__}.{type(value).__qualname__}")
 
 
 def _describe_array(array: np.ndarray) -> Any:
@@ -71,7 +83,13 @@ def as_text(description: Any) -> str:
 
 
 def differences(first: Any, second: Any, name: str = "") -> Iterator[str]:
-    """Name the fields in which two descriptions differ, each with both values: "task.name: 'digits', not 'iris'"."""
+    """Name the fields in which two descriptions differ, each with both values: "task.name: 'digits', not 'iris'".
+
+    Functions do not differ, whatever they are called: `fingerprint` tells them apart. The second description is one
+    that `describe` has made in this process, as text does not say what is a function's name.
+    """
+    if isinstance(first, str) and isinstance(second, FunctionName):
+        return
     if isinstance(first, dict) and isinstance(second, dict) and "sha256" not in first:
         for field in (*first, *(field for field in second if field not in first)):
             inner = f"{name}.{field}" if name else field
@@ -80,9 +98,9 @@ def differences(first: Any, second: Any, name: str = "") -> Iterator[str]:
             else:
                 yield from differences(first[field], second[field], inner)
     elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
-        unequal = (index for index, pair in enumerate(zip(first, second, strict=True)) if pair[0] != pair[1])
-        for index in itertools.islice(unequal, 1):  # only the first: two data sets differ in thousands
-            yield from differences(first[index], second[index], f"{name}[{index}]")
+        inner = (differences(*pair, f"{name}[{index}]") for index, pair in enumerate(zip(first, second, strict=True)))
+        # only the first element that differs: two data sets differ in thousands
+        yield from next((found for part in inner if (found := list(part))), [])
     elif isinstance(first, dict) and isinstance(second, dict) and second.get("shape") == first["shape"]:
         if first != second:
             yield f"{name}: other numbers in shape {tuple(first['shape'])}"

@@ -8,6 +8,9 @@ from typing import Any
 
 import jax
 
+from polejax._core.keys import GENERATOR
+from polejax._core.switches import settings
+
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "chex", "numpy", "scipy", "matplotlib", "xarray", "tyro")
 
 __all__ = ["machine", "provenance", "use_all_cores", "versions"]
@@ -53,7 +56,7 @@ def machine() -> dict[str, Any]:
 
 
 def provenance() -> dict[str, str]:
-    """Where results come from, as every file of results states it: versions, device, and the time the run began."""
+    """Where results come from, as every file of results states it: versions, device, time, generator, settings."""
     from polejax._core.version import __version__
 
     device = machine()
@@ -62,6 +65,8 @@ def provenance() -> dict[str, str]:
         "jax": jax.__version__,
         "device": f"{device['devices']} x {device['kind']} ({device['platform']})",
         "begun": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "generator": GENERATOR,
+        **settings(),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from polejax._core import netcdf
 from polejax._core.describe import differences
 
-FORMAT = 2
+FORMAT = 3
 
 
 class StudyError(RuntimeError):

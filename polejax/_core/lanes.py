@@ -4,12 +4,14 @@ Chains, learning curves, mempools and attacks all run in the same way: `lay_out`
 devices, `sharded` makes the program, `Layout.pad` its arguments, and `Layout.cut` keeps the results asked for.
 """
 
+import contextlib
+import contextvars
 import dataclasses
 import importlib.util
 import math
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -230,15 +232,32 @@ def each(function: Callable[..., Any], lanes: int, replicated: tuple[int, ...], 
     return single
 
 
+_assumed: contextvars.ContextVar[str | None] = contextvars.ContextVar("_assumed", default=None)
+
+
+@contextlib.contextmanager
+def assumed_on_cpu() -> Iterator[None]:
+    """Trace programs in their form for CPUs inside the `with` block, whatever the devices are."""
+    token = _assumed.set("cpu")
+    try:
+        yield
+    finally:
+        _assumed.reset(token)
+
+
+def _backend() -> str:
+    return _assumed.get() or jax.default_backend()
+
+
 def on_cpu(devices: Sequence[Any] | None = None) -> bool:
     """Whether devices, all of one kind, are CPU cores; None: those that programs run on by default."""
-    return bool((jax.default_backend() if devices is None else devices[0].platform) == "cpu")
+    return bool((_backend() if devices is None else devices[0].platform) == "cpu")
 
 
 def takes_kernels() -> bool:
     """Whether Pallas compiles for the device: a TPU, or a GPU from NVIDIA's Ampere on, while JAX has Triton."""
-    if jax.default_backend() != "gpu":
-        return jax.default_backend() == "tpu"
+    if _backend() != "gpu":
+        return _backend() == "tpu"
     capability = getattr(jax.local_devices()[0], "compute_capability", "")  # "7.5" of NVIDIA's, "gfx942" of AMD's
     is_old = re.fullmatch(r"[1-7]\.\d", capability) is not None
     return not is_old and importlib.util.find_spec("jax.experimental.pallas.triton") is not None

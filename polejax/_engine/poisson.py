@@ -132,15 +132,15 @@ def check_poisson(scenario: Scenario) -> None:
             f'{field} must be {needed} for method="poisson", got {type(found).__name__}: use method="rounds"'
         )
 
-    if not isinstance(scenario.mechanism, PoW):
+    if type(scenario.mechanism) is not PoW:  # a subclass may have another law
         raise wrong("mechanism", "PoW", scenario.mechanism)
     if not isinstance(scenario.nodes, Nodes):
         raise wrong("nodes", "Nodes of constant power", scenario.nodes)
     if not scenario.network.fixed:
         raise wrong("network", "a clique, regions or a matrix with fixed delays", scenario.network)
-    if not isinstance(scenario.election, FirstSeen):
+    if type(scenario.election) is not FirstSeen:
         raise wrong("election", "FirstSeen", scenario.election)
-    if not isinstance(scenario.difficulty, Fixed):
+    if type(scenario.difficulty) is not Fixed:
         raise wrong("difficulty", "fixed", scenario.difficulty)
     if scenario.adversary is not None:
         raise wrong("adversary", "None", scenario.adversary)

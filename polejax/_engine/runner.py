@@ -7,6 +7,7 @@ import numpy as np
 
 from polejax._core import checks, lanes
 from polejax._core.progress import Callback, Meter
+from polejax._core.switches import steady
 from polejax._core.types import Array
 from polejax._engine import poisson, poisson_sums, running, segments
 from polejax._engine.canonical_arrivals import Kept
@@ -114,6 +115,7 @@ def tally_many(
     ).result()
 
 
+@steady
 def start(
     keys: Array,
     scenario: Scenario,
@@ -150,6 +152,7 @@ def start(
     return running.start(compute, finish)
 
 
+@steady
 def start_tally(
     keys: Array,
     scenario: Scenario,

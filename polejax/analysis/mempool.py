@@ -26,6 +26,7 @@ import numpy as np
 
 from polejax._core import checks, lanes
 from polejax._core.record import record
+from polejax._core.switches import steady
 from polejax._core.types import Array, Key
 from polejax.analysis.seed_tally import check_history
 from polejax.analysis.transactions import Load
@@ -57,6 +58,7 @@ class Service:
     overflow: Array
 
 
+@steady
 def serve(
     key_or_keys: Key,
     history: History,

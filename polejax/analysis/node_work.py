@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from polejax._core.switches import steady
 from polejax._core.types import Array
 from polejax.analysis.power import powers
 from polejax.consensus.elections import Election, FirstSeen
@@ -14,6 +15,7 @@ from polejax.consensus.scenario import Scenario
 from polejax.network.base import Network
 
 
+@steady
 def winner_work(history: History, scenario: Scenario) -> Array:
     """Work of each canonical block's producer on it, float64 [S, H] work units.
 
@@ -41,6 +43,7 @@ def winner_work(history: History, scenario: Scenario) -> Array:
     return power * (np.atleast_2d(history.interval).astype(np.float64) - begun)
 
 
+@steady
 def node_work(history: History, scenario: Scenario) -> Array:
     """Work of every node at every height, float64 [S, H, N] work units, from the records `History.rounds`.
 

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.switches import steady
 from polejax._core.types import Key
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.mempool import serve
@@ -88,6 +89,7 @@ def latency_text(found: ServiceSummary) -> str:
     return str(latency_mean(found)) + (f", of {1 - share:.1%} confirmed" if share > 0.001 else "")
 
 
+@steady
 def service_at_loads(
     key: Key,
     histories: Mapping[str, History],

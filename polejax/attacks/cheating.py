@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax._core.describe import as_text
+from polejax._core.keys import key_of
 from polejax._core.record import Record, replace, static
+from polejax._core.switches import steady
 from polejax._core.types import Array, Key, Tree
 from polejax.attacks.detection import as_played
 from polejax.attacks.head_start import Identity, Run, fresh
@@ -27,7 +28,7 @@ from polejax.consensus.mechanism import MechanismWrapper
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario, check_count
 from polejax.consensus.views import Views
-from polejax.mechanisms.bank import Bank, learning_of
+from polejax.mechanisms.bank import Bank, trained_by
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.replay import Replay
 
@@ -162,7 +163,7 @@ class Robbed(MechanismWrapper):
 
     def begin_branch(self, count: int) -> Broadcast:
         """No model at genesis; see `Mechanism.begin_branch`."""
-        key = jax.random.key(0)
+        key = key_of(0)
         who = Identity(key[None], jnp.zeros((1, 8), jnp.uint32), jnp.zeros(1, jnp.uint32))
         abstract = jax.eval_shape(lambda: fresh(self.mechanism.recipe, who))
         params = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape[1:]), leaf.dtype), abstract)
@@ -199,6 +200,7 @@ def _finished(claims: Claims) -> Array:
     return jnp.where(jnp.asarray(claims.fallback), False, claims.valid)
 
 
+@steady
 def cheats_bank(mechanism: PoLe, tried: Attempt) -> Bank:
     """A bank of a strategy's curves, one per seed, for `Cheating`.
 
@@ -209,6 +211,7 @@ def cheats_bank(mechanism: PoLe, tried: Attempt) -> Bank:
     return _bank(mechanism, *as_played(mechanism, tried))
 
 
+@steady
 def honest_bank(mechanism: PoLe, run: Run) -> Bank:
     """A bank of honest runs' curves, one per seed, without the evaluation before training."""
     return _bank(mechanism, np.asarray(run.validation)[:, 1:], np.asarray(run.test)[:, 1:])
@@ -216,5 +219,5 @@ def honest_bank(mechanism: PoLe, run: Run) -> Bank:
 
 def _bank(mechanism: PoLe, validation: Array, test: Array) -> Bank:
     recipe, steps = mechanism.recipe, mechanism.recipe.evaluate_every * np.shape(test)[1]
-    none, trained = np.zeros(len(test), bool), as_text(learning_of(recipe))
+    none, trained = np.zeros(len(test), bool), trained_by(recipe)
     return Bank(validation, test, none, recipe.evaluate_every, trained, max_steps=max(recipe.max_steps, steps))

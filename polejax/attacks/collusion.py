@@ -8,7 +8,10 @@ import jax
 import numpy as np
 
 from polejax import network
+from polejax._core import checks
+from polejax._core.keys import key_of
 from polejax._core.record import replace
+from polejax._core.switches import steady
 from polejax._core.types import Array
 from polejax._engine.runner import simulate_many
 from polejax.analysis import estimate
@@ -27,6 +30,7 @@ NODES = 10
 SEEDS, BLOCKS = 32, 256  # of every simulation: 8,192 blocks put a share of a tenth within 0.65 points (95%)
 
 
+@steady
 def early_key(mechanism: PoLe, run: Run, lead: int | None = None) -> Attempt:
     """The attempt of a friend that began `lead` evaluation periods before the others, as far as a run of its own goes.
 
@@ -48,6 +52,7 @@ def early_key(mechanism: PoLe, run: Run, lead: int | None = None) -> Attempt:
     return Attempt(validation, test, np.float32(0.0), True)
 
 
+@steady
 def advantage(
     mechanism: PoLe, run: Run, lead: float, release: float = 0.0, bound: bool = True, key: Array | None = None
 ) -> Estimate:
@@ -65,13 +70,14 @@ def advantage(
     friend = np.arange(NODES) == 0
     adversary = EarlyKey(np.where(friend, lead, 0.0), release, bound)
     scenario = Scenario(nodes.equal(NODES, NODES), network.instant(NODES), replay, adversary=adversary)
-    keys = jax.random.split(jax.random.key(0) if key is None else key, SEEDS)
+    keys = jax.random.split(key_of(0) if key is None else checks.key("key", key), SEEDS)
     history = simulate_many(keys, scenario, BLOCKS)
     wins = ((history.producer == 0) & history.settled).sum(axis=1)
     share = estimate.share(wins, history.settled.sum(axis=1), detection.CONFIDENCE)
     return Estimate(*(NODES * part for part in (share.value, share.low, share.high)))
 
 
+@steady
 def measure(mechanism: PoLe, run: Run) -> dict[str, Estimate]:
     """The friend's advantage under each rule, leads in parts of an honest node's mean training time.
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from polejax._core.record import Record
+from polejax._core.switches import steady
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
@@ -78,6 +79,7 @@ class Honesty(Record):
     rejected: Estimate
 
 
+@steady
 def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
     """Measure an attempt against the cheats' honest twins, runs of the same seeds."""
     honest, _ = honest_steps(mechanism, twins)
@@ -99,6 +101,7 @@ def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
     )
 
 
+@steady
 def measure_honesty(mechanism: PoLe, run: Run) -> Honesty:
     """Measure honest runs."""
     steps, finished = honest_steps(mechanism, run)
@@ -114,6 +117,7 @@ def measure_honesty(mechanism: PoLe, run: Run) -> Honesty:
     )
 
 
+@steady
 def honest_times(mechanism: PoLe, run: Run) -> Array:
     """Steps f64[S] to a valid claim; inf where there is none."""
     steps, found = honest_steps(mechanism, run)
@@ -134,6 +138,7 @@ def as_played(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
     return validation[:, 1 : length + 1], test[:, 1 : length + 1]
 
 
+@steady
 def cheat_times(mechanism: PoLe, tried: Attempt) -> Array:
     """Steps f64[S] to a cheat's accepted claim, its attack's cost included; inf where there is none in a run's time."""
     steps, found = head_start.steps(mechanism.recipe, mechanism.rules.passes(*as_played(mechanism, tried)))

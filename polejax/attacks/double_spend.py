@@ -10,6 +10,7 @@ import numpy as np
 from polejax import network
 from polejax._core import checks, draw
 from polejax._core.record import replace
+from polejax._core.switches import steady
 from polejax._core.types import Array
 from polejax._engine.runner import simulate_many
 from polejax.analysis import estimate
@@ -18,6 +19,7 @@ from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
 
 
+@steady
 def walk(key: Array, share: Array, confirmations: int, give_up: int = 40) -> Array:
     """Play one double spend against Proof of Work as a random walk: who finds each next block is a biased coin.
 
@@ -57,6 +59,7 @@ def walk(key: Array, share: Array, confirmations: int, give_up: int = 40) -> Arr
     return jax.lax.while_loop(undecided, found, start)[2] > 0
 
 
+@steady
 def walks(keys: Array, share: float, confirmations: int, give_up: int = 40, confidence: float = 0.95) -> Estimate:
     """Chance of a double spend by `walk` over typed keys [S]: an `Estimate` of a fraction; raises what `walk` raises.
 
@@ -103,6 +106,7 @@ def overtakes(public: np.ndarray, private: np.ndarray, confirmations: int | Sequ
     return won[:, 0] if np.ndim(confirmations) == 0 else won
 
 
+@steady
 def race(
     keys: Array,
     scenario: Scenario,

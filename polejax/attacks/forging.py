@@ -10,6 +10,7 @@ from scipy import special
 
 from polejax._core import checks
 from polejax._core.record import replace
+from polejax._core.switches import steady
 from polejax._core.types import Array, Tree
 from polejax.attacks import head_start
 from polejax.attacks.head_start import Identity
@@ -18,6 +19,7 @@ from polejax.learning import training
 from polejax.learning.recipe import Recipe
 
 
+@steady
 def liar(met: Encounter) -> Attempt:
     """Train honestly, but claim the demanded accuracy at every evaluation, until a claim is accepted.
 
@@ -26,6 +28,7 @@ def liar(met: Encounter) -> Attempt:
     return Attempt(met.honest.validation, met.honest.test, np.float32(0.0), False)
 
 
+@steady
 def overfitter(met: Encounter) -> Attempt:
     """Train on test data that a colluding data node has handed over, and claim at every evaluation."""
     task = met.recipe.task
@@ -35,6 +38,7 @@ def overfitter(met: Encounter) -> Attempt:
     return attempt(met, head_start.fresh(met.recipe, met.cheat), mechanism=mechanism, truthful=False)
 
 
+@steady
 def guesser(met: Encounter, tries: int = 64) -> Attempt:
     """Draw initial weights `tries` times, claim the best of them on the validation data; then train on."""
     keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, 2), tries))(met.cheat.key)
@@ -50,6 +54,7 @@ def guesser(met: Encounter, tries: int = 64) -> Attempt:
     return attempt(met, start, answering_flops(met.recipe, samples, models=tries), truthful=False)
 
 
+@steady
 def grinder(met: Encounter, tries: int = 64) -> Attempt:
     """Try a stolen model behind the layers of `tries` addresses (Sybil keys), take the best; then fine-tune there."""
     numbers = jax.vmap(lambda key: jax.random.bits(jax.random.fold_in(key, 3), (tries,), jnp.uint32))(met.cheat.key)
@@ -64,6 +69,7 @@ def grinder(met: Encounter, tries: int = 64) -> Attempt:
     return attempt(met, met.model.claimed, flops, cheat=replace(met.cheat, address=chosen))
 
 
+@steady
 def easiest_address(met: Encounter, tries: int, probe: int) -> tuple[Array, Array]:
     """Whether some addresses' layers are easier to learn behind: the same weights and shuffle behind many addresses.
 

@@ -10,6 +10,7 @@ from flax import linen as nn
 
 from polejax._core import checks, lanes
 from polejax._core.record import Record, replace
+from polejax._core.switches import steady
 from polejax._core.types import Array, Tree
 from polejax.learning import training
 from polejax.learning.recipe import Recipe
@@ -46,6 +47,7 @@ class Run(Record):
     final: Tree
 
 
+@steady
 def identities(key: Array, count: int, role: int = 0) -> Identity:
     """Draw nodes and parent blocks at random.
 
@@ -64,12 +66,14 @@ def identities(key: Array, count: int, role: int = 0) -> Identity:
     return Identity(own, words[:, :8], words[:, 8])
 
 
+@steady
 @jax.jit
 def layers(recipe: Recipe, identity: Identity) -> Tree:
     """Variables of the identities' Secure Mapping Layers, leading axis S."""
     return jax.vmap(recipe.layer_variables)(identity.tip, identity.address)
 
 
+@steady
 def fresh(recipe: Recipe, identity: Identity) -> Tree:
     """The weights with which honest nodes begin, leading axis S."""
     return _fresh(recipe.model, recipe.mapped_features, identity.key)
@@ -80,6 +84,7 @@ def _fresh(model: nn.Module, width: int, keys: Array) -> Tree:
     return jax.vmap(lambda key: model.init(jax.random.split(key)[1], jnp.zeros((1, width)))["params"])(keys)
 
 
+@steady
 def train_from(
     mechanism: PoLe,
     identity: Identity,
@@ -187,6 +192,7 @@ def _run(mechanism: PoLe, start: Tree, lesson: Lesson, num_evaluations: int) -> 
     return Run(curves[0], curves[1], claimed, networks.params)
 
 
+@steady
 def steps(recipe: Recipe, made: Array) -> tuple[Array, Array]:
     """Training steps to the first of the evaluations bool[S, K + 1] that succeeds, f64[S], and whether one does.
 

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from polejax._core.switches import steady
 from polejax._core.types import Array, Tree
 from polejax.learning.networks import LayeredModel, MultilayerPerceptron
 from polejax.learning.recipe import Recipe
@@ -24,6 +25,7 @@ RIDGE = 1e-5  # pixels that never vary must not make a regression singular
 ROUNDING = 1e-12  # nor may a layer of few signs, whose rows can depend on each other; below what float32 resolves
 
 
+@steady
 def rebase(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
     """Params that answer behind the layer `new` as the given ones do behind `old`: A' = pinv(W_new) W_old A.
 
@@ -55,6 +57,7 @@ def rebase(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
     return _with_first(recipe, params, carried.reshape(first.shape), layer["bias"])
 
 
+@steady
 def refit(recipe: Recipe, params: Tree, old: Tree, new: Tree, inputs: Array) -> Tree:
     """Params whose first weights are fitted by least squares to what the given ones' see behind the layer `old`.
 
@@ -79,6 +82,7 @@ def refit(recipe: Recipe, params: Tree, old: Tree, new: Tree, inputs: Array) -> 
     return _with_first(recipe, params, kernel, bias)
 
 
+@steady
 def least_squares(regressors: Array, wanted: Array) -> tuple[Array, Array]:
     """Kernel f32[F, H] and bias f32[H] of the closest affine map from f32[M, F] to f32[M, H], with a small ridge."""
     regressors = jnp.concatenate([regressors, jnp.ones((regressors.shape[0], 1))], axis=1)
@@ -124,6 +128,7 @@ def _substituted(triangular: Array, right: Array, order: Array) -> Array:
     return jax.lax.scan(solve_row, jnp.zeros_like(right), order)[0]
 
 
+@steady
 def regress(recipe: Recipe, params: Tree, new: Tree, inputs: Array, labels: Array) -> Tree:
     """Params that answer with the least-squares regression of the labels on the mapped samples; nothing is stolen.
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from polejax._core import checks, draw
 from polejax._core.record import record
+from polejax._core.switches import steady
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
@@ -42,6 +43,7 @@ class Revenue:
     stale: Array
 
 
+@steady
 def mine(key: Array, share: Array, tie_share: Array, num_found: int) -> Revenue:
     """Play the selfish pool's strategy over `num_found` blocks found by anyone: one `lax.scan`, one number a block.
 
@@ -85,6 +87,7 @@ def _fate(lead: Array, finder: Array) -> Array:
     return jnp.asarray(_FATE)[jnp.minimum(lead + 1, 4), finder]
 
 
+@steady
 def relative_revenue(
     keys: Array, share: float, tie_share: float, num_found: int = 100_000, confidence: float = 0.95
 ) -> Estimate:
@@ -111,6 +114,7 @@ def relative_revenue(
     return estimate.share(revenue.pool, np.maximum(revenue.pool + revenue.honest, 1), confidence)
 
 
+@steady
 def mine_many(keys: Array, share: float, tie_share: float, num_found: int) -> Revenue:
     """`mine` for many seeds: typed keys [S] to `Revenue` of NumPy int64[S]; raises what `mine` raises."""
     share, tie_share = _checked_shares(share, tie_share)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core.record import Record, static
+from polejax._core.switches import steady
 from polejax._core.types import Array, Tree
 from polejax.attacks import head_start, rebasing
 from polejax.attacks.head_start import Identity, Run
@@ -68,6 +69,7 @@ class Attempt(Record):
     truthful: bool = static()
 
 
+@steady
 def encounter(
     key: Array, mechanism: PoLe, num_seeds: int, num_evaluations: int, keyless: Run | None = None
 ) -> Encounter:
@@ -91,11 +93,13 @@ def encounter(
     return Encounter(mechanism, victim, cheat, model, honest, keyless, num_evaluations)
 
 
+@steady
 def thief(met: Encounter) -> Attempt:
     """Claim a broadcast model as one's own; then fine-tune it behind one's own layer."""
     return attempt(met, met.model.claimed)
 
 
+@steady
 def rebasing_thief(met: Encounter) -> Attempt:
     """Re-base the stolen first weights by the two layers alone, A' = W_j^+ W_i A, without any data; then fine-tune."""
     carried = carry(met, rebasing.rebase, met.model.claimed)
@@ -106,11 +110,13 @@ def rebasing_thief(met: Encounter) -> Attempt:
     return attempt(met, carried, flops)
 
 
+@steady
 def refitting_thief(met: Encounter) -> Attempt:
     """Re-base the stolen first weights by least squares on the training samples, through any activation; fine-tune."""
     return attempt(met, carry(met, _refit, met.model.claimed), _regression_flops(met, keyed=True))
 
 
+@steady
 def distilling_thief(met: Encounter) -> Attempt:
     """Train one's own network, from its own start, on the stolen model's answers to the training samples."""
     targets = carry(met, _answers, met.model.claimed)
@@ -118,11 +124,13 @@ def distilling_thief(met: Encounter) -> Attempt:
     return attempt(met, head_start.fresh(met.recipe, met.cheat), flops, targets=targets)
 
 
+@steady
 def pre_trainer(met: Encounter) -> Attempt:
     """Train on the task long before the tip is known, behind an old key's layer; then adapt to the new one."""
     return attempt(met, met.model.final)
 
 
+@steady
 def refitting_pre_trainer(met: Encounter) -> Attempt:
     """Train long before without any key, on the samples; then fit the first weights behind the new layer; then adapt.
 
@@ -133,6 +141,7 @@ def refitting_pre_trainer(met: Encounter) -> Attempt:
     return attempt(met, carry(met, _refit_keyless, met.keyless.final), _regression_flops(met, keyed=False))
 
 
+@steady
 def regression(met: Encounter) -> Attempt:
     """The control of the refitting ones: regress the labels on one's own images, stealing nothing; then train on."""
     task, width = met.recipe.task, met.recipe.mapped_features
@@ -140,6 +149,7 @@ def regression(met: Encounter) -> Attempt:
     return attempt(met, params, task.train_inputs.shape[0] * width * (width + 2 * task.num_classes))
 
 
+@steady
 def attempt(
     met: Encounter,
     start: Tree,
@@ -173,6 +183,7 @@ def answering_flops(recipe: Recipe, samples: int, layers: int = 1, models: int =
     )
 
 
+@steady
 def carry(met: Encounter, change: Change, params: Tree) -> Tree:
     """Apply a pure `change(recipe, params, old, new)` to each seed's params and the layers of victim and cheat."""
     old, new = (head_start.layers(met.recipe, who) for who in (met.victim, met.cheat))

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core.record import Record, replace
+from polejax._core.switches import steady
 from polejax._core.types import Array
 from polejax.consensus import trial
 from polejax.consensus.adversary import Adversary
@@ -43,6 +44,7 @@ class Scenario(Record):
     difficulty: Difficulty = Fixed()
     adversary: Adversary | None = None
 
+    @steady
     def __post_init__(self) -> None:
         for name, kind, example in _PLACES:
             value = getattr(self, name)

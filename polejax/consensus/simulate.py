@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from polejax._core import checks
+from polejax._core.switches import steady
 from polejax._core.types import Array
 from polejax.consensus import chain
 from polejax.consensus.history import History, from_chain
@@ -10,6 +11,7 @@ from polejax.consensus.round import advance, genesis
 from polejax.consensus.scenario import Scenario, check_one, ready
 
 
+@steady(compiled=False)
 def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool = False) -> History:
     """Simulate one chain from genesis: a `lax.scan` of rounds, then a reverse scan for the canonical blocks.
 

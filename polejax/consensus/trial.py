@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from polejax._core.keys import key_of
 from polejax._core.record import Record, records_in, replace
 from polejax._core.types import Array
 from polejax.consensus import shapes
@@ -50,7 +51,7 @@ def play(scenario: "Scenario", ready: "Scenario") -> Views:
         elif isinstance(part, Difficulty):
             _try_difficulty(part, ready)
     names = " and ".join(dict.fromkeys(type(part).__name__ for part in suspects))
-    key = jax.random.key(0)
+    key = key_of(0)
     with blame(f"a round with {names}"):
         views = genesis(key, ready)
     for part in suspects:
@@ -75,7 +76,7 @@ def blame(what: str) -> Iterator[None]:
 def _try_mechanism(mechanism: Mechanism, scenario: "Scenario") -> None:
     """Check one race of a mechanism; if its fields have leading axes, as a stream's tasks have, of the first entry."""
     name, count = type(mechanism).__name__, scenario.nodes.count
-    key = jax.random.key(0)
+    key = key_of(0)
     with blame(f"{name}.initial_difficulty"):
         axes = np.ndim(mechanism.initial_difficulty)
         mechanism = jax.tree.map(lambda leaf: jnp.asarray(leaf)[(0,) * axes], mechanism)
@@ -106,7 +107,7 @@ def _try_memory(mechanism: Mechanism, views: Views, claims: Claims) -> None:
         shapes.check_evidence(name, evidence, claims, count)
     if views.branch is not None:
         with blame(f"{name}.extend_branch"):
-            branch = mechanism.extend_branch(jax.random.key(1), views.branch, claims.work, claims)
+            branch = mechanism.extend_branch(key_of(1), views.branch, claims.work, claims)
         shapes.check_alike(f"{name}.extend_branch", branch, views.branch, "what begin_branch returns")
         with blame(f"{name}.taken"):
             taken = mechanism.taken(views.branch)
@@ -117,7 +118,7 @@ def _try_network(network: Network, count: int) -> None:
     """Check delays and arrivals of a network."""
     name = type(network).__name__
     with blame(f"{name}.sample"):
-        network = jax.tree.map(jnp.asarray, network).sample(jax.random.key(0))
+        network = jax.tree.map(jnp.asarray, network).sample(key_of(0))
     if not isinstance(network, Network) or network.count != count:
         got = network.count if isinstance(network, Network) else shapes.word(network)
         raise ValueError(f"{name}.sample must return a network of {count} nodes, got {got}: keep the count")
@@ -157,7 +158,7 @@ def _try_election(election: Election, scenario: "Scenario", views: Views) -> Non
     with blame(f"{name}.closing"):
         close = election.closing(ones, views.start)
     shapes.check_array(f"{name}.closing", close, "f32", (count,))
-    network = scenario.network.sample(jax.random.key(0))
+    network = scenario.network.sample(key_of(0))
     with blame(f"{name}.elect"):
         elected = election.elect(ones, claims, network, views)
     if not isinstance(elected, Elected):

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
@@ -12,8 +11,10 @@ from flax import linen as nn
 from polejax._core import checks
 from polejax._core.describe import as_text, describe
 from polejax._core.folder import Folder
+from polejax._core.keys import key_of
 from polejax._core.progress import Callback, Meter
 from polejax._core.record import replace
+from polejax._core.switches import steady
 from polejax.analysis.estimate import Estimate
 from polejax.attacks import collusion, detection, forging, rebasing, theft
 from polejax.attacks.detection import Honesty, Measures, Roc
@@ -101,6 +102,7 @@ class Cell:
 Cells = Mapping[tuple[str, str], Cell]  # by kind of model and layer
 
 
+@steady
 def run(settings: Settings, progress: Callback) -> Cells:
     """Train and attack everything that is not on disk yet, then measure everything.
 
@@ -229,7 +231,7 @@ def _compute(
     recipe = mechanism.recipe
     if recipe.sml is not None and recipe.sml.patch is not None:
         keyless = None  # a network for pixels does not fit behind patches
-    met = theft.encounter(jax.random.key(seed), mechanism, count, steps // recipe.evaluate_every, keyless)
+    met = theft.encounter(key_of(seed), mechanism, count, steps // recipe.evaluate_every, keyless)
     attempts = {}
     for name, strategy in STRATEGIES.items():
         if _applies(name, recipe):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
+from polejax._core.keys import key_of
 from polejax._core.netcdf import Variables
 from polejax.attacks import head_start
 from polejax.attacks.head_start import Run
@@ -37,7 +38,7 @@ def restored(
     arrays: Mapping[str, np.ndarray], recipe: Recipe, strategies: Sequence[str]
 ) -> tuple[Run, Run, dict[str, Attempt]]:
     """The honest run, the victims' run and the attempts that `stored` made arrays of."""
-    who = head_start.identities(jax.random.key(0), 1)
+    who = head_start.identities(key_of(0), 1)
     abstract = jax.eval_shape(lambda: head_start.fresh(recipe, who))
     numbers = range(len(jax.tree.leaves(abstract)))
     final = jax.tree.unflatten(jax.tree.structure(abstract), [arrays[f"final{number}"] for number in numbers])

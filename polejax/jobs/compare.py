@@ -10,8 +10,10 @@ import jax
 
 from polejax import network
 from polejax._core import checks, paths, timing
+from polejax._core.keys import key_of
 from polejax._core.progress import Callback, Meter, Progress
 from polejax._core.record import replace
+from polejax._core.switches import steady
 from polejax._engine.runner import simulate_many
 from polejax.analysis.service_at_loads import ServiceAtLoads, check_loads, service_at_loads
 from polejax.analysis.summaries import Summary, summarise
@@ -118,6 +120,7 @@ class Outcome:
     compiling: Mapping[str, float]
 
 
+@steady
 def run(settings: Settings, progress: Callback) -> Outcome:
     """Train, race, and compare.
 
@@ -177,7 +180,7 @@ def _service(settings: Settings, histories: Mapping[str, History], scenarios: Ma
         label: history if label == POLE else simulate_many(keys, scenarios[label], SERVICE_BLOCKS)
         for label, history in histories.items()
     }
-    key = jax.random.fold_in(jax.random.key(settings.seed), 0x4C6F6164)
+    key = jax.random.fold_in(key_of(settings.seed), 0x4C6F6164)
     return service_at_loads(key, longer, loads=settings.load, capacity=settings.capacity)
 
 

@@ -66,6 +66,7 @@ from typing import Any
 
 from polejax._core import checks, paths
 from polejax._core.progress import Callback
+from polejax._core.switches import steady
 from polejax._engine.runner import METHODS, Method
 from polejax.consensus.scenario import Scenario
 from polejax.jobs.config_builder import Builder, only
@@ -108,6 +109,7 @@ def run(path: str | os.PathLike[str], *, executor: Any = None, progress: Callbac
     )
 
 
+@steady
 def read(path: str | os.PathLike[str]) -> Config:
     """Read a config file and build its scenarios; a bank that it asks for is trained now.
 

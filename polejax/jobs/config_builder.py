@@ -10,11 +10,11 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
-import jax
 import numpy as np
 
 from polejax._core import checks
 from polejax._core.describe import as_text, describe
+from polejax._core.keys import key_of
 from polejax.consensus.nodes import AnyNodes
 from polejax.consensus.scenario import Scenario
 from polejax.jobs.config_names import ALSO_WORDS, CONSTRUCTORS, FUNCTIONS, LISTS
@@ -144,7 +144,7 @@ class Builder:
             held_out = None if recipe.holdout is None else curves
             known = (np.zeros(len(curves), bool), recipe.evaluate_every, as_text(learning_of(recipe)))
             return Bank(curves, curves, *known, held_out, recipe.max_steps)
-        key = jax.random.key(seed)
+        key = key_of(seed)
         what = as_text([learning_of(recipe), seed])  # a bank grows in number and in length
         out = os.path.join(self._out, f"bank-{hashlib.sha256(what.encode()).hexdigest()[:8]}")
         return learning_curves(key, mechanism, num_curves, num_steps=num_steps, out=out)

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.keys import key_of
 from polejax._core.types import Key
 from polejax._engine.runner import simulate_many
 from polejax.analysis.summaries import summarise
@@ -125,4 +126,4 @@ def _power(scenario: Scenario) -> float:
 
 
 def _keys(seed: int, purpose: int) -> Key:
-    return jax.random.split(jax.random.fold_in(jax.random.key(seed), purpose), SEEDS)
+    return jax.random.split(jax.random.fold_in(key_of(seed), purpose), SEEDS)

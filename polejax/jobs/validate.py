@@ -9,6 +9,8 @@ from typing import NamedTuple
 import jax
 
 from polejax._core import checks
+from polejax._core.keys import key_of
+from polejax._core.switches import steady
 from polejax._core.types import Array
 from polejax.jobs import validation_cases
 from polejax.jobs.measures import Case
@@ -36,6 +38,7 @@ class Row(NamedTuple):
     seconds: float
 
 
+@steady
 def run(
     thorough: bool = False,
     key: Array | None = None,
@@ -56,7 +59,7 @@ def run(
     Raises:
       ValueError: a key that is no single typed key.
     """
-    key = jax.random.key(20260) if key is None else key
+    key = key_of(20260) if key is None else key
     checks.key("key", key)
     rows = []
     for case in cases(thorough) if chosen is None else chosen:

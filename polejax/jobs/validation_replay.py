@@ -7,6 +7,7 @@ from collections.abc import Callable
 import jax
 
 from polejax import network
+from polejax._core.keys import key_of
 from polejax._core.types import Array
 from polejax._engine.runner import simulate_many
 from polejax.analysis.estimate import Estimate
@@ -55,7 +56,7 @@ def digits(threshold: float) -> PoLe:
 def _bank(make: Callable[[float], PoLe], num_curves: int) -> Bank:
     """Curves as long as training, trained once for all thresholds."""
     mechanism = make(0.9)
-    return learning_curves(jax.random.key(1), mechanism, num_curves, num_steps=mechanism.recipe.max_steps)
+    return learning_curves(key_of(1), mechanism, num_curves, num_steps=mechanism.recipe.max_steps)
 
 
 def _ratio(

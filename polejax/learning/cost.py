@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from polejax._core.checks import whole
+from polejax._core.keys import key_of
+from polejax._core.switches import steady
 from polejax._core.types import Array, Tree
 from polejax.learning.measures import cross_entropy, logits
 
@@ -21,6 +23,7 @@ def num_parameters(module: nn.Module, num_features: int) -> int:
 
 
 @functools.cache
+@steady
 def step_flops(module: nn.Module, num_features: int, batch_size: int) -> int:
     """Return the floating-point operations of one training step: forward and backward pass over one batch.
 
@@ -53,12 +56,13 @@ def forward_flops(module: nn.Module, num_features: int, num_samples: int) -> int
     """
     shape = (whole("num_samples", num_samples, low=1), whole("num_features", num_features, low=1))
     inputs = jax.ShapeDtypeStruct(shape, jnp.float32)
-    variables = jax.eval_shape(module.init, jax.random.key(0), inputs)
+    variables = jax.eval_shape(module.init, key_of(0), inputs)
     forward = jax.make_jaxpr(lambda variables, inputs: logits(module, variables, inputs))
     return _product_flops(forward(variables, inputs).jaxpr)
 
 
 @functools.cache
+@steady
 def step_bytes(module: nn.Module, num_features: int, batch_size: int) -> int:
     """Return the bytes that one training step writes, which tell how many networks a processor's cache can hold.
 
@@ -85,7 +89,7 @@ def _step(module: nn.Module, num_features: int, batch_size: int) -> Any:
 def _abstract_variables(module: nn.Module, num_features: int) -> Any:
     """Shapes of what `module.init` returns."""
     inputs = jax.ShapeDtypeStruct((1, whole("num_features", num_features, low=1)), jnp.float32)
-    return jax.eval_shape(module.init, jax.random.key(0), inputs)
+    return jax.eval_shape(module.init, key_of(0), inputs)
 
 
 def _product_flops(jaxpr: Any) -> int:

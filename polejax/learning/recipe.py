@@ -6,7 +6,9 @@ from flax import errors
 from flax import linen as nn
 
 from polejax._core import checks, lanes
+from polejax._core.keys import key_of
 from polejax._core.record import Record, convert, replace, static
+from polejax._core.switches import steady
 from polejax._core.types import Array, Numeric, Tree
 from polejax.learning.cost import step_bytes, step_flops
 from polejax.learning.networks import MultilayerPerceptron
@@ -48,6 +50,7 @@ class Recipe(Record):
     evaluate_every: int = static(default=5)
     max_steps: int = static(default=2_000)
 
+    @steady
     def __post_init__(self) -> None:
         if not isinstance(self.task, Task):
             raise ValueError(f"task must be a polejax.tasks.Task, got {self.task!r}: see polejax.tasks.digits()")
@@ -78,7 +81,7 @@ class Recipe(Record):
         """
         sample = jax.ShapeDtypeStruct((1, self.mapped_features), jnp.float32)
         with jax.numpy_dtype_promotion("standard"):  # lest types that mix stop it before they are told
-            answer, variables = jax.eval_shape(self.model.init_with_output, jax.random.key(0), sample)
+            answer, variables = jax.eval_shape(self.model.init_with_output, key_of(0), sample)
         if set(variables) != {"params"}:
             extra = sorted(set(variables) - {"params"}) or ["no params"]
             raise ValueError(

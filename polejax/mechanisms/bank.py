@@ -8,12 +8,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from polejax._core import checks, netcdf
-from polejax._core.describe import describe, differences
+from polejax._core import checks, identity, netcdf
+from polejax._core.describe import as_text, describe, differences
 from polejax._core.devices import provenance
+from polejax._core.fingerprint import Unidentified
 from polejax._core.folder import Folder
 from polejax._core.record import Record, convert, replace, static
 from polejax._core.types import Array
+from polejax.learning.program import program_of
 from polejax.learning.recipe import Recipe
 
 
@@ -27,7 +29,7 @@ class Bank(Record):
       test: f32[B, K], fraction: accuracy on the test data, as verifiers measure it.
       diverged: bool[B, K]: the network held a parameter that is not finite; bool[B]: the same at all K evaluations.
       evaluate_every: training steps between evaluations.
-      trained: JSON: what of the recipe the curves depend on (`learning_of`).
+      trained: JSON: what of the recipe the curves depend on, and which program trained them (`trained_by`).
       holdout: f32[B, K], fraction: accuracy on samples that decide nothing; None: none held out.
       max_steps: training steps after which a node gives up (`Recipe.max_steps`); None: as many as the curves have.
         Where curves are shorter, what follows is unknown (`whole`), and `Replay` refuses the bank or marks its blocks.
@@ -144,10 +146,20 @@ class Bank(Record):
 
     def check_matches(self, recipe: Recipe) -> None:
         """Raise a ValueError that names the first difference unless training by the recipe gives such curves."""
-        found = list(differences(json.loads(self.trained), learning_of(recipe)))
+        told = json.loads(self.trained)
+        trained = told if isinstance(told, dict) else {}
+        program, recorded = trained.pop("program", None), trained.pop("versions", {})
+        found = list(differences(trained, learning_of(recipe)))
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise ValueError(f"bank does not match the recipe: it has {found[0]}{more}: train another bank for it")
+        if program is None or program != _program(recipe):
+            others = identity.differing(recorded)
+            because = f"it was trained with {others}" if others else "a function, a class or a constant differs"
+            raise ValueError(
+                f"bank does not match the recipe: another program under the same names, as {because}: "
+                "train another bank, or load it without a mechanism"
+            )
 
 
 def join(parts: list[Bank]) -> Bank:
@@ -208,3 +220,16 @@ def learning_of(recipe: Recipe) -> dict[str, Any]:
     """What of a recipe its learning curves depend on, as JSON can hold it: all but how long they are."""
     idle = {"type", "max_steps"} if recipe.holdout is not None else {"type", "max_steps", "holdout"}
     return {field: part for field, part in describe(recipe).items() if field not in idle}
+
+
+def trained_by(recipe: Recipe) -> str:
+    """JSON of `learning_of`, of the training's program (None where none can be told) and of the versions at work."""
+    versions = identity.tracing_versions()
+    return as_text({**learning_of(recipe), "program": _program(recipe), "versions": versions})
+
+
+def _program(recipe: Recipe) -> str | None:
+    try:
+        return program_of(recipe)
+    except Unidentified:
+        return None

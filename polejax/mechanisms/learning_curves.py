@@ -9,11 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks, lanes
-from polejax._core.describe import as_text
 from polejax._core.types import Array, Key
 from polejax.learning import training
 from polejax.learning.recipe import Recipe
-from polejax.mechanisms import bank
 from polejax.mechanisms.bank import Bank
 from polejax.mechanisms.pole import PoLe
 
@@ -28,13 +26,14 @@ _BLOCKS_PER_CALL = 8  # so that a bank of any size reports and is saved every fe
 
 
 def trainer(
-    key: Key, recipe: Recipe, num_curves: int, num_evaluations: int, devices: list[Any] | None
+    key: Key, recipe: Recipe, trained: str, num_curves: int, num_evaluations: int, devices: list[Any] | None
 ) -> tuple[Callable[[int, int], Bank], int]:
     """How to train the curves of a bank call by call.
 
     Args:
       key: typed key; a curve depends on it and on its own number alone.
       recipe: what the networks are trained by.
+      trained: what banks say of it (`bank.trained_by`).
       num_curves: of the bank.
       num_evaluations: K, checked.
       devices: to train on; None: all local ones.
@@ -46,12 +45,13 @@ def trainer(
     layout = lanes.lay_out(num_curves, devices, cached=cached, held=held, even=False)
     # Calls of equal size, so that one program serves all.
     chunk = layout.width * -(-layout.turns // -(-layout.turns // _BLOCKS_PER_CALL))
-    return functools.partial(_train_chunk, key, recipe, num_evaluations, layout.lanes, layout.devices), chunk
+    return functools.partial(_train_chunk, key, recipe, trained, num_evaluations, layout.lanes, layout.devices), chunk
 
 
 def _train_chunk(
     key: Key,
     recipe: Recipe,
+    trained: str,
     num_evaluations: int,
     lanes_: int,
     devices: tuple[Any, ...],
@@ -64,7 +64,6 @@ def _train_chunk(
     keys = layout.pad(jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, numbers))
     curves = _train(num_evaluations, lanes_, devices)(keys, jax.tree.map(jnp.asarray, recipe))
     validation, test, diverged, held_out = layout.cut(curves)
-    trained = as_text(bank.learning_of(recipe))
     return Bank(validation, test, diverged, recipe.evaluate_every, trained, held_out, recipe.max_steps)
 
 

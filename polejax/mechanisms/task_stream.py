@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks, draw
+from polejax._core.keys import GENERATOR
 from polejax._core.record import record, replace, static
 from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims, Taken
@@ -202,6 +203,9 @@ class TaskStream(Mechanism):
         """Claims of nodes, each for its branch's task; see `Mechanism.race`."""
         task, count = views.branch.taken.task, self.rewards.shape[0]
         models = [_race_claims(mechanism, key, views, nodes) for mechanism in (_first(self.tasks), self.idle)]
+        # All tasks' races have one key, as a node takes part in one of them. Its words are passed on: under `vmap`,
+        # `cond` selects among its arguments, which JAX's check of reused keys takes for another use of a key.
+        words = jax.random.key_data(key)
 
         def claims_of(number: Array, mechanism: Mechanism, difficulty: Array) -> Claims:
             on = task == number
@@ -209,7 +213,8 @@ class TaskStream(Mechanism):
             racing = replace(views, difficulty=jnp.broadcast_to(difficulty, views.difficulty.shape))
 
             def race() -> Claims:
-                return _complete(mechanism.race(key, racing, nodes, among), models)
+                again = jax.random.wrap_key_data(words, impl=GENERATOR)
+                return _complete(mechanism.race(again, racing, nodes, among), models)
 
             nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(race))
             return jax.lax.cond(on.any(), race, lambda: nothing)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from polejax._core.record import Record, static
+from polejax._core.switches import steady
 from polejax._core.types import Array, Tree
 from polejax.crypto import header
 from polejax.learning import training
@@ -83,6 +84,7 @@ class Verdict(Record):
     reason: Array
 
 
+@steady
 def posted(mechanism: PoLe, difficulty: Array | None = None) -> PostedTask:
     """The task of a mechanism as verifiers know it.
 
@@ -97,6 +99,7 @@ def posted(mechanism: PoLe, difficulty: Array | None = None) -> PostedTask:
     return PostedTask(task.test_inputs, task.test_labels, threshold, accept, recipe.model, recipe.sml)
 
 
+@steady
 def verify(claim: Claim, task: PostedTask) -> Verdict:
     """Judge one claim; `jax.vmap(verify, in_axes=(0, None))` judges many.
 

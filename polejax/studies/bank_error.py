@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.switches import steady
 from polejax._core.types import Array, Key
 from polejax._engine.runner import simulate_many
 from polejax.analysis import estimate
@@ -16,6 +17,7 @@ from polejax.consensus.scenario import Scenario
 from polejax.mechanisms.bank import Bank
 
 
+@steady
 def bank_estimate(
     key: Key,
     scenario: Scenario,

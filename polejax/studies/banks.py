@@ -1,15 +1,17 @@
 """Banks on disk: learning curves that are trained once, saved as they are trained, and read by every study."""
 
+import json
 import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from polejax._core import checks
+from polejax._core import checks, identity
 from polejax._core.describe import describe
 from polejax._core.folder import Folder, StudyError
 from polejax._core.progress import Callback, Meter
+from polejax._core.switches import steady
 from polejax._core.types import Key
 from polejax.learning.recipe import Recipe
 from polejax.mechanisms import bank
@@ -19,6 +21,7 @@ from polejax.mechanisms.pole import PoLe
 from polejax.studies.bank_files import as_bank, check_readable, read_file
 
 
+@steady
 def learning_curves(
     key: Key,
     mechanism: PoLe | Recipe,
@@ -63,15 +66,35 @@ def learning_curves(
     num_curves = checks.whole("num_curves", num_curves, low=1)
     recipe = recipe_of(mechanism)
     num_evaluations = checked_evaluations(recipe, num_steps)
-    train, chunk = trainer(key, recipe, num_curves, num_evaluations, devices)
+    made_by = bank.trained_by(recipe)
+    train, chunk = trainer(key, recipe, made_by, num_curves, num_evaluations, devices)
     if out is None:
         return _collect(train, num_curves, num_evaluations, chunk, [], None, progress)
     folder = Folder(out, "bank")
     with folder.locked():
-        manifest = {"trained": bank.learning_of(recipe), "key": describe(key), "chunk": chunk}
-        chunk = int(folder.begin(manifest, ("trained", "key"))["chunk"])
+        manifest = {
+            "trained": bank.learning_of(recipe),
+            "key": describe(key),
+            "chunk": chunk,
+            "programs": {"the recipe": _known(made_by)},
+            "versions": identity.tracing_versions(),
+        }
+        before = folder.begin(manifest, ("trained", "key"))
+        identity.check_programs(folder.path, "bank", before, manifest)
+        chunk = int(before["chunk"])
         found = _collect(train, num_curves, num_evaluations, chunk, _saved(folder), folder, progress)
         return found.of(recipe)  # saved by a recipe that may give up after other steps
+
+
+def _known(made_by: str) -> str:
+    """The program of a bank that is to be stored; raises ValueError where none can be told."""
+    program = json.loads(made_by)["program"]
+    if program is None:
+        raise ValueError(
+            "out must be None for a recipe that calls functions on the host, as stored curves cannot be told from "
+            "another function's: write it in JAX"
+        )
+    return str(program)
 
 
 def _collect(
@@ -112,6 +135,7 @@ def _check_beginning(longer: Bank, saved: list[Bank], path: str) -> None:
                 )
 
 
+@steady
 def load_bank(path: str | os.PathLike[str], mechanism: PoLe | Recipe | None = None) -> Bank:
     """Read a bank from a file that `Bank.save` wrote, or from the folder that `learning_curves` fills, finished or not.
 

@@ -4,13 +4,18 @@ import dataclasses
 import io
 import pickle
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
+from polejax._core.fingerprint import Traced, Unidentified
+from polejax._core.keys import key_of
 from polejax._core.record import Record, static
+from polejax._core.switches import steady
 from polejax._engine import runner
+from polejax._engine.program import program_of
 from polejax._engine.runner import Method
 from polejax._engine.running import Running
 from polejax.analysis.seed_tally import Tally
@@ -58,6 +63,7 @@ class Study(Record):
       records: "blocks": every block; "chains": each seed's sums.
       sizes: seeds that are simulated together, by scenario.
       methods: how chains are drawn, by scenario.
+      programs: what each scenario computes (`polejax._engine.program`).
     """
 
     scenarios: tuple[Scenario, ...]
@@ -67,6 +73,7 @@ class Study(Record):
     records: str = static()
     sizes: tuple[int, ...] = static()
     methods: tuple[Method, ...] = static()
+    programs: tuple[str, ...] = static()
 
     def __reduce__(self) -> Any:
         """Pickle functions that JAX has wrapped, such as a model's `relu`, by name; plain pickle cannot."""
@@ -99,6 +106,7 @@ SUMS = tuple(field.name for field in dataclasses.fields(Tally) if not field.meta
 """The variables of a shard that keeps chains and not blocks; `interval` and `square` sum seconds and their squares."""
 
 
+@steady
 def run_shard(study: Study, shard: Shard) -> tuple[Arrays, dict[str, float]]:
     """Simulate one shard on this process's devices; a pure function of its arguments.
 
@@ -110,10 +118,38 @@ def run_shard(study: Study, shard: Shard) -> tuple[Arrays, dict[str, float]]:
       Arrays by name, leading axis the shard's seeds (see `variables`), and {"compile_seconds", "run_seconds"}, the
       latter until the devices had computed all. Seed s of every scenario runs under the same key,
       `fold_in(key(study.seed), s)`: common random numbers.
+
+    Raises:
+      ValueError: this process has other code than the one that began the study.
     """
+    index = shard.scenario
+    if program_of(study.scenarios[index], study.methods[index]) != study.programs[index]:
+        raise ValueError(
+            f"scenarios[{index}] computes something else in this process than where the study was begun: "
+            "give both the same code and the same versions of jax, flax and optax"
+        )
     running = start_shard(study, shard)
     times = running.times(running.wait())
     return running.result(), times
+
+
+def programs_of(scenarios: Sequence[Scenario], methods: Sequence[Method]) -> tuple[str, ...]:
+    """What each scenario computes (`polejax._engine.program`).
+
+    Raises:
+      ValueError: a scenario calls functions on the host, whose results nobody can tell apart.
+    """
+    traced: Traced = {}
+    programs = []
+    for index, (scenario, method) in enumerate(zip(scenarios, methods, strict=True)):
+        try:
+            programs.append(program_of(scenario, method, traced))
+        except Unidentified as error:
+            raise ValueError(
+                f"scenarios[{index}] {error}, so that stored results cannot be told from another function's: "
+                "write it in JAX, or use polejax.simulate_many, which stores nothing"
+            ) from None
+    return tuple(programs)
 
 
 def start_shard(study: Study, shard: Shard) -> Running[Arrays]:
@@ -138,7 +174,7 @@ _folded = jax.jit(jax.vmap(jax.random.fold_in, in_axes=(None, 0)))
 def seed_keys(seed: int, first: int, count: int) -> jax.Array:
     """Typed keys [count] of a study's chains `first`, `first + 1`, ..."""
     numbers = np.arange(first, first + count, dtype=np.uint32)
-    return _folded(jax.random.key(seed), numbers)
+    return _folded(key_of(seed), numbers)
 
 
 def variables(history: History) -> Arrays:

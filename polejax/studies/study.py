@@ -14,19 +14,21 @@ from typing import Any
 import jax
 import numpy as np
 
-from polejax._core import checks, lanes
+from polejax._core import checks, identity, lanes
 from polejax._core.describe import describe
 from polejax._core.devices import provenance
 from polejax._core.folder import Folder
+from polejax._core.keys import GENERATOR
 from polejax._core.progress import Callback, Meter
 from polejax._core.record import replace
+from polejax._core.switches import steady
 from polejax._engine import poisson
 from polejax._engine.runner import METHODS, Method
 from polejax._engine.running import Running
 from polejax._engine.segments import height_bytes
 from polejax.consensus.scenario import Scenario, check_one
 from polejax.studies.results import Results
-from polejax.studies.shards import IDENTITY, Arrays, Shard, Study, dimensions, run_shard, start_shard
+from polejax.studies.shards import IDENTITY, Arrays, Shard, Study, dimensions, programs_of, run_shard, start_shard
 
 _BYTES = 2**27  # of rounds that a shard may hold on CPUs
 _BYTES_ELSEWHERE = 2**30
@@ -38,6 +40,7 @@ RECORDS = ("blocks", "chains")
 Outcome = Callable[[], tuple[Arrays, dict[str, float]]]  # what `run_shard` returns, once it is there
 
 
+@steady
 def study(
     scenarios: Scenario | Sequence[Scenario],
     num_seeds: int,
@@ -89,7 +92,9 @@ def study(
     process, processes = jax.process_index(), jax.process_count()
     place = Folder(out, "study", process)
     with place.locked():
-        manifest = place.begin(manifest, IDENTITY)
+        before = place.begin(manifest, IDENTITY)
+        identity.check_programs(place.path, "study", before, manifest)
+        manifest = before
         every = [Shard(*numbers) for numbers in manifest["shards"]]
         for shard in every:
             if place.has(shard.name):
@@ -132,11 +137,15 @@ def _plan(
     )
     seed = checks.whole("seed", seed, low=0, high=2**31 - 1)
     records = checks.one_of("records", records, RECORDS)
-    task = Study(jax.tree.map(np.asarray, listed), num_seeds, num_blocks, seed, records, sizes, drawn_by)
+    programs = programs_of(listed, drawn_by)
+    task = Study(jax.tree.map(np.asarray, listed), num_seeds, num_blocks, seed, records, sizes, drawn_by, programs)
     manifest = {
         "polejax": importlib.metadata.version("polejax"),
         "names": names,
+        "versions": identity.tracing_versions(),
+        "generator": GENERATOR,
         "scenarios": [describe(scenario) for scenario in listed],
+        "programs": {f"scenarios[{index}]": program for index, program in enumerate(programs)},
         "num_seeds": task.num_seeds,
         "num_blocks": task.num_blocks,
         "seed": task.seed,

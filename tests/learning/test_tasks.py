@@ -143,8 +143,8 @@ BROKEN = np.where(np.arange(30)[:, None] == 7, np.nan, X)
         ),
         (lambda: tasks.synthetic(0, num_test=0), "num_test must be at least 1, got 0"),
         (lambda: tasks.synthetic(0, num_train=5), "num_train must show all 10 classes"),
-        (lambda: tasks.synthetic(jnp.zeros(2)), "key_or_seed must be one typed key"),
-        (lambda: tasks.synthetic(jax.random.split(jax.random.key(0))), "key_or_seed must be one typed key"),
+        (lambda: tasks.synthetic(jnp.zeros(2)), "key_or_seed must be a typed JAX key"),
+        (lambda: tasks.synthetic(jax.random.split(jax.random.key(0))), "key_or_seed must be a single key"),
         (lambda: tasks.stratified_split(Y, (20, 11)), r"at most 30 samples, got \(20, 11\)"),
     ],
 )

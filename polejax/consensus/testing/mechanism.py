@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.keys import key_of
 from polejax._core.record import replace
+from polejax._core.switches import steady
 from polejax._core.types import Array, Key
 from polejax.consensus import shapes
 from polejax.consensus.claims import Claims
@@ -24,6 +26,7 @@ _HARDER = 16.0  # times the difficulty: a search for hashes then seldom ends whe
 _BLOCKS = 6
 
 
+@steady
 def check_mechanism(
     mechanism: Mechanism,
     *,
@@ -56,7 +59,7 @@ def check_mechanism(
     """
     if not isinstance(mechanism, Mechanism):
         raise ValueError(f"mechanism must be a polejax.Mechanism, got {shapes.word(mechanism)}: subclass it")
-    key = jax.random.key(0) if key is None else checks.key("key", key)
+    key = key_of(0) if key is None else checks.key("key", key)
     if nodes is None:
         nodes = Nodes(np.asarray([5, 4, 3, 2, 1], np.float32) / 15, np.asarray([7, 300, 2, 2**31, 11]))
     checks.whole("nodes.count", nodes.count, low=2)
@@ -132,7 +135,7 @@ def _check_looked_up(name: str, scenario: Scenario, claims: Claims) -> None:
     @jax.jit
     def look_up(scenario: Scenario, reference: Array, fallback: Array) -> Any:
         scenario = ready(scenario)
-        difficulty = genesis(jax.random.key(0), scenario).difficulty
+        difficulty = genesis(key_of(0), scenario).difficulty
         return scenario.mechanism.look_up(reference, difficulty, jnp.broadcast_to(fallback, reference.shape))
 
     fallback = jnp.bool_(False) if claims.fallback is None else claims.fallback

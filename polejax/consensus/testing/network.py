@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.keys import key_of
+from polejax._core.switches import steady
 from polejax._core.types import Array, Key
 from polejax.consensus import shapes
 from polejax.consensus.testing.pytrees import check_pytree
@@ -14,6 +16,7 @@ from polejax.network.base import Network
 _ROUNDING = 1e-5  # relative; sums of a few float32 delays in different orders
 
 
+@steady
 def check_network(network: Network, *, key: Key | None = None) -> None:
     """Test a network against its contract (`polejax.network.Network`); call it in your own tests.
 
@@ -32,7 +35,7 @@ def check_network(network: Network, *, key: Key | None = None) -> None:
     """
     if not isinstance(network, Network):
         raise ValueError(f"network must be a polejax.network.Network, got {shapes.word(network)}: subclass it")
-    key = jax.random.key(0) if key is None else checks.key("key", key)
+    key = key_of(0) if key is None else checks.key("key", key)
     name = type(network).__name__
     check_pytree(name, network)
     count = checks.whole(f"{name}.count", network.count, low=1)

@@ -3,9 +3,9 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from polejax._core import checks
 from polejax._core.checks import real, whole
 from polejax.learning.tasks.arrays import check_classes, standardised, stratified_split
 from polejax.learning.tasks.task import Task
@@ -86,9 +86,5 @@ def _entropy(key_or_seed: Any) -> int | list[int]:
     """Return what seeds NumPy: a typed key's bits or a whole number."""
     if not isinstance(key_or_seed, jax.Array):
         return whole("key_or_seed", key_or_seed)
-    if not jnp.issubdtype(key_or_seed.dtype, jax.dtypes.prng_key) or key_or_seed.shape:
-        raise ValueError(
-            f"key_or_seed must be one typed key or a whole number, got {key_or_seed.dtype} of shape "
-            f"{key_or_seed.shape}: use jax.random.key(0)"
-        )
-    return [int(bits) for bits in np.asarray(jax.random.key_data(key_or_seed)).ravel()]
+    key = checks.key("key_or_seed", key_or_seed)
+    return [int(bits) for bits in np.asarray(jax.random.key_data(key)).ravel()]
