@@ -12,6 +12,7 @@ from polejax._engine import poisson, poisson_sums, running, segments
 from polejax._engine.canonical_arrivals import Kept
 from polejax._engine.running import Running
 from polejax.analysis.seed_tally import Tally, pool, tally
+from polejax.consensus import chain
 from polejax.consensus.history import History
 from polejax.consensus.scenario import Scenario, check_one, ready
 
@@ -138,7 +139,8 @@ def start(
     layout = lanes.lay_out(num_seeds, devices, cached=cached, held=held, lanes=chains)
 
     def compute() -> History:
-        return segments.play(layout, layout.pad(keys), ready(scenario), num_blocks, segment, meter)
+        beyond = chain.heights_beyond(scenario)
+        return segments.play(layout, layout.pad(keys), ready(scenario), num_blocks, beyond, segment, meter)
 
     def finish(history: History) -> History:
         if isinstance(history.interval, np.ndarray):  # played in segments

@@ -1,5 +1,6 @@
 """Simulate one chain: a pure function, which may be jitted, vmapped and sharded."""
 
+import jax
 import jax.numpy as jnp
 
 from polejax._core import checks
@@ -12,6 +13,8 @@ from polejax.consensus.scenario import Scenario, check_one, ready
 
 def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool = False) -> History:
     """Simulate one chain from genesis: a `lax.scan` of rounds, then a reverse scan for the canonical blocks.
+
+    Some heights more are played (`polejax.consensus.chain`), until all nodes agree on the H that are returned.
 
     Args:
       key: typed key (`jax.random.key`); heights and addresses are folded into it, so that a longer run begins with the
@@ -30,12 +33,14 @@ def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool 
     num_blocks = checks.whole("num_blocks", num_blocks, low=1)
     checks.key("key", key)
     check_one(scenario)
-    return whole_chain(key, ready(scenario), num_blocks, keep_rounds)
+    return whole_chain(key, ready(scenario), num_blocks, chain.heights_beyond(scenario), keep_rounds)
 
 
-def whole_chain(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool = False) -> History:
-    """What `simulate` returns, for a scenario that is `ready`."""
-    _, rounds = advance(key, scenario, genesis(key, scenario), num_blocks)
+def whole_chain(key: Array, scenario: Scenario, num_blocks: int, beyond: int, keep_rounds: bool = False) -> History:
+    """What `simulate` returns, for a scenario that is `ready`, played on for `beyond` heights."""
+    _, rounds = advance(key, scenario, genesis(key, scenario), num_blocks + beyond)
     everyone = jnp.arange(scenario.nodes.count, dtype=jnp.int32)
-    _, published_by, canonical = chain.settle(rounds, everyone)
+    _, published_by, canonical = chain.settle(rounds, everyone, num_blocks)
+    if beyond:
+        canonical, rounds = jax.tree.map(lambda leaf: leaf[:num_blocks], (canonical, rounds))
     return from_chain(scenario, published_by, canonical, rounds, keep_rounds)
