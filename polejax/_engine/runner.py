@@ -177,7 +177,7 @@ def start_tally(
     layout, program = poisson_sums.prepare(num_seeds, race, in_flight, num_blocks, pooled, held, chains, devices)
 
     def finish(sums: poisson_sums.Sums) -> Tally:
-        summed = poisson_sums.to_tally(sums, np.float64(race.mean), num_seeds, pooled)
+        summed = poisson_sums.to_tally(sums, np.float64(race.mean), num_seeds, num_blocks, pooled)
         meter.add(num_seeds * num_blocks)
         return summed
 

@@ -17,6 +17,7 @@ class Tally:
 
     Attributes:
       settled: f64[S], settled heights.
+      unsettled: f64[S], heights without a flaw that are not settled, as not all nodes agree on them.
       flawed: f64[S], heights that are not settled because a claim up to them was NaN or of negative work.
       censored: f64[S], settled heights at which a recorded learning curve ended too early (`History.censored`).
       interval: f64[S], s, sum of the intervals' deviations from `centre` (of the intervals, squares would cancel).
@@ -39,6 +40,7 @@ class Tally:
     """
 
     settled: Array
+    unsettled: Array
     flawed: Array
     censored: Array
     interval: Array
@@ -95,11 +97,13 @@ def tally(history: History) -> Tally:
     published, nodes = over(history.published), history.num_nodes
     winner = np.atleast_2d(history.producer) + nodes * np.arange(settled.shape[0])[:, None]
     wins = np.bincount(winner[settled], minlength=nodes * settled.shape[0]).reshape(-1, nodes)
+    flawed = np.zeros(settled.shape, bool) if history.flawed is None else np.atleast_2d(history.flawed)
     model = history.learning
     claim = settled & ~np.atleast_2d(history.fallback) & (model is not None)
     return Tally(
         settled=count,
-        flawed=nothing if history.flawed is None else np.atleast_2d(history.flawed).sum(axis=1, dtype=np.float64),
+        unsettled=(~settled & ~flawed).sum(axis=1, dtype=np.float64),
+        flawed=flawed.sum(axis=1, dtype=np.float64),
         censored=over(history.censored),
         interval=deviation.sum(axis=1),
         square=np.einsum("sh,sh->s", deviation, deviation),
