@@ -115,9 +115,10 @@ def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, 
       `Summary`. Intervals are the delete-one-seed jackknife's with Student's t (see `polejax.analysis.Estimate`):
       symmetric in the logarithm for the standard deviation and the CV, and in the logit for shares. Seeds without a
       settled height are left out. Chains are played on until their last heights are settled, so that even chains of
-      one height count whether they fork or not; `num_unsettled` tells where that did not suffice. Every settled height counts, from the first on, so begin at the difficulty where a
-      controller settles, or the chain's way there counts too. Of a `Replay` the intervals take the bank for the law:
-      `polejax.bank_estimate` covers the bank's own error too, which may be many times as large.
+      one height count whether they fork or not; `num_unsettled` tells where that did not suffice. Every settled height
+      counts, from the first on, so begin at the difficulty where a controller settles, or the chain's way there counts
+      too. Of a `Replay` the intervals take the bank for the law: `polejax.bank_estimate` covers the bank's own error
+      too, which may be many times as large.
 
     Raises:
       ValueError: no settled height, more axes than seeds and heights, a confidence out of range, or nodes that are not

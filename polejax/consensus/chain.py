@@ -86,8 +86,8 @@ def settle(rounds: Round, holders: Array, num_blocks: int | None = None) -> tupl
 
     Returns:
       The same map for the views before the first of these rounds, i32[N]; the number of blocks that each node published
-      at settled heights that count, i32[N]; and `Canonical`, from canonical[h - 1] = source[h - 1, canonical[h]]. The canonical
-      branch is the one that ends in node 0's tip; at settled heights all nodes' branches agree with it.
+      at settled heights that count, i32[N]; and `Canonical`, from canonical[h - 1] = source[h - 1, canonical[h]]. The
+      canonical branch is the one that ends in node 0's tip; at settled heights all nodes' branches agree with it.
     """
     nodes = jnp.arange(rounds.source.shape[-1], dtype=rounds.source.dtype)
     played = rounds.source.shape[0]
@@ -109,7 +109,8 @@ def settle(rounds: Round, holders: Array, num_blocks: int | None = None) -> tupl
         return carry, Canonical(producer, blocks, settled, published.sum(dtype=jnp.int32))
 
     nothing = jnp.zeros_like(nodes)
-    beyond = num_blocks is not None and num_blocks < played
-    counted = jnp.arange(played, dtype=jnp.int32) < num_blocks if beyond else None
+    counted = None
+    if num_blocks is not None and num_blocks < played:
+        counted = jnp.arange(played, dtype=jnp.int32) < num_blocks
     (holders, published_by), canonical = jax.lax.scan(back, (holders, nothing), (rounds, counted), reverse=True)
     return holders, published_by, canonical

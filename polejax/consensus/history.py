@@ -15,9 +15,9 @@ from polejax.consensus.scenario import Scenario
 class History:
     """The canonical chain above genesis, and how many blocks were published beside it.
 
-    Every array may have a leading axis of S seeds. Heights that are not `settled` count in no statistic: all from a flawed
-    claim on, and those at the end on which nodes still disagree after more heights were played (`consensus.chain`), which
-    happens only where delays are long compared with intervals.
+    Every array may have a leading axis of S seeds. Heights that are not `settled` count in no statistic: all from a
+    flawed claim on, and those at the end on which nodes still disagree after more heights were played
+    (`polejax.consensus.chain`), which happens only where delays are long compared with intervals.
 
     Attributes:
       interval: f32[H], seconds from the parent's publishing to the block's.
