@@ -158,6 +158,15 @@ def check_poisson(scenario: Scenario) -> None:
         raise wrong("difficulty", "fixed", scenario.difficulty)
     if scenario.adversary is not None:
         raise wrong("adversary", "None", scenario.adversary)
+    if not checks.is_traced(scenario.nodes.power) and not checks.is_traced(scenario.mechanism.initial_difficulty):
+        total = np.asarray(scenario.nodes.power, np.float64).sum(axis=-1)
+        work = np.asarray(scenario.mechanism.initial_difficulty, np.float64)
+        for mean in (work.min() / total.max(), work.max() / total.min()):
+            if not 1e-12 <= mean <= 1e12:  # squares of intervals are summed up in float32
+                raise ValueError(
+                    'work / total power must be from 1e-12 to 1e12 s for method="poisson", got '
+                    f'{mean:g}: choose another unit of time, or use method="rounds"'
+                )
     if scenario.nodes.count > 2**16:
         raise ValueError(
             f'nodes must number at most 65,536 for method="poisson", got {scenario.nodes.count}: use method="rounds"'

@@ -27,7 +27,7 @@ import numpy as np
 from polejax._core import checks, lanes
 from polejax._core.record import record
 from polejax._core.types import Array, Key
-from polejax.analysis.seed_tally import check_history
+from polejax.analysis.seed_tally import check_history, check_intervals
 from polejax.analysis.transactions import Load
 from polejax.consensus.history import History
 
@@ -95,6 +95,8 @@ def serve(
     probes = checks.whole("probes", probes, low=1)
     many = isinstance(key_or_keys, jax.Array) and key_or_keys.ndim > 0
     check_history(history)
+    if not checks.is_traced(history.interval) and not checks.is_traced(history.settled):
+        check_intervals(history)
     if not isinstance(load, Load):
         raise ValueError(f"load must be a polejax.Load, got {type(load).__name__}: give arrivals and capacity")
     if many:

@@ -36,7 +36,7 @@ class History:
       taken: the canonical blocks' tasks, each leaf [H]; None: there is no stream of tasks.
       rounds: records [H, N] of every node; None unless asked for.
       flawed: bool[H], whether a claim up to this height had NaN or negative work, or no node published a block, which
-        is a fault of the mechanism.
+        is a fault of the mechanism; or power or difficulty had left its range (`polejax.consensus.range_checks`).
         None: there were no claims, as blocks were drawn as one Poisson process.
       censored: bool[H], whether at this height a recorded learning curve of a `Replay` ended before its node had closed
         the height or given up: training on, the node might have changed the block. None: no recorded curve ends early.

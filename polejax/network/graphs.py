@@ -32,7 +32,7 @@ def from_edges(count: int, edges: ArrayLike, weights: ArrayLike | None = None) -
 
     Raises:
       ValueError: links of another shape (triples with weights, [2, E], a flat list), nodes that are no whole numbers or
-        out of range, a link from a node to itself, a link given twice, or weights that are negative or not one per link.
+        out of range, a link from a node to itself, a link given twice, or weights that are negative or not one each.
     """
     count = checks.whole("count", count, low=1)
     links = checked_links(count, edges)
