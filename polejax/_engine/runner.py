@@ -8,7 +8,7 @@ import numpy as np
 from polejax._core import checks, lanes
 from polejax._core.progress import Callback, Meter
 from polejax._core.types import Array
-from polejax._engine import poisson, poisson_sums, running, segments
+from polejax._engine import demand, poisson, poisson_sums, running, segments
 from polejax._engine.canonical_arrivals import Kept
 from polejax._engine.running import Running
 from polejax.analysis.seed_tally import Tally, pool, tally
@@ -164,7 +164,7 @@ def start_tally(
     progress: Callback | None = None,
 ) -> Running[Tally]:
     """Begin what `tally_many` does, and come back while the devices still compute."""
-    num_seeds, num_blocks = _check(keys, scenario, num_blocks, method)
+    num_seeds, num_blocks = _check(keys, scenario, num_blocks, method, keeps_blocks=False)
     pooled = checks.whole("pooled", pooled, low=1)
     if num_seeds % pooled:
         raise ValueError(f"pooled must divide the number of keys, {num_seeds}, got {pooled}: use as many keys as fit")
@@ -184,12 +184,15 @@ def start_tally(
     return running.start(lambda: program(layout.pad(keys), race), finish)
 
 
-def _check(keys: Array, scenario: Scenario, num_blocks: int, method: str) -> tuple[int, int]:
-    """The numbers of chains and of blocks."""
+def _check(keys: Array, scenario: Scenario, num_blocks: int, method: str, keeps_blocks: bool = True) -> tuple[int, int]:
+    """The numbers of chains and of blocks, which the machine can hold."""
     checks.key("keys", keys, ndim=1)
     check_one(scenario)
     checks.one_of("method", method, METHODS)
-    return checks.whole("number of keys", keys.shape[0], low=1), checks.whole("num_blocks", num_blocks, low=1)
+    num_seeds = checks.whole("number of keys", keys.shape[0], low=1)
+    num_blocks = checks.whole("num_blocks", num_blocks, low=1, high=demand.MOST_BLOCKS)
+    demand.check_demand(scenario, num_seeds, num_blocks, method, keeps_blocks)
+    return num_seeds, num_blocks
 
 
 def _start_poisson(

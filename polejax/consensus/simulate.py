@@ -3,12 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from polejax._core import checks
+from polejax._core import checks, limits
 from polejax._core.types import Array
 from polejax.consensus import chain
 from polejax.consensus.history import History, from_chain
 from polejax.consensus.round import advance, genesis
 from polejax.consensus.scenario import Scenario, check_one, ready
+
+MOST_BLOCKS = 2**31 - 2**16
+"""Heights that int32 counts, with those played beyond the last."""
 
 
 def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool = False) -> History:
@@ -27,12 +30,14 @@ def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool 
       `History` with canonical arrays [H].
 
     Raises:
-      ValueError: num_blocks below 1, a `key` that is not a single typed key, or a `scenario` that is not a single
-        `Scenario`.
+      ValueError: num_blocks below 1 or more than memory holds, a `key` that is not a single typed key, or a `scenario`
+        that is not a single `Scenario`.
     """
-    num_blocks = checks.whole("num_blocks", num_blocks, low=1)
+    num_blocks = checks.whole("num_blocks", num_blocks, low=1, high=MOST_BLOCKS)
     checks.key("key", key)
     check_one(scenario)
+    held = 9 * scenario.nodes.count * num_blocks  # each node's source and interval at each height, and more
+    limits.check_memory(f"num_blocks {num_blocks:,}", held, "use polejax.simulate_many, which carries less")
     return whole_chain(key, ready(scenario), num_blocks, chain.heights_beyond(scenario), keep_rounds)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from polejax._core import limits
 from polejax._core.ranges import as_delays
 from polejax._core.types import Numeric
 from polejax.network.graphs import Graph, checked_links
@@ -55,6 +56,7 @@ def gossip(
     ends = tuple(checked_links(graph.num_nodes, graph.edges).T)  # a link given twice would count twice
     links = sparse.csr_array((np.broadcast_to(hops, len(graph.edges)), ends), shape=(graph.num_nodes,) * 2)
     _check_connected(csgraph.connected_components(links, directed=False)[1])
+    limits.check_memory(f"graph of {graph.num_nodes:,} nodes", 12.0 * graph.num_nodes**2, "use polejax.network.regions")
     delay = as_delays("latency and transfer", csgraph.dijkstra(links, directed=False))
     return Matrix(delay)
 

@@ -5,7 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from polejax._core import checks
+from polejax._core import checks, limits
+
+_TRIES = 100
+"""Random pairings, of which most succeed at once unless a graph is dense."""
 
 
 class Graph(NamedTuple):
@@ -51,7 +54,7 @@ def checked_links(count: int, edges: ArrayLike) -> np.ndarray:
     except ValueError:  # rows of different lengths
         raise ValueError("edges must be pairs of nodes, [E, 2], got unlike rows: list two nodes a link") from None
     if links.shape == (0,):
-        return np.empty((0, 2), np.int64)
+        return _none()
     if links.ndim != 2 or links.shape[1] != 2:
         remedy = "list two nodes a link"
         if links.ndim == 2 and links.shape[1] == 3:
@@ -87,6 +90,16 @@ def _holds_flags(edges: ArrayLike) -> bool:
     return not isinstance(edges, np.ndarray) and any(isinstance(end, bool) for row in edges for end in row)  # type: ignore[union-attr]
 
 
+def _none() -> np.ndarray:
+    """No links i64[0, 2]."""
+    return np.empty((0, 2), np.int64)
+
+
+def _check_room(count: int, links: float) -> None:
+    """Raise a ValueError unless a graph of so many links finds room in memory."""
+    limits.check_memory(f"count {count:,} with {links:,.3g} links", 64 * links + 8 * count, "take fewer nodes or links")
+
+
 def _simple(count: int, edges: np.ndarray) -> Graph:
     """The graph of drawn links i[E, 2], sorted, without duplicates."""
     pairs = np.sort(np.asarray(edges, dtype=np.int64).reshape(-1, 2), axis=1)
@@ -110,11 +123,21 @@ def random_regular(count: int, degree: int = 8, seed: int = 0) -> Graph:
     degree = checks.whole("degree", degree, low=1, high=count - 1)
     if count * degree % 2:
         raise ValueError(f"count x degree must be even, got {count} x {degree}: every link has two ends")
+    _check_room(count, count * degree / 2)
     rng = np.random.default_rng(seed)
-    while True:
+    for _ in range(_TRIES):
         codes = _pair_up(np.repeat(np.arange(count), degree), count, rng)
         if codes is not None:
             return _simple(count, np.stack(np.divmod(codes, count), axis=1))
+    if 2 * degree < count - 1:
+        raise ValueError(
+            f"degree {degree} of {count} nodes was not drawn in {_TRIES} tries: take another seed or degree"
+        )
+    # Of dense graphs nearly no pairing succeeds: draw the links that are missing (ours).
+    missing = random_regular(count, count - 1 - degree, seed) if degree < count - 1 else Graph(count, _none())
+    lower, upper = np.triu_indices(count, 1)
+    kept = ~np.isin(lower * count + upper, missing.edges @ np.array([count, 1]))
+    return _simple(count, np.stack([lower[kept], upper[kept]], axis=1))
 
 
 def _pair_up(ends: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray | None:
@@ -147,6 +170,7 @@ def erdos_renyi(count: int, probability: float, seed: int = 0) -> Graph:
     """
     count = checks.whole("count", count, low=1)
     probability = float(checks.real("probability", probability, low=0.0, high=1.0, ndim=0))
+    _check_room(count, probability * count * (count - 1) / 2)
     rng = np.random.default_rng(seed)
     linked = [np.flatnonzero(rng.random(node) < probability) for node in range(count)]
     ends = np.repeat(np.arange(count), [len(others) for others in linked])
@@ -171,6 +195,7 @@ def small_world(count: int, degree: int = 8, rewired: float = 0.1, seed: int = 0
     degree = checks.whole("degree", degree, low=2, high=count - 1)
     if degree % 2:
         raise ValueError(f"degree must be even, got {degree}: half of the neighbours are on either side")
+    _check_room(count, count * degree / 2)
     rewired = float(checks.real("rewired", rewired, low=0.0, high=1.0, ndim=0))
     rng = np.random.default_rng(seed)
     linked = [
@@ -203,6 +228,7 @@ def scale_free(count: int, links: int = 4, seed: int = 0) -> Graph:
     """
     count = checks.whole("count", count, low=2)
     links = checks.whole("links", links, low=1, high=count - 1)
+    _check_room(count, count * links)
     rng = np.random.default_rng(seed)
     edges = [(low, high) for high in range(links + 1) for low in range(high)]
     ends = [end for edge in edges for end in edge]  # every node as often as it has links
