@@ -54,7 +54,7 @@ def heights_beyond(scenario: "Scenario") -> int:
         return 0
     if network.equidistant and scenario.adversary is None:
         longest = network.max_delay
-        if not checks.is_traced(longest) and not np.any(longest):
+        if not checks.is_traced(longest) and not np.any(np.asarray(longest)):
             return 0
     return min(MOST_BEYOND, max(4, scenario.mechanism.profile.heights_per_call // 32))
 

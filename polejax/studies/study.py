@@ -133,9 +133,9 @@ def _plan(
     if shards > _SHARDS:
         raise ValueError(f"seeds must make at most {_SHARDS:,} shards, got {shards:,}: raise seeds_per_shard")
     for scenario, size, drawn in zip(listed, sizes, methods, strict=True):
-        demand.check_demand(scenario, min(size, num_seeds), num_blocks, drawn, records == "blocks")
         draws = float(num_seeds) * num_blocks * (scenario.nodes.count if drawn == "rounds" else 1)
         limits.check_time(f"num_seeds {num_seeds:,} of {num_blocks:,} blocks", draws, "simulate fewer")
+        demand.check_demand(scenario, min(size, num_seeds), num_blocks, drawn, records == "blocks")
     seed = checks.whole("seed", seed, low=0, high=2**31 - 1)
     records = checks.one_of("records", records, ("blocks", "chains"))
     task = Study(jax.tree.map(np.asarray, listed), num_seeds, num_blocks, seed, records, sizes, methods)
