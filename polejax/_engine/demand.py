@@ -8,7 +8,7 @@ from polejax._core.types import Tree
 from polejax.consensus.scenario import Scenario, ready
 from polejax.consensus.simulate import MOST_BLOCKS, whole_chain
 
-_SMALL = 2**24  # draws of a call that any machine holds, so that no shapes need be traced
+_ROOM = 2**12  # bytes that hardly any block fills: where so many are free for each, no shapes need be traced
 _POISSON = 64  # bytes of a chain at one height while block arrivals are drawn (`poisson.chain_bytes`)
 _KEPT = 14  # of them, bytes that a history keeps
 
@@ -29,7 +29,7 @@ def check_demand(scenario: Scenario, num_seeds: int, num_blocks: int, method: st
     draws = float(num_seeds) * num_blocks * (count if method == "rounds" else 1)
     what = f"{num_seeds:,} chains of {num_blocks:,} blocks"
     limits.check_time(what, draws, "simulate fewer, or fewer blocks of each")
-    if draws * (1 + 16 / count) < _SMALL:
+    if float(num_seeds) * (num_blocks + count) * _ROOM < limits.free_memory():
         return
     remedy = "simulate fewer blocks, or more chains in shards with polejax.study"
     if method == "poisson":
