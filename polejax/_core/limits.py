@@ -7,14 +7,27 @@ hold at once, and the seconds that it would take at rates that no program here r
 import contextlib
 import math
 import os
+from typing import Any
 
 import jax
 
-from polejax._core import lanes
+from polejax._core import checks, lanes
 
 YEAR = 365.25 * 86_400
 _FASTEST = {"cpu": 1e9}
 """Draws (one node's work at one height) a second of one device, more than are ever reached; 1e12 elsewhere."""
+
+
+def counted(name: str, value: Any, most: int, why: str) -> int:
+    """Return a whole number from 1 to `most`.
+
+    Raises:
+      ValueError: no whole number, below 1, or above `most`, which the message explains with `why`.
+    """
+    count = checks.whole(name, value, low=1)
+    if count > most:
+        raise ValueError(f"{name} must be at most {most:,}, got {count:,}: {why}")
+    return count
 
 
 def free_memory() -> int:

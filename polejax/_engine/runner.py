@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from polejax._core import checks, lanes
+from polejax._core import checks, lanes, limits
 from polejax._core.progress import Callback, Meter
 from polejax._core.types import Array
 from polejax._engine import demand, poisson, poisson_sums, running, segments
@@ -190,7 +190,7 @@ def _check(keys: Array, scenario: Scenario, num_blocks: int, method: str, keeps_
     check_one(scenario)
     checks.one_of("method", method, METHODS)
     num_seeds = checks.whole("number of keys", keys.shape[0], low=1)
-    num_blocks = checks.whole("num_blocks", num_blocks, low=1, high=demand.MOST_BLOCKS)
+    num_blocks = limits.counted("num_blocks", num_blocks, demand.MOST_BLOCKS, "heights are counted in 32 bits")
     demand.check_demand(scenario, num_seeds, num_blocks, method, keeps_blocks)
     return num_seeds, num_blocks
 

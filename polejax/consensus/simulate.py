@@ -33,7 +33,7 @@ def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool 
       ValueError: num_blocks below 1 or more than memory holds, a `key` that is not a single typed key, or a `scenario`
         that is not a single `Scenario`.
     """
-    num_blocks = checks.whole("num_blocks", num_blocks, low=1, high=MOST_BLOCKS)
+    num_blocks = limits.counted("num_blocks", num_blocks, MOST_BLOCKS, "heights are counted in 32 bits")
     checks.key("key", key)
     check_one(scenario)
     held = 9 * scenario.nodes.count * num_blocks  # each node's source and interval at each height, and more

@@ -120,8 +120,8 @@ def _plan(
     names = [str(index) for index in range(len(listed))] if names is None else [str(name) for name in names]
     if len(names) != len(listed) or len(set(names)) != len(names):
         raise ValueError(f"names must be {len(listed)} different words, one per scenario; got {names}")
-    num_seeds = checks.whole("num_seeds", num_seeds, low=1, high=2**32)  # keys fold in 32 bits
-    num_blocks = checks.whole("num_blocks", num_blocks, low=1, high=demand.MOST_BLOCKS)
+    num_seeds = limits.counted("num_seeds", num_seeds, 2**32, "keys fold in 32 bits")
+    num_blocks = limits.counted("num_blocks", num_blocks, demand.MOST_BLOCKS, "heights are counted in 32 bits")
     if seeds_per_shard is not None:
         seeds_per_shard = min(num_seeds, checks.whole("seeds_per_shard", seeds_per_shard, low=1))
     methods = _methods(listed, checks.one_of("method", method, METHODS))

@@ -67,7 +67,7 @@ def _checked_power(power: Array) -> Array:
 
 def _checked_count(count: int) -> int:
     """A number of nodes that have addresses and find room in memory."""
-    count = checks.whole("count", count, low=1, high=2**32)
+    count = limits.counted("count", count, 2**32, "addresses have 32 bits")
     limits.check_memory(f"count {count:,}", 40.0 * count, "take fewer nodes")
     return count
 
