@@ -24,6 +24,10 @@ _ROUNDS = 2**25
 """Nodes x seeds x heights whose rounds are held at once: a quarter of a gigabyte, more where blocks carry models."""
 
 
+_LONG = 512
+"""Heights per call below which a height takes so long that those beyond are played only where branches differ."""
+
+
 def height_bytes(scenario: Scenario) -> int:
     """Bytes of a chain's rounds and history at one height: 10 to 25 a node, without tips, as compilers told."""
     return (64 if scenario.mechanism.profile.hashes_tips else 32) * (scenario.nodes.count + 1)
@@ -54,8 +58,8 @@ def play(
       NumPy.
     """
     most = scenario.mechanism.profile.heights_per_call
-    if num_blocks <= checks.whole("segment", segment or most, low=1):
-        # One program: a block of chains writes and walks its rounds within the cache.
+    if num_blocks <= checks.whole("segment", segment or most, low=1) and (segment or most >= _LONG):
+        # One program, heights beyond included: a block of chains writes and walks its rounds within the cache.
         history: History = _whole(num_blocks, beyond, layout.lanes, layout.devices)(keys, scenario)
         return history
     bounded = _ROUNDS // (keys.size * scenario.nodes.count)

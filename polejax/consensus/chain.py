@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from polejax._core import checks
 from polejax._core.record import record
 from polejax._core.types import Array
 from polejax.consensus.round import Blocks, Round
@@ -43,19 +41,14 @@ class Canonical:
 
 
 def heights_beyond(scenario: "Scenario") -> int:
-    """How many heights are played beyond the last that counts: 0 where concrete delays of 0 leave nothing to fork.
+    """How many heights are played beyond the last that counts; static, so that sweeps share a program.
 
     A fork of share p of the heights lasts longer than k heights with a probability of about p^k: 16 heights leave 1 in
     10^8 at a fork rate of 0.3. Where a height takes long (PoLe, hashing) they are 4 and 8. Heights whose branches have
     not met by then stay unsettled, and summaries tell how many they are.
     """
-    network = scenario.network
     if scenario.nodes.count == 1:
         return 0
-    if network.equidistant and scenario.adversary is None:
-        longest = network.max_delay
-        if not checks.is_traced(longest) and not np.any(np.asarray(longest)):
-            return 0
     return min(MOST_BEYOND, max(4, scenario.mechanism.profile.heights_per_call // 32))
 
 

@@ -42,8 +42,7 @@ class Queue:
         line = jnp.where(new, tasks[jnp.clip(behind, 0)], self.line)
         posted = jnp.where(count > _UNCOUNTED - taken.posted, _UNCOUNTED, taken.posted + count)
         dropped = jnp.where(posted == _UNCOUNTED, _UNCOUNTED, taken.dropped + count - admitted)
-        counts = {"posted": posted, "dropped": dropped}
-        return Queue(line, replace(taken, waiting=waiting + admitted, **counts))
+        return Queue(line, replace(taken, waiting=waiting + admitted, posted=posted, dropped=dropped))
 
     def take(self, rewards: Array, order: str) -> "Queue":
         """The queue after its next task has been taken: the oldest, or the oldest of those with the highest reward."""
@@ -190,8 +189,7 @@ class TaskStream(Mechanism):
         # All that come after the first Q of an interval are dropped, so that their number may be a normal variate.
         late = jnp.maximum(interval - times[-1], 0.0) * self.rates.sum()
         late = jnp.maximum(jnp.round(late + jnp.sqrt(late) * excess), 0.0)
-        uncounted = ~(late < 2.0**30)
-        count = jnp.where(uncounted, _UNCOUNTED, count + jnp.where(uncounted, 0.0, late).astype(jnp.int32))
+        count = jnp.where(late < 2.0**30, count + jnp.minimum(late, 2.0**30).astype(jnp.int32), _UNCOUNTED)
         return branch.admit(tasks, count).take(self.rewards, self.order)
 
     def postings(self, key: Array) -> tuple[Array, Array, Array]:
