@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from polejax._core import ranges
 from polejax._core.keys import GENERATOR
 from polejax._core.types import Array, Key
 
@@ -44,9 +45,12 @@ def real(
         words = array.dtype.kind == "O" and any(isinstance(part, str | bytes | None) for part in array.ravel().tolist())
         if words or array.dtype.kind in "USc":
             raise TypeError  # NumPy would read "600" as a number and None as NaN, and drop imaginary parts
-        array = array.astype(np.float32)
+        wide = array
+        with np.errstate(over="ignore", invalid="ignore"):
+            array = wide.astype(np.float32)
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be a number or an array of numbers, got {value!r}") from None
+    ranges.check_kept(name, wide, array)
     if ndim is not None and array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} axes, got shape {array.shape}: reshape it")
     outside = np.isnan(array) | (array < low) | (array > high) | (array <= above) | (array >= below)

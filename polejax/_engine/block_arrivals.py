@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from scipy import special
 
 from polejax._core import checks, draw, threefry
@@ -82,6 +83,10 @@ def room_for(in_flight: float, num_blocks: int) -> Room:
     while mean and special.pdtrc(stale, mean) >= RARE:
         stale += max(1, int(mean**0.5) // 4)
     needed = num_blocks + 1 + stale
+    if needed + _CHUNK > np.iinfo(np.int32).max:
+        raise ValueError(
+            f"num_blocks must be fewer, as int32 counts arrivals, got {num_blocks:,}: simulate more chains"
+        )
     chunks = _chunks(needed)
     return Room(x, num_blocks, recent, -(-needed // chunks) * chunks)
 

@@ -28,6 +28,7 @@ from polejax._core.types import Array
 from polejax._engine import block_arrivals, canonical_arrivals
 from polejax._engine.canonical_arrivals import Kept
 from polejax._engine.node_sampling import Alias, Bounds, finders
+from polejax.consensus import chain
 from polejax.consensus.difficulty import Fixed
 from polejax.consensus.elections import FirstSeen
 from polejax.consensus.history import History
@@ -73,13 +74,26 @@ def play(keys: Array, race: Race, num_blocks: int, in_flight: float) -> Kept:
         static, as it decides how many of the last blocks a finder chooses among and how many arrivals there is room
         for.
     """
-    room = block_arrivals.room_for(in_flight, num_blocks)
+    room = room_of(in_flight, num_blocks)
     race = jax.tree.map(jnp.asarray, race)
     arrivals = block_arrivals.draw_arrivals(keys, race.finders, race.mean, room)
     chosen = block_arrivals.choose(arrivals, race.network, room)
     ending = canonical_arrivals.end(arrivals, chosen, race.network, room)
-    settled = jnp.where(as_promised(race, room) & chosen.sound, ending.settled, 0)
-    return canonical_arrivals.keep(arrivals, chosen, ending._replace(settled=settled), race.network.count, room)
+    counted = jnp.minimum(ending.settled, num_blocks)
+    settled = jnp.where(as_promised(race, room) & chosen.sound, counted, 0)
+    kept = canonical_arrivals.keep(arrivals, chosen, ending._replace(settled=settled), race.network.count, room)
+    heights = {name: getattr(kept, name)[:, :num_blocks] for name in ("interval", "producer", "published", "settled")}
+    return kept._replace(**heights)
+
+
+def beyond(in_flight: float) -> int:
+    """Heights played beyond the last that counts, until branches have met (`polejax.consensus.chain`)."""
+    return chain.MOST_BEYOND if in_flight > 0 else 0
+
+
+def room_of(in_flight: float, num_blocks: int) -> block_arrivals.Room:
+    """Room for chains of `num_blocks` heights that count, and those beyond; see `block_arrivals.room_for`."""
+    return block_arrivals.room_for(in_flight, num_blocks + beyond(in_flight))
 
 
 def as_promised(race: Race, room: block_arrivals.Room) -> Array:
@@ -144,6 +158,15 @@ def check_poisson(scenario: Scenario) -> None:
         raise wrong("difficulty", "fixed", scenario.difficulty)
     if scenario.adversary is not None:
         raise wrong("adversary", "None", scenario.adversary)
+    if not checks.is_traced(scenario.nodes.power) and not checks.is_traced(scenario.mechanism.initial_difficulty):
+        total = np.asarray(scenario.nodes.power, np.float64).sum(axis=-1)
+        work = np.asarray(scenario.mechanism.initial_difficulty, np.float64)
+        for mean in (work.min() / total.max(), work.max() / total.min()):
+            if not 1e-12 <= mean <= 1e12:  # squares of intervals are summed up in float32
+                raise ValueError(
+                    'work / total power must be from 1e-12 to 1e12 s for method="poisson", got '
+                    f'{mean:g}: choose another unit of time, or use method="rounds"'
+                )
     if scenario.nodes.count > 2**16:
         raise ValueError(
             f'nodes must number at most 65,536 for method="poisson", got {scenario.nodes.count}: use method="rounds"'

@@ -81,7 +81,8 @@ class Plan(Record):
 
     Attributes:
       in_flight: blocks that arrive on average within the longest delay.
-      num_blocks: H.
+      num_blocks: heights H, those beyond the last that counts included.
+      counted: heights that count.
       recent: B, blocks that a finder chooses among.
       corrections: until all parents are right, and until only canonical blocks are marked.
       head: arrivals whose heights need not be known, in whole chunks.
@@ -90,6 +91,7 @@ class Plan(Record):
 
     in_flight: float = static()
     num_blocks: int = static()
+    counted: int = static()
     recent: int = static()
     corrections: int = static()
     head: int = static()
@@ -127,6 +129,7 @@ def plan_for(in_flight: float, num_blocks: int) -> Plan | None:
 
     For the number of blocks that matter, and of stale ones, see `block_arrivals.room_for`.
     """
+    counted, num_blocks = num_blocks, num_blocks + poisson.beyond(in_flight)
     x, mean, seldom = in_flight, in_flight * (num_blocks + 1), _SELDOM / num_blocks
     recent = next((b for b in range(2, 9) if x == 0 or special.pdtrc(b - 1, 2 * x) < seldom), None)
     corrections = next((p for p in range(2, 7) if x ** (p + 1) < seldom), None)
@@ -139,7 +142,7 @@ def plan_for(in_flight: float, num_blocks: int) -> Plan | None:
     tail = num_blocks + 1 + stale - head + recent * corrections
     if tail > _LONGEST:
         return None
-    return Plan(x, num_blocks, recent, corrections, head, -(-tail // 16) * 16)
+    return Plan(x, num_blocks, counted, recent, corrections, head, -(-tail // 16) * 16)
 
 
 def together(plan: Plan, num_nodes: int) -> int:
@@ -228,7 +231,7 @@ def resolve(keys: Array, race: Race, plan: Plan, together: int = 1, on_cpu: bool
     top = count(stage, lambda behind: behind[-plan.arrivals : -tail] == 0, behind)
 
     def end(gap: Array, finder: Array, parent: Array, behind: Array, top: Array) -> tuple[Array, Array, Array]:
-        """A tip, the settled height, and which arrivals of the tail are no higher; all relative to the head.
+        """A tip, the settled height, and which arrivals of the tail count; all relative to the head.
 
         Whose tip it is, and so what the labels of nodes are, makes no difference at settled heights.
         """
@@ -237,7 +240,8 @@ def resolve(keys: Array, race: Race, plan: Plan, together: int = 1, on_cpu: bool
         rest = block_arrivals.Room(plan.in_flight, plan.num_blocks - head, plan.recent, tail)
         found = block_arrivals.Arrivals(gap[-tail:], finder[-tail:])
         tip, settled = canonical_arrivals.end(found, block_arrivals.Chosen(height, parent[head:]), race.network, rest)
-        return tip, settled, (height <= settled[None].astype(jnp.int16)).astype(jnp.uint8)
+        counts = jnp.minimum(settled, plan.counted - head)
+        return tip, settled, (height <= counts[None].astype(jnp.int16)).astype(jnp.uint8)
 
     tip, settled, counts = stage(end, gap, finder, parent, behind, top - head)
     first, last = _canonical(stage, parent, tip, plan)
@@ -249,7 +253,12 @@ def resolve(keys: Array, race: Race, plan: Plan, together: int = 1, on_cpu: bool
     else:
         by_node = _by_many_nodes(stage, finder, (first, last, counts), race.network.count, together, plan)
     published = count(stage, lambda counts: counts, counts) + head
-    sums = Sums(settled + head, published, *_deviations(stage, gap, parent, (first, last), race.mean, plan), *by_node)
+    sums = Sums(
+        jnp.minimum(settled + head, plan.counted),
+        published,
+        *_deviations(stage, gap, parent, (first, last), race.mean, plan),
+        *by_node,
+    )
     return sums, sound
 
 
@@ -474,7 +483,7 @@ def sums_of_chains(
     keys: Array, race: Race, num_blocks: int, in_flight: float, together: int, on_cpu: bool = True
 ) -> Sums:
     """The sums of one chain per key [L], in lockstep, counts by node of so many `together`."""
-    room = block_arrivals.room_for(in_flight, num_blocks)
+    room = poisson.room_of(in_flight, num_blocks)
     race = jax.tree.map(jnp.asarray, race)
     plan = _plan(race, in_flight, num_blocks)
     count = -(-num_blocks // 64) if plan is None else plan.parts
@@ -572,13 +581,14 @@ def program(num_blocks: int, in_flight: float, together: int, chains: int, devic
     return lanes.sharded(block, chains, devices, (1,), 2, lanes.wide(devices))
 
 
-def to_tally(computed: Sums, mean: np.float64, num_seeds: int, pooled: int) -> Tally:
+def to_tally(computed: Sums, mean: np.float64, num_seeds: int, num_blocks: int, pooled: int) -> Tally:
     """The tally of chains, those that only filled the last block left out.
 
     Args:
       computed: sums on the devices.
       mean: s, from arrival to arrival, which deviations are from.
       num_seeds: chains that were asked for.
+      num_blocks: heights H of each.
       pooled: consecutive chains whose sums make a row.
     """
     sums: Sums = jax.tree.map(np.asarray, computed)
@@ -595,6 +605,7 @@ def to_tally(computed: Sums, mean: np.float64, num_seeds: int, pooled: int) -> T
     nothing, whole = np.zeros(rows), np.int32 if pooled == 1 else np.int64
     about_mean = Tally(
         settled=settled,
+        unsettled=pooled * num_blocks - settled,
         interval=interval,
         square=square,
         published=published,

@@ -10,6 +10,7 @@ from polejax._core.keys import key_of
 from polejax._core.types import Key
 from polejax._engine import poisson
 from polejax._engine.runner import Method
+from polejax.consensus import chain
 from polejax.consensus.history import History
 from polejax.consensus.scenario import Scenario, ready
 from polejax.consensus.simulate import whole_chain
@@ -39,4 +40,4 @@ def program_of(scenario: Scenario, method: Method, memo: Traced | None = None) -
 
 
 def _rounds(key: Key, scenario: Scenario) -> History:
-    return whole_chain(key, ready(scenario), 2)
+    return whole_chain(key, ready(scenario), 2, chain.heights_beyond(scenario))

@@ -5,14 +5,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from polejax._core import checks, lanes
+from polejax._core import checks, lanes, limits
 from polejax._core.progress import Callback, Meter
 from polejax._core.switches import steady
 from polejax._core.types import Array
-from polejax._engine import poisson, poisson_sums, running, segments
+from polejax._engine import demand, poisson, poisson_sums, running, segments
 from polejax._engine.canonical_arrivals import Kept
 from polejax._engine.running import Running
 from polejax.analysis.seed_tally import Tally, pool, tally
+from polejax.consensus import chain
 from polejax.consensus.history import History
 from polejax.consensus.scenario import Scenario, check_one, ready
 
@@ -140,7 +141,8 @@ def start(
     layout = lanes.lay_out(num_seeds, devices, cached=cached, held=held, lanes=chains)
 
     def compute() -> History:
-        return segments.play(layout, layout.pad(keys), ready(scenario), num_blocks, segment, meter)
+        beyond = chain.heights_beyond(scenario)
+        return segments.play(layout, layout.pad(keys), ready(scenario), num_blocks, beyond, segment, meter)
 
     def finish(history: History) -> History:
         if isinstance(history.interval, np.ndarray):  # played in segments
@@ -165,7 +167,7 @@ def start_tally(
     progress: Callback | None = None,
 ) -> Running[Tally]:
     """Begin what `tally_many` does, and come back while the devices still compute."""
-    num_seeds, num_blocks = _check(keys, scenario, num_blocks, method)
+    num_seeds, num_blocks = _check(keys, scenario, num_blocks, method, keeps_blocks=False)
     pooled = checks.whole("pooled", pooled, low=1)
     if num_seeds % pooled:
         raise ValueError(f"pooled must divide the number of keys, {num_seeds}, got {pooled}: use as many keys as fit")
@@ -178,19 +180,22 @@ def start_tally(
     layout, program = poisson_sums.prepare(num_seeds, race, in_flight, num_blocks, pooled, held, chains, devices)
 
     def finish(sums: poisson_sums.Sums) -> Tally:
-        summed = poisson_sums.to_tally(sums, np.float64(race.mean), num_seeds, pooled)
+        summed = poisson_sums.to_tally(sums, np.float64(race.mean), num_seeds, num_blocks, pooled)
         meter.add(num_seeds * num_blocks)
         return summed
 
     return running.start(lambda: program(layout.pad(keys), race), finish)
 
 
-def _check(keys: Array, scenario: Scenario, num_blocks: int, method: str) -> tuple[int, int]:
-    """The numbers of chains and of blocks."""
+def _check(keys: Array, scenario: Scenario, num_blocks: int, method: str, keeps_blocks: bool = True) -> tuple[int, int]:
+    """The numbers of chains and of blocks, which the machine can hold."""
     checks.key("keys", keys, ndim=1)
     check_one(scenario)
     checks.one_of("method", method, METHODS)
-    return checks.whole("number of keys", keys.shape[0], low=1), checks.whole("num_blocks", num_blocks, low=1)
+    num_seeds = checks.whole("number of keys", keys.shape[0], low=1)
+    num_blocks = limits.counted("num_blocks", num_blocks, demand.MOST_BLOCKS, "heights are counted in 32 bits")
+    demand.check_demand(scenario, num_seeds, num_blocks, method, keeps_blocks)
+    return num_seeds, num_blocks
 
 
 def _start_poisson(

@@ -6,6 +6,7 @@ import numpy as np
 
 from polejax import theory
 from polejax.analysis.figure_style import Plot, canvas, marks, open_marker, sample_size, say_size, shown, sizes, styled
+from polejax.analysis.seed_tally import check_intervals
 from polejax.consensus.history import History
 
 Histories = Mapping[str, History]  # label -> history of S seeds, leaves [S, H, ...], or of one chain, [H, ...]
@@ -126,6 +127,7 @@ def interval_series(histories: Histories, seed: int = 0, longest: int = 128) -> 
 
 def _settled(history: History) -> np.ndarray:
     """All settled intervals of all seeds in ascending order, float64, seconds."""
+    check_intervals(history)
     interval = np.sort(np.asarray(history.interval)[np.asarray(history.settled)]).astype(np.float64)
     if not interval.size:
         raise ValueError("history must hold settled heights, got none: simulate more blocks")

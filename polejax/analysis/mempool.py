@@ -24,11 +24,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax._core import checks, lanes
+from polejax._core import checks, lanes, limits
 from polejax._core.record import record
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key
-from polejax.analysis.seed_tally import check_history
+from polejax.analysis.seed_tally import check_history, check_intervals
 from polejax.analysis.transactions import Load
 from polejax.consensus.history import History
 
@@ -99,6 +99,9 @@ def serve(
     check_history(history)
     if not isinstance(load, Load):
         raise ValueError(f"load must be a polejax.Load, got {type(load).__name__}: give arrivals and capacity")
+    if not checks.is_traced(history.interval) and not checks.is_traced(history.settled):
+        check_intervals(history)
+        _check_effort(history, load, probes)
     if many:
         keys = checks.key("keys", key_or_keys, ndim=1)
         return _serve_many(keys, history, load, probes, chains, devices or jax.local_devices())
@@ -110,6 +113,20 @@ def serve(
             "give one key per chain, see jax.random.split"
         )
     return _serve(key, interval, settled, jax.tree.map(jnp.asarray, load), probes)
+
+
+def _check_effort(history: History, load: Load, probes: int) -> None:
+    """Raise a ValueError if a service finds no room in memory, or to follow the arrivals' rate takes days."""
+    interval = np.atleast_2d(np.where(history.settled, np.asarray(history.interval, np.float64), 0.0))
+    limits.check_memory(f"probes {probes:,}", 4.0 * interval.size * (probes + load.num_classes), "take fewer probes")
+    if any(checks.is_traced(leaf) for leaf in jax.tree.leaves(load)):
+        return
+    changes = float(np.max(load.arrivals.changes) * interval.sum(axis=-1).max())
+    if changes > _MOST_CHANGES:
+        raise ValueError(
+            f"arrivals.sojourns must be long enough for {_MOST_CHANGES:g} changes of rate along a chain, got about "
+            f"{changes:.3g}: use polejax.analysis.Poisson of the mean rate"
+        )
 
 
 def _serve_many(
@@ -127,6 +144,10 @@ def _serve_many(
     run = _serve_lanes(probes, layout.lanes, layout.devices)
     service: Service = run(*layout.pad((keys, interval, settled)), jax.tree.map(jnp.asarray, load))
     return layout.cut(service)
+
+
+_MOST_CHANGES = 1e10
+"""Changes of the rate along a chain, one after another: minutes to hours."""
 
 
 @functools.cache

@@ -17,6 +17,7 @@ class Tally:
 
     Attributes:
       settled: f64[S], settled heights.
+      unsettled: f64[S], heights without a flaw that are not settled, as not all nodes agree on them.
       flawed: f64[S], heights that are not settled because a claim up to them was NaN or of negative work.
       censored: f64[S], settled heights at which a recorded learning curve ended too early (`History.censored`).
       interval: f64[S], s, sum of the intervals' deviations from `centre` (of the intervals, squares would cancel).
@@ -39,6 +40,7 @@ class Tally:
     """
 
     settled: Array
+    unsettled: Array
     flawed: Array
     censored: Array
     interval: Array
@@ -71,6 +73,10 @@ class Tally:
         return replace(self, interval=self.interval + shift * self.settled, square=square, centre=centre)
 
 
+_SUMMED = ("interval", "square", "score", "claimed", "claimed_score", "useful", "computed")
+"""Sums of real numbers, of which one NaN would spoil a statistic."""
+
+
 def tally(history: History) -> Tally:
     """Sum up each seed of a history [S, H] or [H], on the host; a single chain is one seed.
 
@@ -81,6 +87,7 @@ def tally(history: History) -> Tally:
     settled = np.asarray(history.settled)
     if settled.ndim not in (1, 2):
         raise ValueError(f"history must have axes [S, H] or [H], got {settled.shape}: summarise one sweep at a time")
+    check_intervals(history)
     settled = np.atleast_2d(settled)
     nothing = np.zeros(settled.shape[0])
 
@@ -95,11 +102,13 @@ def tally(history: History) -> Tally:
     published, nodes = over(history.published), history.num_nodes
     winner = np.atleast_2d(history.producer) + nodes * np.arange(settled.shape[0])[:, None]
     wins = np.bincount(winner[settled], minlength=nodes * settled.shape[0]).reshape(-1, nodes)
+    flawed = np.zeros(settled.shape, bool) if history.flawed is None else np.atleast_2d(history.flawed)
     model = history.learning
     claim = settled & ~np.atleast_2d(history.fallback) & (model is not None)
     return Tally(
         settled=count,
-        flawed=nothing if history.flawed is None else np.atleast_2d(history.flawed).sum(axis=1, dtype=np.float64),
+        unsettled=(~settled & ~flawed).sum(axis=1, dtype=np.float64),
+        flawed=flawed.sum(axis=1, dtype=np.float64),
         censored=over(history.censored),
         interval=deviation.sum(axis=1),
         square=np.einsum("sh,sh->s", deviation, deviation),
@@ -122,16 +131,22 @@ def tally(history: History) -> Tally:
 
 
 def as_tally(history: History | Tally) -> Tally:
-    """A history's tally, or a tally as it is."""
-    return history if isinstance(history, Tally) else tally(history)
+    """A history's tally, or a tally as it is; raises ValueError unless its sums are finite."""
+    seeds = history if isinstance(history, Tally) else tally(history)
+    for name in _SUMMED:
+        sums = np.asarray(getattr(seeds, name))
+        if not np.isfinite(sums).all():
+            seed = int(np.argwhere(~np.isfinite(sums))[0, 0])
+            raise ValueError(f"{name} must be finite at settled heights, got a sum of {sums[seed]:g} in seed {seed}")
+    return seeds
 
 
 def none_settled(flawed: int) -> ValueError:
     """The error of a history without a settled height, of which so many heights are flawed."""
     if flawed:
         return ValueError(
-            f"history must hold settled heights, got none: {flawed:,} are flawed, "
-            "as a claim was NaN or of negative work: check the mechanism with polejax.testing.check_mechanism"
+            f"history must hold settled heights, got none: {flawed:,} are flawed, as a claim was NaN or of negative "
+            "work, or power or difficulty left 1e-24 to 1e30: check the mechanism with polejax.testing.check_mechanism"
         )
     return ValueError("history must hold settled heights, got none: simulate more blocks")
 
@@ -142,9 +157,23 @@ def check_history(history: History, name: str = "history") -> None:
         raise ValueError(f"{name} must be a polejax.History, got {type(history).__name__}: simulate one")
 
 
+def check_intervals(history: History) -> None:
+    """Raise a ValueError unless all intervals at settled heights are finite and at least 0."""
+    interval, settled = np.asarray(history.interval), np.asarray(history.settled)
+    wrong = settled & ~(np.isfinite(interval) & (interval >= 0))
+    if wrong.any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        where = f"height {place[-1] + 1}" + (f" of seed {place[0]}" if len(place) == 2 else "")
+        raise ValueError(
+            f"history.interval must be finite and at least 0 at settled heights, got {interval[place]:g} at {where}: "
+            "simulate it anew"
+        )
+
+
 def check_settled(history: History) -> None:
     """Raise a ValueError unless some height of a history is settled; it tells how many are flawed."""
     check_history(history)
+    check_intervals(history)
     if not np.any(history.settled):
         raise none_settled(0 if history.flawed is None else int(np.sum(history.flawed)))
 

@@ -47,6 +47,8 @@ class Summary:
       fairness_floor: f64[], what `fairness` would be on average of perfectly proportional winners; None likewise.
       num_seeds: seeds that hold a settled height.
       num_blocks: settled heights of all seeds together.
+      num_unsettled: heights of all seeds that are left out because nodes had not agreed on them when the simulation
+        ended. Such heights fork more often than others, so that estimates without many of them are biased.
       num_flawed: heights of all seeds that are left out because a claim up to them was NaN or of negative work.
       num_censored: settled heights of all seeds at which a recorded learning curve ended before its node had closed the
         height or given up (`History.censored`). They count, as the bank has them: without them, numbers would be of
@@ -72,6 +74,7 @@ class Summary:
     fairness_floor: Array | None
     num_seeds: int = static()
     num_blocks: int = static()
+    num_unsettled: int = static()
     num_flawed: int = static()
     num_censored: int = static()
     confidence: float = static()
@@ -79,6 +82,8 @@ class Summary:
     def __str__(self) -> str:
         """One line for each number: its name, unit, estimate and interval."""
         left_out = f" ({self.num_flawed:,} flawed heights left out)" if self.num_flawed else ""
+        if self.num_unsettled:
+            left_out += f" ({self.num_unsettled:,} unsettled heights, which fork more often, left out)"
         head = (
             f"{self.num_seeds:,} seeds, {self.num_blocks:,} blocks{left_out}; estimate [{self.confidence:.0%} interval]"
         )
@@ -109,9 +114,11 @@ def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, 
     Returns:
       `Summary`. Intervals are the delete-one-seed jackknife's with Student's t (see `polejax.analysis.Estimate`):
       symmetric in the logarithm for the standard deviation and the CV, and in the logit for shares. Seeds without a
-      settled height are left out. Every settled height counts, from the first on, so begin at the difficulty where a
-      controller settles, or the chain's way there counts too. Of a `Replay` the intervals take the bank for the law:
-      `polejax.bank_estimate` covers the bank's own error too, which may be many times as large.
+      settled height are left out. Chains are played on until their last heights are settled, so that even chains of
+      one height count whether they fork or not; `num_unsettled` tells where that did not suffice. Every settled height
+      counts, from the first on, so begin at the difficulty where a controller settles, or the chain's way there counts
+      too. Of a `Replay` the intervals take the bank for the law: `polejax.bank_estimate` covers the bank's own error
+      too, which may be many times as large.
 
     Raises:
       ValueError: no settled height, more axes than seeds and heights, a confidence out of range, or nodes that are not
@@ -121,7 +128,7 @@ def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, 
     """
     confidence = checks.confidence(confidence)
     seeds = as_tally(history)
-    flawed = int(seeds.flawed.sum())
+    flawed, unsettled = int(seeds.flawed.sum()), int(seeds.unsettled.sum())
     seeds = seeds.only(seeds.settled > 0)
     if not seeds.settled.size:
         raise none_settled(flawed)
@@ -149,6 +156,7 @@ def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, 
         fairness_floor=floor,
         num_seeds=seeds.settled.size,
         num_blocks=int(seeds.settled.sum()),
+        num_unsettled=unsettled,
         num_flawed=flawed,
         num_censored=int(seeds.censored.sum()),
         confidence=confidence,

@@ -27,6 +27,11 @@ class Arrivals(Record, abc.ABC, abstract=True):
     def mean_rate(self) -> Array:
         """f32[], transactions per second in the long run."""
 
+    @property
+    def changes(self) -> Array:
+        """f64[], steps per second that `follow` takes one after another in the long run, whatever the stretches."""
+        return np.zeros(())
+
     @abc.abstractmethod
     def follow(self, key: Key, seconds: Array) -> tuple[Array, Array]:
         """The rate's path through consecutive stretches of time.
@@ -98,6 +103,11 @@ class MarkovModulated(Arrivals):
     def mean_rate(self) -> Array:
         """f32[], transactions per second in the long run."""
         return (self.rates * self.sojourns).sum(axis=-1) / self.sojourns.sum(axis=-1)
+
+    @property
+    def changes(self) -> Array:
+        """See `Arrivals.changes`."""
+        return 2.0 / np.asarray(self.sojourns, np.float64).sum(axis=-1)
 
     def follow(self, key: Key, seconds: Array) -> tuple[Array, Array]:
         """A rate that jumps between calm and burst; see `Arrivals.follow`."""

@@ -15,8 +15,9 @@ from polejax.consensus.scenario import Scenario
 class History:
     """The canonical chain above genesis, and how many blocks were published beside it.
 
-    Every array may have a leading axis of S seeds. Heights that are not `settled` (the last few, where some node may
-    still follow another branch, and all from a flawed claim on) count in no statistic.
+    Every array may have a leading axis of S seeds. Heights that are not `settled` count in no statistic: all from a
+    flawed claim on, and those at the end on which nodes still disagree after more heights were played
+    (`polejax.consensus.chain`), which happens only where delays are long compared with intervals.
 
     Attributes:
       interval: f32[H], seconds from the parent's publishing to the block's.
@@ -35,7 +36,7 @@ class History:
       taken: the canonical blocks' tasks, each leaf [H]; None: there is no stream of tasks.
       rounds: records [H, N] of every node; None unless asked for.
       flawed: bool[H], whether a claim up to this height had NaN or negative work, or no node published a block, which
-        is a fault of the mechanism.
+        is a fault of the mechanism; or power or difficulty had left its range (`polejax.consensus.range_checks`).
         None: there were no claims, as blocks were drawn as one Poisson process.
       censored: bool[H], whether at this height a recorded learning curve of a `Replay` ended before its node had closed
         the height or given up: training on, the node might have changed the block. None: no recorded curve ends early.

@@ -27,6 +27,7 @@ from polejax._core.record import record
 from polejax._core.types import Array, Key, Tree
 from polejax.consensus.claims import Claims, Learning, Taken
 from polejax.consensus.nodes import Nodes
+from polejax.consensus.range_checks import in_range, varies
 from polejax.consensus.views import Views
 from polejax.crypto import header, sha256
 
@@ -71,7 +72,7 @@ class Round:
       blocks: `Blocks` of all nodes.
       fallback: bool[], whether no node finished before the deadline.
       flawed: bool[], whether a claim at this height or below was flawed, its work NaN or negative, or its score NaN;
-        or no node published a block.
+        or no node published a block; or power or difficulty left its range (`polejax.consensus.range_checks`).
       useful: f32[], work units of all nodes until they finished or closed the height; None: no work was computed.
       computed: f32[], work units that the program computed for that; None: no work was computed.
       published: bool[N], whether the node published; None: exactly the nodes that took their own block did.
@@ -93,6 +94,7 @@ def genesis(key: Key, scenario: "Scenario") -> Views:
     """Views of all nodes at genesis, which all nodes know from time 0 on; its tip is a hash of the chain's key."""
     zeros = jnp.zeros_like(scenario.nodes.power)
     controller = scenario.difficulty.start(jnp.broadcast_to(scenario.mechanism.initial_difficulty, zeros.shape))
+    difficulty = scenario.difficulty.level(controller)
     tip = None
     if scenario.mechanism.profile.hashes_tips:
         words = jnp.concatenate([jnp.asarray(header.GENESIS), jax.random.key_data(key).reshape(-1)])
@@ -102,9 +104,9 @@ def genesis(key: Key, scenario: "Scenario") -> Views:
         start=zeros,
         stamp=zeros,
         tip=tip,
-        difficulty=scenario.difficulty.level(controller),
+        difficulty=difficulty,
         controller=controller,
-        flawed=jnp.bool_(False),
+        flawed=~in_range(scenario, scenario.nodes.at(jnp.int32(1)), difficulty),
         rivals=jnp.int32(0) if scenario.difficulty.counts_uncles else None,
         branch=scenario.mechanism.begin_branch(zeros.size),
     )
@@ -136,6 +138,8 @@ def play_round(key: Key, scenario: "Scenario", views: Views) -> tuple[Views, Rou
     blocks, extended = _extend(key, scenario, views, claims, finish - views.stamp)
     stopped = ~(finish.min() < jnp.inf)  # where no node publishes, or a time is NaN, no block is made from then on
     flawed = views.flawed | (claims.valid & ~sound).any() | stopped
+    if varies(scenario):
+        flawed = flawed | ~in_range(scenario, nodes, views.difficulty)
     own = source == jnp.arange(nodes.count) if published is None else published
     rivals = None if views.rivals is None else own.sum(dtype=jnp.int32) - 1
     after = _follow(scenario, views, extended, source, start, stamp, rivals, flawed)

@@ -16,6 +16,7 @@ from polejax.consensus.difficulty import Difficulty, Fixed
 from polejax.consensus.elections import Election, FirstSeen
 from polejax.consensus.mechanism import Mechanism
 from polejax.consensus.nodes import AnyNodes, Nodes, Scheduled
+from polejax.consensus.range_checks import check_ranges
 from polejax.consensus.views import Views
 from polejax.network.base import Network
 
@@ -33,7 +34,8 @@ class Scenario(Record):
 
     Raises:
       ValueError: an argument of the wrong kind; a network of another number of nodes; a difficulty rule for accuracies
-        with a mechanism whose difficulty is work, or the reverse; an adversary that the other arguments do not allow;
+        with a mechanism whose difficulty is work, or the reverse; work, power or delays out of float32's range
+        (`polejax.consensus.range_checks`); an adversary that the other arguments do not allow;
         and, for mechanisms and networks that are not polejax's own, any error in a round (`polejax.testing`).
     """
 
@@ -69,6 +71,7 @@ class Scenario(Record):
             if not isinstance(self.adversary, Adversary):
                 raise ValueError(f"adversary must be None or of polejax.attacks, got {self.adversary!r}")
             self.adversary.check(self)
+        check_ranges(self)
         if trial.foreign(self):
             _try_foreign(self)
 

@@ -13,6 +13,7 @@ from polejax.consensus.nodes import Nodes
 from polejax.consensus.views import Views
 from polejax.crypto import header, nonces, sha256, target
 
+_HARDEST = 2.0**32  # difficulty to which rules may raise it: what lies beyond would take days, and is flagged
 _LONGEST = 2.0**28  # expected hashes: a demonstration that would take hours is a mistake
 
 
@@ -70,12 +71,14 @@ class HashedPoW(Mechanism):
         )
         midstate, tail = header.midstate(words[:, :16]), words[:, 16:19]
 
+        too_hard = ~(views.difficulty <= _HARDEST).all()
+
         def undecided(search: tuple[Array, ...]) -> Array:
             chunks, found, tries, _ = search
             publish = jnp.where(found, views.start + nodes.seconds(tries), jnp.inf)
             close = closes(listening, publish)
             now = views.start + nodes.seconds(chunks.astype(jnp.float32) * chunk)
-            return (~found & (now < close)).any()
+            return (~found & (now < close)).any() & ~too_hard
 
         def step(search: tuple[Array, ...]) -> tuple[Array, ...]:
             chunks, found, tries, proof = search
@@ -92,6 +95,7 @@ class HashedPoW(Mechanism):
 
         nothing = (jnp.int32(0), jnp.zeros(count, bool), jnp.zeros(count), jnp.zeros((count, 8), jnp.uint32))
         chunks, found, tries, proof = jax.lax.while_loop(undecided, step, nothing)
+        found, tries = found | too_hard, jnp.where(too_hard, jnp.nan, tries)  # NaN, so that the round is flawed
         computed = jnp.full(count, chunk, jnp.float32) * chunks.astype(jnp.float32)
         return Claims(tries, jnp.ones(count), found, commitment=proof, computed=computed)
 

@@ -24,6 +24,8 @@ from polejax.learning.sml import SecureMappingLayer
 from polejax.learning.tasks import Samples, Task
 from polejax.mechanisms.claim_rules import ClaimRules
 
+_MOST_POINTS = 2**20  # evaluations of each node on record: more would fill any memory
+
 
 class PoLe(Mechanism):
     """Proof of Learning: the work to a block is the training steps to an accuracy, really taken.
@@ -94,7 +96,7 @@ class PoLe(Mechanism):
         )
         object.__setattr__(self, "recipe", recipe)
         object.__setattr__(self, "rules", rules)
-        object.__setattr__(self, "curve_points", checks.whole("curve_points", curve_points, low=0))
+        object.__setattr__(self, "curve_points", checks.whole("curve_points", curve_points, low=0, high=_MOST_POINTS))
 
     @property
     def initial_difficulty(self) -> Array:

@@ -17,6 +17,7 @@ from polejax.consensus.mechanism import Mechanism, Profile, Unit
 from polejax.consensus.nodes import AnyNodes, Nodes
 from polejax.consensus.views import Views
 
+_UNCOUNTED = 2**31 - 1  # postings that int32 cannot count: the branch's claims are flawed from then on
 ORDERS = ("fifo", "reward")
 
 
@@ -40,8 +41,9 @@ class Queue:
         behind = place - waiting[:, None]
         new = (behind >= 0) & (behind < admitted[:, None])
         line = jnp.where(new, tasks[jnp.clip(behind, 0)], self.line)
-        counts = {"posted": taken.posted + count, "dropped": taken.dropped + count - admitted}
-        return Queue(line, replace(taken, waiting=waiting + admitted, **counts))
+        posted = jnp.where(count > _UNCOUNTED - taken.posted, _UNCOUNTED, taken.posted + count)
+        dropped = jnp.where(posted == _UNCOUNTED, _UNCOUNTED, taken.dropped + count - admitted)
+        return Queue(line, replace(taken, waiting=waiting + admitted, posted=posted, dropped=dropped))
 
     def take(self, rewards: Array, order: str) -> "Queue":
         """The queue after its next task has been taken: the oldest, or the oldest of those with the highest reward."""
@@ -187,8 +189,9 @@ class TaskStream(Mechanism):
         count = (times[None] <= interval[:, None]).sum(axis=1, dtype=jnp.int32)
         # All that come after the first Q of an interval are dropped, so that their number may be a normal variate.
         late = jnp.maximum(interval - times[-1], 0.0) * self.rates.sum()
-        late = jnp.maximum(jnp.round(late + jnp.sqrt(late) * excess), 0.0).astype(jnp.int32)
-        return branch.admit(tasks, count + late).take(self.rewards, self.order)
+        late = jnp.maximum(jnp.round(late + jnp.sqrt(late) * excess), 0.0)
+        count = jnp.where(late < 2.0**30, count + jnp.minimum(late, 2.0**30).astype(jnp.int32), _UNCOUNTED)
+        return branch.admit(tasks, count).take(self.rewards, self.order)
 
     def postings(self, key: Array) -> tuple[Array, Array, Array]:
         """What is posted after one block: times f32[Q] in seconds, tasks i32[Q], and a normal variate f32[]."""
@@ -226,7 +229,9 @@ class TaskStream(Mechanism):
         of_idle = claims_of(jnp.int32(count), self.idle, views.difficulty)
         every = jax.tree.map(lambda some, one: jnp.concatenate([some, one[None]]), of_tasks, of_idle)
         some = every.valid[task, jnp.arange(nodes.count)].any()
-        return _chosen(every, jnp.where(some, task, task[0]))
+        chosen = _chosen(every, jnp.where(some, task, task[0]))
+        uncounted = views.branch.taken.posted == _UNCOUNTED
+        return replace(chosen, work=jnp.where(uncounted, jnp.nan, chosen.work), valid=chosen.valid | uncounted)
 
 
 class Among(Listening):

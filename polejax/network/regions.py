@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.ranges import as_delays
 from polejax._core.types import Array, Numeric
 from polejax.network.base import Network
 from polejax.network.matrix import known
@@ -107,7 +108,7 @@ def regions(
     up, down = (np.broadcast_to(link, region.shape) for link in links)
     shortest = _shortest(region, between, up + down, tolerance, relay)
     reach = shortest[:, region] + down
-    return Regions(region.astype(np.int32), up.astype(np.float32), reach.astype(np.float32))
+    return Regions(region.astype(np.int32), as_delays("up", up), as_delays("between and down", reach))
 
 
 def _shortest(region: np.ndarray, between: np.ndarray, link: np.ndarray, tolerance: float, relay: bool) -> np.ndarray:

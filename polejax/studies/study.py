@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from polejax._core import checks, identity, lanes
+from polejax._core import checks, identity, lanes, limits
 from polejax._core.describe import describe
 from polejax._core.devices import provenance
 from polejax._core.folder import Folder
@@ -22,7 +22,7 @@ from polejax._core.keys import GENERATOR
 from polejax._core.progress import Callback, Meter
 from polejax._core.record import replace
 from polejax._core.switches import steady
-from polejax._engine import poisson
+from polejax._engine import demand, poisson
 from polejax._engine.runner import METHODS, Method
 from polejax._engine.running import Running
 from polejax._engine.segments import height_bytes
@@ -33,6 +33,7 @@ from polejax.studies.shards import IDENTITY, Arrays, Shard, Study, dimensions, p
 _BYTES = 2**27  # of rounds that a shard may hold on CPUs
 _BYTES_ELSEWHERE = 2**30
 _IN_FLIGHT = 2  # shards begun and not yet on the disk
+_SHARDS = 10**6  # files that a folder and its manifest hold
 _SEGMENTS = 4_096  # a shard has at most this many of its mechanism's segments, so that a kill costs minutes at most
 
 RECORDS = ("blocks", "chains")
@@ -126,8 +127,8 @@ def _plan(
     names = [str(index) for index in range(len(listed))] if names is None else [str(name) for name in names]
     if len(names) != len(listed) or len(set(names)) != len(names):
         raise ValueError(f"names must be {len(listed)} different words, one per scenario; got {names}")
-    num_seeds = checks.whole("num_seeds", num_seeds, low=1)
-    num_blocks = checks.whole("num_blocks", num_blocks, low=1)
+    num_seeds = limits.counted("num_seeds", num_seeds, 2**32, "keys fold in 32 bits")
+    num_blocks = limits.counted("num_blocks", num_blocks, demand.MOST_BLOCKS, "heights are counted in 32 bits")
     if seeds_per_shard is not None:
         seeds_per_shard = min(num_seeds, checks.whole("seeds_per_shard", seeds_per_shard, low=1))
     drawn_by = methods(listed, checks.one_of("method", method, METHODS))
@@ -135,6 +136,13 @@ def _plan(
         seeds_per_shard or _seeds_per_shard(scenario, num_seeds, num_blocks, drawn, records == "blocks")
         for scenario, drawn in zip(listed, drawn_by, strict=True)
     )
+    shards = sum(-(-num_seeds // size) for size in sizes)
+    if shards > _SHARDS:
+        raise ValueError(f"seeds must make at most {_SHARDS:,} shards, got {shards:,}: raise seeds_per_shard")
+    for scenario, size, drawn in zip(listed, sizes, drawn_by, strict=True):
+        draws = float(num_seeds) * num_blocks * (scenario.nodes.count if drawn == "rounds" else 1)
+        limits.check_time(f"num_seeds {num_seeds:,} of {num_blocks:,} blocks", draws, "simulate fewer")
+        demand.check_demand(scenario, min(size, num_seeds), num_blocks, drawn, records == "blocks")
     seed = checks.whole("seed", seed, low=0, high=2**31 - 1)
     records = checks.one_of("records", records, RECORDS)
     programs = programs_of(listed, drawn_by)

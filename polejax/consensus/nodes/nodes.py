@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from polejax._core import checks
+from polejax._core import checks, limits
 from polejax._core.numerics import rounded
 from polejax._core.record import convert, record
 from polejax._core.types import Array
@@ -65,6 +65,13 @@ def _checked_power(power: Array) -> Array:
     return power
 
 
+def _checked_count(count: int) -> int:
+    """A number of nodes that have addresses and find room in memory."""
+    count = limits.counted("count", count, 2**32, "addresses have 32 bits")
+    limits.check_memory(f"count {count:,}", 40.0 * count, "take fewer nodes")
+    return count
+
+
 def _as_uint32(address: Array) -> Array:
     if not np.issubdtype(address.dtype, np.integer) or (address < 0).any() or (address > 0xFFFFFFFF).any():
         raise ValueError(f"address must be whole numbers from 0 to 2^32 - 1, got {address!r}")
@@ -95,7 +102,7 @@ def from_shares(shares: Sequence[float] | np.ndarray, total: float = 1.0) -> Nod
 
 def equal(count: int, total: float = 1.0) -> Nodes:
     """`count` nodes of equal power, `total` work units per second together; raises ValueError unless count >= 1."""
-    return from_shares(np.ones(checks.whole("count", count, low=1)), total)
+    return from_shares(np.ones(_checked_count(count)), total)
 
 
 def zipf(count: int, exponent: float = 1.0, total: float = 1.0) -> Nodes:
@@ -104,7 +111,7 @@ def zipf(count: int, exponent: float = 1.0, total: float = 1.0) -> Nodes:
     Raises:
       ValueError: count below 1, or a negative exponent.
     """
-    ranks = np.arange(1, checks.whole("count", count, low=1) + 1, dtype=np.float64)
+    ranks = np.arange(1, _checked_count(count) + 1, dtype=np.float64)
     return from_shares(ranks ** -float(checks.real("exponent", exponent, low=0.0, ndim=0)), total)
 
 
@@ -121,5 +128,5 @@ def lognormal(count: int, sigma: float = 1.0, total: float = 1.0, seed: int = 0)
       ValueError: count below 1, or a negative sigma.
     """
     sigma = float(checks.real("sigma", sigma, low=0.0, ndim=0))
-    normal = np.random.default_rng(seed).standard_normal(checks.whole("count", count, low=1))
+    normal = np.random.default_rng(seed).standard_normal(_checked_count(count))
     return from_shares(np.exp(sigma * normal), total)
