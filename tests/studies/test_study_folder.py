@@ -96,7 +96,7 @@ def test_a_damaged_manifest(tmp_path):
     out = str(tmp_path / "study")
     small(out)
     manifest = tmp_path / "study" / "study.json"
-    for text in (manifest.read_text()[:100], "[]", "{}", '{"format": 2}'):
+    for text in (manifest.read_text()[:100], "[]", "{}", '{"format": 3}'):
         manifest.write_text(text)
         for read in (lambda: pj.open_study(out), lambda: small(out)):
             with pytest.raises(pj.StudyError) as error:
