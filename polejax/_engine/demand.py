@@ -4,6 +4,7 @@ import jax
 import numpy as np
 
 from polejax._core import limits
+from polejax._core.keys import key_of
 from polejax._core.types import Tree
 from polejax.consensus.scenario import Scenario, ready
 from polejax.consensus.simulate import MOST_BLOCKS, whole_chain
@@ -47,7 +48,7 @@ def history_bytes(scenario: Scenario) -> tuple[int, int]:
         def chain(key: jax.Array, scenario: Scenario) -> Tree:
             return whole_chain(key, ready(scenario), num_blocks, 0)
 
-        return _bytes(jax.eval_shape(chain, jax.random.key(0), scenario))
+        return _bytes(jax.eval_shape(chain, key_of(0), scenario))
 
     one, two = size(1), size(2)
     return 2 * one - two, two - one

@@ -166,7 +166,7 @@ def test_seeds_are_keys_of_their_own():
 def entries():
     """Every public callable that takes a key, as a function of it; none comes to compute anything."""
     mined, attacks = scenario(pj.PoW(600.0)), pj.attacks
-    chain = pj.History(*[np.ones(3, np.float32)] * 13)
+    chain = pj.History(np.ones(3, np.float32), *[np.ones(3, bool)] * 12)
     load = pj.Load(pj.analysis.Poisson(0.1), 50)
     one = {
         "simulate": lambda key: pj.simulate(key, mined, 1),

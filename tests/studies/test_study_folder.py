@@ -103,7 +103,7 @@ def test_a_damaged_manifest(tmp_path):
                 read()
             one_line(error, str(manifest), "is damaged")
     manifest.write_text('{"format": 99}')
-    with pytest.raises(pj.StudyError, match="format 99, this polejax reads 2"):
+    with pytest.raises(pj.StudyError, match="format 99, this polejax reads 3"):
         pj.open_study(out)
     assert len(parts(out)) == 3
     with pytest.raises(pj.StudyError, match="holds no study"):
