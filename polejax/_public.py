@@ -6,7 +6,7 @@ from polejax import analysis, attacks, mechanisms, network, theory
 from polejax._core import devices
 from polejax._core.folder import StudyError
 from polejax._core.progress import Progress
-from polejax._core.record import static
+from polejax._core.record import axes, static
 from polejax._core.version import __version__
 from polejax._engine.runner import simulate_many, tally_many
 from polejax.analysis.estimate import Estimate
@@ -64,6 +64,7 @@ __all__ = [
     "__version__",
     "analysis",
     "attacks",
+    "axes",
     "bank_estimate",
     "devices",
     "difficulty",

@@ -102,7 +102,7 @@ def lay_out(
     Raises:
       ValueError: `lanes` below 1.
     """
-    on = tuple(devices or jax.local_devices())
+    on = chosen(devices)
     share = -(-count // len(on))
     most = in_lockstep(share, cached, held, on) if lanes is None else checks.whole("chains", lanes, low=1)
     if not even:
@@ -112,6 +112,19 @@ def lay_out(
     turns = -(-share // max(together, most))
     alike = -(-share // turns)
     return Layout(count, -(-alike // together) * together, on)
+
+
+def chosen(devices: Sequence[Any] | None) -> tuple[Any, ...]:
+    """The devices that a user asks for; None: all local ones.
+
+    Raises:
+      ValueError: an empty list, or what is no list of JAX devices.
+    """
+    if devices is None:
+        return tuple(jax.local_devices())
+    if not isinstance(devices, list | tuple) or not devices or not all(isinstance(one, jax.Device) for one in devices):
+        raise ValueError(f"devices must be a list of JAX devices, got {checks.shown(devices)}: see jax.local_devices()")
+    return tuple(devices)
 
 
 def rows_of(tree: _Nest, rows: Array) -> _Nest:

@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+from polejax._core import checks
+
 
 def checked(name: str, value: Any) -> str:
     """Return a path as a string, with `~` and `~user` at its start replaced by the home folder.
@@ -12,17 +14,20 @@ def checked(name: str, value: Any) -> str:
       value: a string or an `os.PathLike` of one.
 
     Raises:
-      ValueError: neither of them, an empty one, one with a zero character, or the home of a user who has none.
+      ValueError: neither of them, an empty one, one with a character that cannot be printed, or the home of a user who
+        has none.
     """
     if not isinstance(value, str | os.PathLike):
-        raise ValueError(f"{name} must be a path in a str or a pathlib.Path, got {value!r}: give one")
+        raise ValueError(f"{name} must be a path in a str or a pathlib.Path, got {checks.shown(value)}: give one")
     path = os.fspath(value)
     if not isinstance(path, str):
-        raise ValueError(f"{name} must be a path in a str or a pathlib.Path, got {path!r}: decode it with os.fsdecode")
+        raise ValueError(
+            f"{name} must be a path in a str or a pathlib.Path, got {checks.shown(path)}: decode it with os.fsdecode"
+        )
     if not path:
         raise ValueError(f"{name} must be a path, got an empty one: write . for the folder at hand")
-    if "\0" in path:
-        raise ValueError(f"{name} must be a path without zero characters, got {path!r}: leave them out")
+    if not path.isprintable():
+        raise ValueError(f"{name} must be a path of printable characters, got {checks.shown(path)}: leave others out")
     expanded = os.path.expanduser(path)
     if expanded.startswith("~"):
         raise ValueError(

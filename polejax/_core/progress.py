@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from polejax._core import checks
 from polejax._core.record import Record, static
 
 
@@ -57,8 +58,10 @@ class Meter:
         Raises:
           ValueError: the callback cannot be called.
         """
-        if callback is not None and not callable(callback):
-            raise ValueError(f"progress must be a function of a Progress, got {callback!r}: pass print, or None")
+        if callback is not None and (not callable(callback) or isinstance(callback, type)):
+            raise ValueError(
+                f"progress must be a function of a Progress, got {checks.shown(callback)}: pass print, or None"
+            )
         self._callback, self._total, self._unit, self._label = callback, total, unit, label
         self._before, self._done, self._begun = before, before, time.perf_counter()
 

@@ -6,6 +6,8 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import jax
 
+from polejax._core import checks
+
 _Class = TypeVar("_Class", bound=type)
 _Value = TypeVar("_Value")
 
@@ -15,7 +17,16 @@ def static(**options: Any) -> Any:
     return dataclasses.field(metadata={"static": True}, **options)
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
+def axes(count: int, **options: Any) -> Any:
+    """Declare a record's array field with its own number of axes; more, in front, are a sweep.
+
+    Of a field that holds a record, `count` is the number of axes that all arrays in it have in front of their own.
+    `polejax._core.sweep` refuses records with more axes where no `jax.vmap` has taken them away.
+    """
+    return dataclasses.field(metadata={"axes": checks.whole("count", count)}, **options)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static, axes))
 def record(kind: _Class) -> _Class:
     """Make a class a frozen dataclass and a pytree whose leaves are all fields not declared `static`.
 
@@ -45,7 +56,7 @@ def record(kind: _Class) -> _Class:
     return cls
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static, axes))
 class Record:
     """A base whose subclasses are records, as `record` makes them, without a decorator.
 

@@ -103,7 +103,7 @@ def _ordered(nodes: AnyNodes) -> tuple[np.ndarray, np.ndarray]:
     """The indices of nodes in the order of their addresses, and their power f64[N] in that order."""
     if checks.is_traced(nodes.power) or checks.is_traced(nodes.address):
         raise ValueError(
-            f"power must be known where finders are drawn, got {nodes.power!r}: build nodes outside of jit"
+            f"power must be known where finders are drawn, got {checks.shown(nodes.power)}: build nodes outside of jit"
         )
     order = np.argsort(np.asarray(nodes.address))
     return order, np.asarray(nodes.power, np.float64)[order]

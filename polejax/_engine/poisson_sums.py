@@ -560,7 +560,7 @@ def prepare(
       chains: in lockstep on a device, as the user asks.
       devices: as the user asks.
     """
-    on = tuple(devices or jax.local_devices())
+    on = lanes.chosen(devices)
     plan = _plan(race, in_flight, num_blocks)
     grouped = 1 if plan is None else math.gcd(pooled, together(plan, race.network.count))
     # Vectors of bytes should be full: a few chains more take less time.

@@ -8,7 +8,7 @@ import numpy as np
 from polejax._core import checks, lanes, limits
 from polejax._core.progress import Callback, Meter
 from polejax._core.switches import steady
-from polejax._core.types import Array
+from polejax._core.types import Key
 from polejax._engine import demand, poisson, poisson_sums, running, segments
 from polejax._engine.canonical_arrivals import Kept
 from polejax._engine.running import Running
@@ -23,7 +23,7 @@ METHODS: tuple[Method, ...] = ("rounds", "poisson")
 
 
 def simulate_many(
-    keys: Array,
+    keys: Key,
     scenario: Scenario,
     num_blocks: int,
     *,
@@ -69,7 +69,7 @@ def simulate_many(
 
 
 def tally_many(
-    keys: Array,
+    keys: Key,
     scenario: Scenario,
     num_blocks: int,
     *,
@@ -118,7 +118,7 @@ def tally_many(
 
 @steady
 def start(
-    keys: Array,
+    keys: Key,
     scenario: Scenario,
     num_blocks: int,
     *,
@@ -132,7 +132,9 @@ def start(
 
     Chains of several segments are over when this returns: only those of one program run on in the background.
     """
-    num_seeds, num_blocks = _check(keys, scenario, num_blocks, method)
+    num_seeds, num_blocks = _check(keys, scenario, num_blocks, method, chains, devices)
+    if segment is not None:
+        checks.whole("segment", segment, low=1)
     meter = Meter(progress, num_seeds * num_blocks, "blocks")
     if method == "poisson":
         return _start_poisson(keys, scenario, num_blocks, chains, devices, meter)
@@ -156,7 +158,7 @@ def start(
 
 @steady
 def start_tally(
-    keys: Array,
+    keys: Key,
     scenario: Scenario,
     num_blocks: int,
     *,
@@ -167,7 +169,7 @@ def start_tally(
     progress: Callback | None = None,
 ) -> Running[Tally]:
     """Begin what `tally_many` does, and come back while the devices still compute."""
-    num_seeds, num_blocks = _check(keys, scenario, num_blocks, method, keeps_blocks=False)
+    num_seeds, num_blocks = _check(keys, scenario, num_blocks, method, chains, devices, keeps_blocks=False)
     pooled = checks.whole("pooled", pooled, low=1)
     if num_seeds % pooled:
         raise ValueError(f"pooled must divide the number of keys, {num_seeds}, got {pooled}: use as many keys as fit")
@@ -187,8 +189,19 @@ def start_tally(
     return running.start(lambda: program(layout.pad(keys), race), finish)
 
 
-def _check(keys: Array, scenario: Scenario, num_blocks: int, method: str, keeps_blocks: bool = True) -> tuple[int, int]:
-    """The numbers of chains and of blocks, which the machine can hold."""
+def _check(
+    keys: Key,
+    scenario: Scenario,
+    num_blocks: int,
+    method: str,
+    chains: int | None,
+    devices: list[Any] | None,
+    keeps_blocks: bool = True,
+) -> tuple[int, int]:
+    """The numbers of chains and of blocks, which the machine can hold, once all arguments are checked."""
+    if chains is not None:
+        checks.whole("chains", chains, low=1)
+    lanes.chosen(devices)
     checks.key("keys", keys, ndim=1)
     check_one(scenario)
     checks.one_of("method", method, METHODS)
@@ -199,7 +212,7 @@ def _check(keys: Array, scenario: Scenario, num_blocks: int, method: str, keeps_
 
 
 def _start_poisson(
-    keys: Array, scenario: Scenario, num_blocks: int, chains: int | None, devices: list[Any] | None, meter: Meter
+    keys: Key, scenario: Scenario, num_blocks: int, chains: int | None, devices: list[Any] | None, meter: Meter
 ) -> Running[History]:
     in_flight, race = poisson.rounded_up(poisson.blocks_in_flight(scenario)), poisson.race_of(scenario)
     held = poisson.chain_bytes(scenario, num_blocks)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax._core import checks, lanes
+from polejax._core import lanes
 from polejax._core.lanes import Layout
 from polejax._core.progress import Meter
 from polejax._core.record import replace
@@ -58,7 +58,7 @@ def play(
       NumPy.
     """
     most = scenario.mechanism.profile.heights_per_call
-    if num_blocks <= checks.whole("segment", segment or most, low=1) and (segment or most >= _LONG):
+    if num_blocks <= (segment or most) and (segment or most >= _LONG):
         # One program, heights beyond included: a block of chains writes and walks its rounds within the cache.
         history: History = _whole(num_blocks, beyond, layout.lanes, layout.devices)(keys, scenario)
         return history

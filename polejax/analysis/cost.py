@@ -86,7 +86,7 @@ def cost(
             checks.real(name, value, low=0.0, ndim=0)
     check_history(history)
     if not isinstance(scenario, Scenario):
-        raise ValueError(f"scenario must be a polejax.Scenario, got {type(scenario).__name__}: pass the one simulated")
+        raise ValueError(f"scenario must be a polejax.Scenario, got {checks.kind(scenario)}: pass the one simulated")
     if scenario.nodes.count != history.num_nodes:
         raise ValueError(f"scenario must have the history's {history.num_nodes} nodes, got {scenario.nodes.count}")
     check_settled(history)

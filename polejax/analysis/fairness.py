@@ -97,7 +97,7 @@ def fairness(history: History, nodes: Nodes | Scheduled, majority: float = 0.5, 
     confidence = checks.confidence(confidence)
     won, blocks = settled_wins(history)
     if not isinstance(nodes, Nodes | Scheduled):
-        raise ValueError(f"nodes must be made by polejax.nodes, got {nodes!r}: pass those simulated")
+        raise ValueError(f"nodes must be made by polejax.nodes, got {checks.shown(nodes)}: pass those simulated")
     if nodes.count != history.num_nodes:
         raise ValueError(f"nodes must be the history's {history.num_nodes}, got {nodes.count}")
     power = power_share(nodes, np.atleast_2d(history.settled).sum(axis=0))

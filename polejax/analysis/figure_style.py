@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from polejax._core import paths
+from polejax._core.checked import checked
 from polejax._core.netcdf import write_whole
 from polejax._core.printable import printable
 from polejax.analysis.csv_files import write_csv
@@ -138,6 +139,7 @@ def say_size(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="right", color="0.3")
 
 
+@checked
 def save(figure: Figure, path: str | Path, columns: Mapping[str, Any]) -> list[Path]:
     """Write a figure as PDF and PNG, and what it draws as CSV.
 

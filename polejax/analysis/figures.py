@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator, PercentFormatter
 
 from polejax import theory
-from polejax._core import paths
+from polejax._core import checks, paths
+from polejax._core.checked import checked
 from polejax.analysis.estimate import Estimate, stack
 from polejax.analysis.figure_style import (
     Mark,
@@ -53,6 +54,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
+@checked
 @styled
 def variation_and_stale_blocks(summaries: Mapping[str, Summary], size: str) -> Plot:
     """CV of the block interval and both stale rates, with their confidence intervals.
@@ -91,6 +93,7 @@ def variation_and_stale_blocks(summaries: Mapping[str, Summary], size: str) -> P
     return Plot(figure, {"label": np.array(labels), "statistic [unit]": np.array(names), **_columns(stacked, "value")})
 
 
+@checked
 @styled
 def win_shares(summaries: Mapping[str, Summary], nodes: Mapping[str, AnyNodes], size: str) -> Plot:
     """Each node's share of the canonical blocks against its share of the power, with confidence intervals.
@@ -137,6 +140,7 @@ def win_shares(summaries: Mapping[str, Summary], nodes: Mapping[str, AnyNodes], 
     return Plot(figure, columns)
 
 
+@checked
 @styled
 def latency_against_load(service: ServiceAtLoads) -> Plot:
     """Mean and 95% confirmation latency against load, with confidence intervals; both axes of ratios are logarithmic.
@@ -172,6 +176,7 @@ def latency_against_load(service: ServiceAtLoads) -> Plot:
     return Plot(figure, columns)
 
 
+@checked
 @styled
 def learning_curves(history: History, evaluate_every: int, threshold: float, individual: int = 5) -> Plot:
     """Validation accuracy of the winners against their training steps: median, the middle 80%, and some single ones.
@@ -188,6 +193,9 @@ def learning_curves(history: History, evaluate_every: int, threshold: float, ind
     Raises:
       ValueError: no curves were recorded.
     """
+    evaluate_every = checks.whole("evaluate_every", evaluate_every, low=1)
+    threshold = checks.number("threshold", threshold, low=0.0, high=1.0)
+    individual = checks.whole("individual", individual)
     recorded = None if history.learning is None else np.asarray(history.learning.curve)
     if recorded is None or recorded.shape[-1] == 0:
         raise ValueError("history must record learning curves, got none: give the mechanism curve_points")
@@ -216,6 +224,7 @@ def learning_curves(history: History, evaluate_every: int, threshold: float, ind
     return Plot(figure, columns)
 
 
+@checked
 def write_all(
     histories: Histories,
     scenarios: Mapping[str, Scenario],

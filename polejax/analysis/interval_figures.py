@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from polejax import theory
+from polejax._core import checks
+from polejax._core.checked import checked
 from polejax.analysis.figure_style import Plot, canvas, marks, open_marker, sample_size, say_size, shown, sizes, styled
 from polejax.analysis.seed_tally import check_intervals
 from polejax.consensus.history import History
@@ -12,6 +14,7 @@ from polejax.consensus.history import History
 Histories = Mapping[str, History]  # label -> history of S seeds, leaves [S, H, ...], or of one chain, [H, ...]
 
 
+@checked
 @styled
 def interval_survival(histories: Histories, confidence: float = 0.95) -> Plot:
     """Share of block intervals that are longer than x mean intervals, against the exponential law of ideal PoW.
@@ -24,6 +27,7 @@ def interval_survival(histories: Histories, confidence: float = 0.95) -> Plot:
     Returns:
       `Plot`. The mean is the sample's own and blocks may depend on one another, so the band is a guide, no exact test.
     """
+    confidence = checks.confidence(confidence)
     figure, axes = canvas(2.5)
     columns: dict[str, np.ndarray] = {}
     fewest, longest = np.inf, 0.0
@@ -59,6 +63,7 @@ def interval_survival(histories: Histories, confidence: float = 0.95) -> Plot:
     return Plot(figure, columns | law | band)
 
 
+@checked
 @styled
 def interval_quantiles(histories: Histories) -> Plot:
     """Quantiles of the block interval against those of the exponential law (QQ), both in mean intervals.
@@ -92,6 +97,7 @@ def interval_quantiles(histories: Histories) -> Plot:
     return Plot(figure, columns)
 
 
+@checked
 @styled
 def interval_series(histories: Histories, seed: int = 0, longest: int = 128) -> Plot:
     """Block intervals of one chain of each history, height by height, on one scale.
@@ -104,6 +110,7 @@ def interval_series(histories: Histories, seed: int = 0, longest: int = 128) -> 
     Returns:
       `Plot`; unsettled heights are left out.
     """
+    seed, longest = checks.whole("seed", seed), checks.whole("longest", longest, low=1)
     figure, rows = canvas(0.7 + 0.9 * len(histories), len(histories), sharex=True, sharey=True, squeeze=False)
     columns: dict[str, np.ndarray] = {}
     for (label, history, mark), axes in zip(marks(histories), rows[:, 0], strict=True):

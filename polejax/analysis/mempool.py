@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from polejax._core import checks, lanes, limits
+from polejax._core import checks, lanes, limits, sweep
 from polejax._core.record import record
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key
@@ -98,14 +98,18 @@ def serve(
     many = isinstance(key_or_keys, jax.Array) and key_or_keys.ndim > 0
     check_history(history)
     if not isinstance(load, Load):
-        raise ValueError(f"load must be a polejax.Load, got {type(load).__name__}: give arrivals and capacity")
+        raise ValueError(f"load must be a polejax.Load, got {checks.kind(load)}: give arrivals and capacity")
+    if chains is not None:
+        checks.whole("chains", chains, low=1)
+    lanes.chosen(devices)
+    sweep.check_single("load", load)
     if not checks.is_traced(history.interval) and not checks.is_traced(history.settled):
         check_intervals(history)
         _check_effort(history, load, probes)
     if many:
-        keys = checks.key("keys", key_or_keys, ndim=1)
-        return _serve_many(keys, history, load, probes, chains, devices or jax.local_devices())
-    key = checks.key("key", key_or_keys)
+        keys = checks.key("key_or_keys", key_or_keys, ndim=1)
+        return _serve_many(keys, history, load, probes, chains, devices)
+    key = checks.key("key_or_keys", key_or_keys)
     interval, settled = jnp.asarray(history.interval), jnp.asarray(history.settled)
     if interval.ndim != 1:
         raise ValueError(
@@ -130,7 +134,7 @@ def _check_effort(history: History, load: Load, probes: int) -> None:
 
 
 def _serve_many(
-    keys: Key, history: History, load: Load, probes: int, chains: int | None, devices: list[jax.Device]
+    keys: Key, history: History, load: Load, probes: int, chains: int | None, devices: list[jax.Device] | None
 ) -> Service:
     if checks.is_traced(keys) or checks.is_traced(history.interval):
         raise ValueError("keys must not be traced when there are many: jax.vmap serve over single keys")

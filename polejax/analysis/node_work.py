@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from polejax._core.checked import checked
 from polejax._core.switches import steady
 from polejax._core.types import Array
 from polejax.analysis.power import powers
@@ -15,6 +16,7 @@ from polejax.consensus.scenario import Scenario
 from polejax.network.base import Network
 
 
+@checked
 @steady
 def winner_work(history: History, scenario: Scenario) -> Array:
     """Work of each canonical block's producer on it, float64 [S, H] work units.
@@ -43,6 +45,7 @@ def winner_work(history: History, scenario: Scenario) -> Array:
     return power * (np.atleast_2d(history.interval).astype(np.float64) - begun)
 
 
+@checked
 @steady
 def node_work(history: History, scenario: Scenario) -> Array:
     """Work of every node at every height, float64 [S, H, N] work units, from the records `History.rounds`.

@@ -57,7 +57,7 @@ def paired(first: History | Tally, second: History | Tally, confidence: float = 
     Source: Miller 1974 (Biometrika 61); Newcombe 1998 (Statistics in Medicine 17, method 10).
     """
     confidence = checks.confidence(confidence)
-    one, two = as_tally(first), as_tally(second)
+    one, two = as_tally(first, "first"), as_tally(second, "second")
     if one.settled.size != two.settled.size:
         raise ValueError(f"second must have the {one.settled.size} seeds of first, got {two.settled.size}: pair them")
     both = (one.settled > 0) & (two.settled > 0)

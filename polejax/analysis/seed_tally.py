@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.record import record, replace, static
 from polejax._core.types import Array
 from polejax.consensus.history import History
@@ -63,11 +64,14 @@ class Tally:
 
     def only(self, chosen: Array) -> "Tally":
         """The chosen seeds, bool[S]."""
+        if checks.entries("chosen", chosen).shape != self.settled.shape or np.asarray(chosen).dtype != bool:
+            raise ValueError(f"chosen must be bool[{self.settled.size}], got {checks.shown(chosen)}")
         chosen_of: Tally = jax.tree.map(lambda sums: sums[chosen], self)
         return chosen_of
 
     def about(self, centre: float) -> "Tally":
         """The same with deviations from another centre, seconds."""
+        centre = checks.number("centre", centre)
         shift = self.centre - centre
         square = self.square + 2 * shift * self.interval + shift**2 * self.settled
         return replace(self, interval=self.interval + shift * self.settled, square=square, centre=centre)
@@ -130,14 +134,16 @@ def tally(history: History) -> Tally:
     )
 
 
-def as_tally(history: History | Tally) -> Tally:
+def as_tally(history: History | Tally, name: str = "history") -> Tally:
     """A history's tally, or a tally as it is; raises ValueError unless its sums are finite."""
+    if not isinstance(history, Tally):
+        check_history(history, name)
     seeds = history if isinstance(history, Tally) else tally(history)
-    for name in _SUMMED:
-        sums = np.asarray(getattr(seeds, name))
+    for field in _SUMMED:
+        sums = np.asarray(getattr(seeds, field))
         if not np.isfinite(sums).all():
             seed = int(np.argwhere(~np.isfinite(sums))[0, 0])
-            raise ValueError(f"{name} must be finite at settled heights, got a sum of {sums[seed]:g} in seed {seed}")
+            raise ValueError(f"{field} must be finite at settled heights, got a sum of {sums[seed]:g} in seed {seed}")
     return seeds
 
 
@@ -154,7 +160,7 @@ def none_settled(flawed: int) -> ValueError:
 def check_history(history: History, name: str = "history") -> None:
     """Raise a ValueError unless an argument is a `History`."""
     if not isinstance(history, History):
-        raise ValueError(f"{name} must be a polejax.History, got {type(history).__name__}: simulate one")
+        raise ValueError(f"{name} must be a polejax.History, got {checks.kind(history)}: simulate one")
 
 
 def check_intervals(history: History) -> None:
@@ -178,6 +184,7 @@ def check_settled(history: History) -> None:
         raise none_settled(0 if history.flawed is None else int(np.sum(history.flawed)))
 
 
+@checked
 def pool(rows: Tally, pooled: int) -> Tally:
     """The same tally with every `pooled` consecutive seeds added up into one row.
 
@@ -192,6 +199,7 @@ def pool(rows: Tally, pooled: int) -> Tally:
     return added
 
 
+@checked
 def join(tallies: Sequence[Tally]) -> Tally:
     """The tally of all seeds, in order, of one scenario's tallies; raises ValueError where there are none."""
     if not tallies:

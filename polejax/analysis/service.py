@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.record import record, static
 from polejax._core.types import Array
 from polejax.analysis import estimate
@@ -97,10 +98,14 @@ def service(
     confirmations = checks.whole("confirmations", confirmations, low=1)
     confidence = checks.confidence(confidence)
     checks.real("quantiles", quantiles, above=0.0, below=1.0, ndim=1)
+    for name, count in (("warm_up", warm_up), ("cool_down", cool_down)):
+        if count is not None:
+            checks.whole(name, count)
     chains = _chains(service, history, load, warm_up, cool_down)
     return _summary(chains, load, confirmations, np.asarray(quantiles, np.float64), confidence)
 
 
+@checked
 def block_fees(service: Service, load: Load) -> Array:
     """Fees that each block collects, float64 [..., H] coins."""
     return np.asarray(service.confirmed).astype(np.float64) @ np.asarray(load.fees, dtype=np.float64)
@@ -142,13 +147,15 @@ def _chains(service: Service, history: History, load: Load, warm_up: int | None,
     check_settled(history)
     settled = np.atleast_2d(history.settled)
     interval = np.where(settled, np.atleast_2d(history.interval).astype(np.float64), 0.0)
-    arrived = np.asarray(service.arrived, dtype=np.int64).reshape(*settled.shape, -1)
     classes = load.num_classes
-    if arrived.shape[2] != classes or service.probe_wait.shape[:-1] != np.shape(history.settled):
+    if np.shape(service.arrived) != (*np.shape(history.settled), classes) or service.probe_wait.shape[:-1] != np.shape(
+        history.settled
+    ):
         raise ValueError(
             f"service must be of this history and load, got {np.shape(service.arrived)} for intervals "
             f"{np.shape(history.interval)} and {classes} fee classes"
         )
+    arrived = np.asarray(service.arrived, dtype=np.int64).reshape(*settled.shape, -1)
     depth = settled.sum(axis=1)
     first = depth // 4 if warm_up is None else np.full_like(depth, checks.whole("warm_up", warm_up))
     last = depth - (depth // 8 if cool_down is None else checks.whole("cool_down", cool_down))

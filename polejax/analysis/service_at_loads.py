@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 
-from polejax._core import checks
+from polejax._core import checks, lanes
+from polejax._core.checked import checked
 from polejax._core.switches import steady
 from polejax._core.types import Key
 from polejax.analysis.estimate import Estimate
@@ -89,6 +90,7 @@ def latency_text(found: ServiceSummary) -> str:
     return str(latency_mean(found)) + (f", of {1 - share:.1%} confirmed" if share > 0.001 else "")
 
 
+@checked
 @steady
 def service_at_loads(
     key: Key,
@@ -121,6 +123,7 @@ def service_at_loads(
       ValueError: no histories, loads that repeat or lie outside (0, 1), or a capacity that is not a whole number.
     """
     checks.key("key", key)
+    lanes.chosen(devices)
     chosen = check_loads(loads)
     if not isinstance(histories, Mapping) or not histories:
         raise ValueError("histories must map labels to histories, got none: give at least one")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.record import record, static
 from polejax._core.types import Array
 from polejax.analysis import estimate
@@ -183,6 +184,7 @@ def rows(summary: Summary) -> list[tuple[str, str, Estimate]]:
     return [(name, unit, value) for name, unit, value in named if value is not None]
 
 
+@checked
 def as_dict(result: Summary | Comparison | ServiceSummary) -> dict[str, Any]:
     """The same under its field names in plain numbers, lists and None, ready for JSON; infinite ends are None."""
     return {field.name: _plain(getattr(result, field.name)) for field in dataclasses.fields(result)}
@@ -217,7 +219,9 @@ def _odds_estimate(share: Estimate) -> Estimate:
 def _power(history: History | Tally, seeds: Tally, nodes: Nodes | Scheduled) -> Array:
     """Each node's share of the power over the settled heights, float64[N]."""
     if not isinstance(nodes, Nodes | Scheduled):
-        raise ValueError(f"nodes must be made by polejax.nodes, got {nodes!r}: pass those simulated, or confidence=...")
+        raise ValueError(
+            f"nodes must be made by polejax.nodes, got {checks.shown(nodes)}: pass those simulated, or confidence=..."
+        )
     if nodes.count != seeds.wins.shape[1]:
         raise ValueError(f"nodes must be the history's {seeds.wins.shape[1]}, got {nodes.count}: pass those simulated")
     if isinstance(history, History):

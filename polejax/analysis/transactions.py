@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from polejax._core import checks
-from polejax._core.record import Record, convert, record
+from polejax._core.record import Record, axes, convert, record
 from polejax._core.types import Array, Key
 
 UNLIMITED = 2**31 - 1  # transactions per block: more than any chain here ever sees
@@ -56,7 +56,7 @@ class Poisson(Arrivals):
       ValueError: rate is not positive and finite.
     """
 
-    rate: Array
+    rate: Array = axes(0)
 
     def __post_init__(self) -> None:
         convert(self, rate=lambda rate: checks.real("rate", rate, above=0.0))
@@ -87,8 +87,8 @@ class MarkovModulated(Arrivals):
     Evaluation 18; Heffes and Lucantoni 1986, IEEE JSAC 4.
     """
 
-    rates: Array
-    sojourns: Array
+    rates: Array = axes(1)
+    sojourns: Array = axes(1)
 
     def __post_init__(self) -> None:
         convert(
@@ -164,13 +164,15 @@ class Load:
     """
 
     arrivals: Arrivals
-    capacity: Array
-    fees: Array = (1.0,)
-    shares: Array = None
+    capacity: Array = axes(0)
+    fees: Array = axes(1, default=(1.0,))
+    shares: Array = axes(1, default=None)
 
     def __post_init__(self) -> None:
         if not isinstance(self.arrivals, Arrivals):
-            raise ValueError(f"arrivals must be Poisson(rate) or MarkovModulated(...), got {self.arrivals!r}")
+            raise ValueError(
+                f"arrivals must be Poisson(rate) or MarkovModulated(...), got {checks.shown(self.arrivals)}"
+            )
         convert(self, capacity=_checked_capacity, fees=_checked_fees)
         classes = np.shape(self.fees)[-1]
         convert(self, shares=lambda shares: _checked_shares([1.0] * classes if shares is None else shares, classes))
@@ -213,11 +215,13 @@ class Load:
 def _checked_capacity(capacity: Array) -> Array:
     if checks.is_traced(capacity):
         return capacity
-    if np.ndim(capacity) == 0 and not checks.is_traced(capacity) and capacity == math.inf:
+    values = checks.numbers("capacity", capacity)
+    if np.ndim(values) == 0 and values == math.inf:
         return np.int32(UNLIMITED)
-    values = np.asarray(capacity)
     if np.ndim(values) == 0:
-        return np.int32(checks.whole("capacity", values.item(), low=1, high=UNLIMITED))
+        return np.int32(checks.whole("capacity", values, low=1, high=UNLIMITED))
+    if not values.size:
+        raise ValueError(f"capacity must hold at least one number, got shape {values.shape}")
     return np.asarray([_checked_capacity(value) for value in values], dtype=np.int32)
 
 

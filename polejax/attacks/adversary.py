@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
-from polejax._core.record import convert, replace, static
+from polejax._core.checked import checked
+from polejax._core.record import axes, convert, replace, static
 from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.adversary import Adversary
 from polejax.consensus.claims import Claims
@@ -46,7 +47,7 @@ class Withholding(Adversary):
     Source: ours; a timed form of selfish mining (Eyal and Sirer 2014, arXiv 1311.0243), whose pool never wins a tie.
     """
 
-    hold: Numeric
+    hold: Numeric = axes(1)
 
     def __post_init__(self) -> None:
         convert(self, hold=lambda hold: checks.real("hold", hold, low=0.0))
@@ -72,7 +73,7 @@ class Withheld(NetworkWrapper):
     """
 
     network: Network
-    hold: Array
+    hold: Array = axes(1)
 
     def arrivals(self, publish: Array) -> Arrivals:
         """Arrival f32[N], seconds (of a withholder's own block: its finishing), and source i32[N]."""
@@ -120,7 +121,7 @@ class Leak(Adversary):
       ValueError: a negative or infinite head start; on use, another number of nodes.
     """
 
-    head_start: Numeric
+    head_start: Numeric = axes(1)
 
     def __post_init__(self) -> None:
         convert(self, head_start=lambda seconds: checks.real("head_start", seconds, low=0.0))
@@ -143,7 +144,7 @@ class Leaked(MechanismWrapper):
     """
 
     mechanism: Mechanism
-    head_start: Array
+    head_start: Array = axes(1)
 
     def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """Claims of nodes that began `head_start` before `views.start`; see `Mechanism.race`."""
@@ -159,7 +160,7 @@ class NotBefore(Listening):
     """What nodes listen to where nobody publishes before `start` f32[N], seconds: a block needs to know its parent."""
 
     listening: Listening
-    start: Array
+    start: Array = axes(1)
 
     def closes(self, publish: Array) -> Array:
         """See `Listening.closes`."""
@@ -189,8 +190,8 @@ class EarlyKey(Adversary):
     Source: ours; Lan, Liu, Li 2020 (arXiv 2007.15145) leave open who issues keys, and when.
     """
 
-    lead: Numeric
-    release: Numeric = 0.0
+    lead: Numeric = axes(1)
+    release: Numeric = axes(0, default=0.0)
     bound: bool = static(default=True)
 
     def __post_init__(self) -> None:
@@ -198,6 +199,7 @@ class EarlyKey(Adversary):
             self,
             lead=lambda seconds: checks.real("lead", seconds, low=0.0),
             release=lambda seconds: checks.real("release", seconds, low=0.0),
+            bound=lambda bound: checks.flag("bound", bound),
         )
 
     def check(self, scenario: Scenario) -> None:
@@ -212,6 +214,7 @@ class EarlyKey(Adversary):
         return replace(scenario, mechanism=Leaked(scenario.mechanism, ahead), adversary=None)
 
 
+@checked
 def withholding(nodes: Nodes, seconds: float | Sequence[float], addresses: Sequence[int]) -> Withholding:
     """The nodes of the given addresses hold each of their blocks back.
 
@@ -223,9 +226,10 @@ def withholding(nodes: Nodes, seconds: float | Sequence[float], addresses: Seque
     Raises:
       ValueError: an address that no node has, or negative seconds.
     """
-    return Withholding(_by_node(nodes, seconds, addresses, "hold"))
+    return Withholding(_by_node(nodes, seconds, addresses))
 
 
+@checked
 def leak(nodes: Nodes, seconds: float | Sequence[float], addresses: Sequence[int]) -> Leak:
     """The nodes of the given addresses see each task early.
 
@@ -237,9 +241,10 @@ def leak(nodes: Nodes, seconds: float | Sequence[float], addresses: Sequence[int
     Raises:
       ValueError: an address that no node has, or negative seconds.
     """
-    return Leak(_by_node(nodes, seconds, addresses, "head_start"))
+    return Leak(_by_node(nodes, seconds, addresses))
 
 
+@checked
 def early_key(
     nodes: Nodes, seconds: float | Sequence[float], addresses: Sequence[int], release: float = 0.0, bound: bool = True
 ) -> EarlyKey:
@@ -254,14 +259,17 @@ def early_key(
     Raises:
       ValueError: an address that no node has, or negative seconds.
     """
-    return EarlyKey(_by_node(nodes, seconds, addresses, "lead"), release, bound)
+    return EarlyKey(_by_node(nodes, seconds, addresses), release, bound)
 
 
-def _by_node(nodes: Nodes, seconds: float | Sequence[float], addresses: Sequence[int], name: str) -> Array:
+def _by_node(nodes: Nodes, seconds: float | Sequence[float], addresses: Sequence[int]) -> Array:
     """Seconds f32[N] for some addresses, 0 for all others."""
-    seconds = checks.real(name, seconds, low=0.0)
+    chosen = [checks.whole("addresses", address, high=2**32 - 1) for address in addresses]
+    given = checks.real("seconds", seconds, low=0.0)
+    if np.shape(given) not in ((), (len(chosen),)):
+        raise ValueError(f"seconds must be one number or one per address ({len(chosen)}), got shape {np.shape(given)}")
     values = np.zeros(nodes.count, np.float32)
-    for address, value in zip(addresses, np.broadcast_to(seconds, (len(addresses),)), strict=True):
+    for address, value in zip(chosen, np.broadcast_to(given, (len(chosen),)), strict=True):
         index = np.flatnonzero(np.asarray(nodes.address) == address)
         if index.size == 0:
             raise ValueError(f"addresses must be those of nodes, got {address}: nodes.address lists them")

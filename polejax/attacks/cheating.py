@@ -14,8 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.keys import key_of
-from polejax._core.record import Record, replace, static
+from polejax._core.record import Record, axes, convert, replace, static
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key, Tree
 from polejax.attacks.detection import as_played
@@ -44,7 +46,11 @@ class Cheating(Adversary):
     """
 
     bank: Bank
-    plays: Array
+    plays: Array = axes(1)
+
+    def __post_init__(self) -> None:
+        checks.instance("bank", self.bank, Bank, "polejax.attacks.cheats_bank(mechanism, tried)")
+        convert(self, plays=_checked_plays)
 
     def check(self, scenario: Scenario) -> None:
         """See `Adversary.check`: the mechanism must be a `Replay`, and `plays` have one entry per node."""
@@ -70,7 +76,7 @@ class Cheated(MechanismWrapper):
 
     mechanism: Replay
     cheat: Replay
-    plays: Array
+    plays: Array = axes(1)
 
     def prepare(self, difficulty_is_fixed: bool) -> "Cheated":
         """The same around the mechanisms prepared."""
@@ -116,8 +122,13 @@ class LiveTheft(Adversary):
     Source: ours.
     """
 
-    plays: Array
+    plays: Array = axes(1)
     change: Change | None = static(default=None)
+
+    def __post_init__(self) -> None:
+        convert(self, plays=_checked_plays)
+        if self.change is not None:
+            checks.function("change", self.change)
 
     def check(self, scenario: Scenario) -> None:
         """See `Adversary.check`: the mechanism must be a `PoLe`, and `plays` have one entry per node."""
@@ -158,7 +169,7 @@ class Robbed(MechanismWrapper):
     """
 
     mechanism: PoLe
-    plays: Array
+    plays: Array = axes(1)
     change: Change | None = static()
 
     def begin_branch(self, count: int) -> Broadcast:
@@ -192,6 +203,13 @@ class Robbed(MechanismWrapper):
         return replace(claims, carried=Broadcast(params, views.tip, nodes.address, known))
 
 
+def _checked_plays(plays: Array) -> Array:
+    """Which nodes deviate, bool[N], once it says so for each."""
+    if not checks.is_traced(plays) and checks.entries("plays", plays).dtype != bool:
+        raise ValueError(f"plays must be bool[N], True for each node that cheats, got {checks.shown(plays)}")
+    return plays
+
+
 def _where(mask: Array, mine: Array, theirs: Array) -> Array:
     return jnp.where(mask.reshape(-1, *(1,) * (mine.ndim - 1)), mine, theirs)
 
@@ -200,6 +218,7 @@ def _finished(claims: Claims) -> Array:
     return jnp.where(jnp.asarray(claims.fallback), False, claims.valid)
 
 
+@checked
 @steady
 def cheats_bank(mechanism: PoLe, tried: Attempt) -> Bank:
     """A bank of a strategy's curves, one per seed, for `Cheating`.
@@ -211,6 +230,7 @@ def cheats_bank(mechanism: PoLe, tried: Attempt) -> Bank:
     return _bank(mechanism, *as_played(mechanism, tried))
 
 
+@checked
 @steady
 def honest_bank(mechanism: PoLe, run: Run) -> Bank:
     """A bank of honest runs' curves, one per seed, without the evaluation before training."""

@@ -9,10 +9,11 @@ import numpy as np
 
 from polejax import network
 from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.keys import key_of
 from polejax._core.record import replace
 from polejax._core.switches import steady
-from polejax._core.types import Array
+from polejax._core.types import Key
 from polejax._engine.runner import simulate_many
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
@@ -30,6 +31,7 @@ NODES = 10
 SEEDS, BLOCKS = 32, 256  # of every simulation: 8,192 blocks put a share of a tenth within 0.65 points (95%)
 
 
+@checked
 @steady
 def early_key(mechanism: PoLe, run: Run, lead: int | None = None) -> Attempt:
     """The attempt of a friend that began `lead` evaluation periods before the others, as far as a run of its own goes.
@@ -41,6 +43,8 @@ def early_key(mechanism: PoLe, run: Run, lead: int | None = None) -> Attempt:
       run: honest `Run` of the friends.
       lead: evaluations; None: as many as it takes, so that it opens with a claim wherever the run makes one.
     """
+    if lead is not None:
+        lead = checks.whole("lead", lead)
     claims = np.asarray(run.validation >= mechanism.rules.threshold)
     seeds, last = np.arange(len(claims)), claims.shape[1] - 1
     first = np.where(claims.any(axis=1), claims.argmax(axis=1), last)
@@ -52,9 +56,10 @@ def early_key(mechanism: PoLe, run: Run, lead: int | None = None) -> Attempt:
     return Attempt(validation, test, np.float32(0.0), True)
 
 
+@checked
 @steady
 def advantage(
-    mechanism: PoLe, run: Run, lead: float, release: float = 0.0, bound: bool = True, key: Array | None = None
+    mechanism: PoLe, run: Run, lead: float, release: float = 0.0, bound: bool = True, key: Key | None = None
 ) -> Estimate:
     """Share of blocks over share of power of one friend among ten equal nodes that hear of blocks at once, simulated.
 
@@ -64,6 +69,9 @@ def advantage(
       lead, release: in training steps, as powers are 1 step a second; with `bound` as in `EarlyKey`.
       key: typed key; None: key 0.
     """
+    lead, release = checks.number("lead", lead, low=0.0), checks.number("release", release, low=0.0)
+    if key is not None:
+        checks.key("key", key)
     bank = replace(honest_bank(mechanism, run), trained="{}")  # static there: one compiled program for all layers
     rules = mechanism.rules
     replay = Replay(bank, rules.threshold, rules.accept, rules.margin)
@@ -77,6 +85,7 @@ def advantage(
     return Estimate(*(NODES * part for part in (share.value, share.low, share.high)))
 
 
+@checked
 @steady
 def measure(mechanism: PoLe, run: Run) -> dict[str, Estimate]:
     """The friend's advantage under each rule, leads in parts of an honest node's mean training time.

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.record import Record
 from polejax._core.switches import steady
 from polejax._core.types import Array
@@ -79,6 +81,7 @@ class Honesty(Record):
     rejected: Estimate
 
 
+@checked
 @steady
 def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
     """Measure an attempt against the cheats' honest twins, runs of the same seeds."""
@@ -101,6 +104,7 @@ def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
     )
 
 
+@checked
 @steady
 def measure_honesty(mechanism: PoLe, run: Run) -> Honesty:
     """Measure honest runs."""
@@ -117,6 +121,7 @@ def measure_honesty(mechanism: PoLe, run: Run) -> Honesty:
     )
 
 
+@checked
 @steady
 def honest_times(mechanism: PoLe, run: Run) -> Array:
     """Steps f64[S] to a valid claim; inf where there is none."""
@@ -124,6 +129,7 @@ def honest_times(mechanism: PoLe, run: Run) -> Array:
     return np.where(found, steps, np.inf)
 
 
+@checked
 def as_played(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
     """What a round sees of a cheat: claimed validation and true test accuracy f32[S, K] at the ends of K periods.
 
@@ -138,6 +144,7 @@ def as_played(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
     return validation[:, 1 : length + 1], test[:, 1 : length + 1]
 
 
+@checked
 @steady
 def cheat_times(mechanism: PoLe, tried: Attempt) -> Array:
     """Steps f64[S] to a cheat's accepted claim, its attack's cost included; inf where there is none in a run's time."""
@@ -145,6 +152,7 @@ def cheat_times(mechanism: PoLe, tried: Attempt) -> Array:
     return np.where(found, steps + mechanism.recipe.evaluate_every, np.inf)
 
 
+@checked
 def advantage(honest: Array, cheats: Array, nodes: int = 10, confidence: float = CONFIDENCE) -> Estimate:
     """Share of blocks over share of power of one cheat among equal nodes that hear of blocks at once.
 
@@ -157,6 +165,9 @@ def advantage(honest: Array, cheats: Array, nodes: int = 10, confidence: float =
       nodes: n, the cheat included.
       confidence: of the interval.
     """
+    confidence = checks.confidence(confidence)
+    honest, cheats = _paired(honest=honest, cheats=cheats, infinite=True)
+    nodes = checks.whole("nodes", nodes, low=2)
 
     def ratio_of(honest: Array, cheats: Array) -> float:
         above = (honest[None] > cheats[:, None]).mean(axis=1)
@@ -169,6 +180,7 @@ def advantage(honest: Array, cheats: Array, nodes: int = 10, confidence: float =
     return _bounded(found, len(honest), confidence, high=nodes)
 
 
+@checked
 def excess(mechanism: PoLe, tried: Attempt) -> Estimate | None:
     """Test accuracy less validation accuracy, over accepted claims; None: none accepted.
 
@@ -181,11 +193,13 @@ def excess(mechanism: PoLe, tried: Attempt) -> Estimate | None:
     return estimate.mean((test - validation) * finished, finished.astype(int), CONFIDENCE)
 
 
+@checked
 def honest_steps(mechanism: PoLe, run: Run) -> tuple[Array, Array]:
     """Steps f64[S] to a valid claim, and whether there is one; see `head_start.steps`."""
     return head_start.steps(mechanism.recipe, mechanism.rules.passes(run.validation, run.test))
 
 
+@checked
 def cheat_steps(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
     """Steps f64[S] of a cheat's own to an accepted claim, and whether it makes one."""
     accepted = np.asarray(mechanism.rules.accepts(tried.test, mechanism.rules.threshold))
@@ -193,6 +207,7 @@ def cheat_steps(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
     return head_start.steps(mechanism.recipe, accepted & claims)
 
 
+@checked
 def claimed_accuracy(mechanism: PoLe, run: Run) -> Array:
     """Test accuracy f32[S] of honest first claims, whether accepted or not; of the last model where none is made."""
     made = np.asarray(run.validation >= mechanism.rules.threshold)
@@ -200,6 +215,7 @@ def claimed_accuracy(mechanism: PoLe, run: Run) -> Array:
     return np.take_along_axis(np.asarray(run.test), index[:, None], axis=1)[:, 0]
 
 
+@checked
 def roc(honest: Array, cheats: Array) -> tuple[Array, Array, Array]:
     """Rates at every threshold that tells scores apart.
 
@@ -209,13 +225,14 @@ def roc(honest: Array, cheats: Array) -> tuple[Array, Array, Array]:
     Returns:
       Accept thresholds, rising; the share of honest claims below each (false rejections) and of cheats' (detections).
     """
-    honest, cheats = np.sort(np.ravel(honest)), np.sort(np.ravel(cheats))
+    honest, cheats = (np.sort(_along_seeds(name, value)) for name, value in (("honest", honest), ("cheats", cheats)))
     scores = np.unique(np.concatenate([honest, cheats]))
     thresholds = np.append(scores, np.nextafter(scores[-1], np.inf))
     shares = [np.searchsorted(found, thresholds, side="left") / found.size for found in (honest, cheats)]
     return thresholds, *shares
 
 
+@checked
 def measure_roc(mechanism: PoLe, twins: Run, tried: Attempt) -> Roc:
     """The ROC of an attempt's opening claims against honest claims of the same seeds, with intervals."""
     honest, cheats = claimed_accuracy(mechanism, twins), np.asarray(tried.test)[:, 0]
@@ -225,6 +242,7 @@ def measure_roc(mechanism: PoLe, twins: Run, tried: Attempt) -> Roc:
     return Roc(thresholds, rejected, detected, auc(honest, cheats))
 
 
+@checked
 def auc(honest: Array, cheats: Array, confidence: float = CONFIDENCE) -> Estimate:
     """Area under the ROC curve: the probability that an honest claim scores above a cheat's, ties half.
 
@@ -234,7 +252,8 @@ def auc(honest: Array, cheats: Array, confidence: float = CONFIDENCE) -> Estimat
       honest, cheats: test accuracies [S], paired by seed.
       confidence: of the interval.
     """
-    honest, cheats = np.asarray(honest, np.float64), np.asarray(cheats, np.float64)
+    confidence = checks.confidence(confidence)
+    honest, cheats = _paired(honest=honest, cheats=cheats)
     wins = (honest[:, None] > cheats[None]) + 0.5 * (honest[:, None] == cheats[None])
     value, count = wins.mean(), honest.size
     if count < 2:
@@ -244,17 +263,23 @@ def auc(honest: Array, cheats: Array, confidence: float = CONFIDENCE) -> Estimat
     return _bounded(found, count, confidence)
 
 
+@checked
 def saved(honest: Array, steps: Array, confidence: float = CONFIDENCE) -> Estimate:
     """Share of honest steps f64[S] that a cheat's steps f64[S] on the same seeds save; below 0 where it takes more.
 
     Where all seeds' cheats take no step, the interval is that of a share of seeds that save all or nothing.
     """
+    honest, steps = _paired(honest=honest, steps=steps)
     return _bounded(ratio(honest - steps, honest, confidence), len(honest), confidence, low=-np.inf)
 
 
+@checked
 def ratio(parts: Array, wholes: Array, confidence: float = CONFIDENCE) -> Estimate:
     """Ratio of the sums over seeds of what is paired by seed, [S] each."""
-    parts, wholes = np.asarray(parts, np.float64), np.asarray(wholes, np.float64)
+    confidence = checks.confidence(confidence)
+    parts, wholes = _paired(parts=parts, wholes=wholes)
+    if not wholes.sum():
+        raise ValueError("wholes must not add up to 0: there is nothing to divide by")
     value = parts.sum() / wholes.sum()
     return estimate.real(value, estimate.left_out(parts) / estimate.left_out(wholes), confidence)
 
@@ -267,7 +292,23 @@ def _bounded(found: Estimate, count: int, confidence: float, low: float = 0.0, h
     return Estimate(found.value, np.maximum(found.low, low), np.minimum(found.high, high))
 
 
+def _along_seeds(name: str, value: Any, infinite: bool = False) -> Array:
+    """Numbers f64[S], one per seed."""
+    checks.real(name, value, ndim=1, infinite=infinite)
+    return np.asarray(value, np.float64)
+
+
+def _paired(infinite: bool = False, **numbers: Any) -> list[Array]:
+    """Numbers f64[S] that are paired by seed."""
+    found = {name: _along_seeds(name, value, infinite) for name, value in numbers.items()}
+    (first, one), (second, other) = found.items()
+    if one.shape != other.shape:
+        raise ValueError(f"{first} and {second} must be paired by seed, got {one.size} and {other.size} of them")
+    return [one, other]
+
+
+@checked
 def mean(values: Any, confidence: float = CONFIDENCE) -> Estimate:
     """Mean over seeds, [S]."""
-    values = np.asarray(values, np.float64)
+    values = _along_seeds("values", values)
     return ratio(values, np.ones_like(values), confidence)

@@ -9,9 +9,10 @@ import numpy as np
 
 from polejax import network
 from polejax._core import checks, draw
+from polejax._core.checked import checked
 from polejax._core.record import replace
 from polejax._core.switches import steady
-from polejax._core.types import Array
+from polejax._core.types import Array, Key
 from polejax._engine.runner import simulate_many
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
@@ -19,8 +20,9 @@ from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
 
 
+@checked
 @steady
-def walk(key: Array, share: Array, confirmations: int, give_up: int = 40) -> Array:
+def walk(key: Key, share: Array, confirmations: int, give_up: int = 40) -> Array:
     """Play one double spend against Proof of Work as a random walk: who finds each next block is a biased coin.
 
     The attacker has mined one block beforehand and mines on in private; the merchant delivers after `confirmations`
@@ -59,23 +61,26 @@ def walk(key: Array, share: Array, confirmations: int, give_up: int = 40) -> Arr
     return jax.lax.while_loop(undecided, found, start)[2] > 0
 
 
+@checked
 @steady
-def walks(keys: Array, share: float, confirmations: int, give_up: int = 40, confidence: float = 0.95) -> Estimate:
+def walks(keys: Key, share: float, confirmations: int, give_up: int = 40, confidence: float = 0.95) -> Estimate:
     """Chance of a double spend by `walk` over typed keys [S]: an `Estimate` of a fraction; raises what `walk` raises.
 
     Args: confidence: of the interval, in (0, 1); the others as `walk`.
     """
     checks.key("keys", keys, ndim=1)
     share = checks.real("share", share, above=0.0, below=1.0, ndim=0)
+    checks.confidence(confidence)
     won = np.asarray(_walks(keys, share, confirmations, give_up), np.float64)
-    return estimate.share(won, np.ones_like(won), _checked_confidence(confidence))
+    return estimate.share(won, np.ones_like(won), checks.confidence(confidence))
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
-def _walks(keys: Array, share: Array, confirmations: int, give_up: int) -> Array:
+def _walks(keys: Key, share: Array, confirmations: int, give_up: int) -> Array:
     return jax.vmap(lambda key: walk(key, share, confirmations, give_up))(keys)
 
 
+@checked
 def overtakes(public: np.ndarray, private: np.ndarray, confirmations: int | Sequence[int]) -> np.ndarray:
     """Whether a private chain, one block ahead at time 0, is ever the longer one after z confirmations.
 
@@ -95,11 +100,12 @@ def overtakes(public: np.ndarray, private: np.ndarray, confirmations: int | Sequ
 
     Source: ours, from Rosenfeld 2014 (arXiv 1402.2009), section 4: the attacker has mined one block beforehand.
     """
+    for name, value in (("public", public), ("private", private)):
+        checks.real(name, value, low=0.0, infinite=True)
     public, private = np.asarray(public, np.float64), np.asarray(private, np.float64)
     if public.shape != private.shape or public.ndim != 2:
         raise ValueError(f"private must have the shape [S, H] of public, {public.shape}, got {private.shape}")
-    depths = [confirmations] if isinstance(confirmations, int | np.integer) else list(confirmations)
-    depths = [checks.whole("confirmations", z, low=1, high=public.shape[1] - 1) for z in depths]
+    depths = _depths(confirmations, public.shape[1])
     ahead = np.cumsum(private, axis=1)[:, :-1] < np.cumsum(public, axis=1)[:, 1:]  # column n - 1 is n's
     ever = np.maximum.accumulate(ahead[:, ::-1], axis=1)[:, ::-1]  # for some n from here on
     won = ever[:, np.asarray(depths, np.int64) - 1]
@@ -107,8 +113,17 @@ def overtakes(public: np.ndarray, private: np.ndarray, confirmations: int | Sequ
 
 
 @steady
+def _depths(confirmations: int | Sequence[int], heights: int) -> list[int]:
+    """The numbers of confirmations that are asked for, each below the number of heights."""
+    given = checks.numbers("confirmations", confirmations)
+    if given.ndim > 1 or not given.size:
+        raise ValueError(f"confirmations must be one number or a list, got {checks.shown(confirmations)}")
+    return [checks.whole("confirmations", z, low=1, high=heights - 1) for z in np.atleast_1d(given).tolist()]
+
+
+@checked
 def race(
-    keys: Array,
+    keys: Key,
     scenario: Scenario,
     attacker: Nodes,
     confirmations: int | Sequence[int],
@@ -143,15 +158,13 @@ def race(
     if scenario.adversary is not None:
         raise ValueError("scenario must have no adversary of its own: leave scenario.adversary out")
     checks.key("keys", keys, ndim=1)
+    checks.confidence(confidence)
     horizon = checks.whole("horizon", horizon, low=2)
+    _depths(confirmations, horizon)
     private = replace(scenario, nodes=attacker, network=network.instant(attacker.count))
     chains = []
     for side, played in enumerate((scenario, private)):
         own = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, side)
         chains.append(simulate_many(own, played, horizon).interval)
     won = overtakes(chains[0], chains[1], confirmations).astype(np.float64)
-    return estimate.share(won, np.ones_like(won), _checked_confidence(confidence))
-
-
-def _checked_confidence(confidence: float) -> float:
-    return float(checks.real("confidence", confidence, above=0.0, below=1.0, ndim=0))
+    return estimate.share(won, np.ones_like(won), checks.confidence(confidence))

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.record import replace
 from polejax._core.switches import steady
 from polejax._core.types import Array, Tree
@@ -19,6 +20,7 @@ from polejax.learning import training
 from polejax.learning.recipe import Recipe
 
 
+@checked
 @steady
 def liar(met: Encounter) -> Attempt:
     """Train honestly, but claim the demanded accuracy at every evaluation, until a claim is accepted.
@@ -28,6 +30,7 @@ def liar(met: Encounter) -> Attempt:
     return Attempt(met.honest.validation, met.honest.test, np.float32(0.0), False)
 
 
+@checked
 @steady
 def overfitter(met: Encounter) -> Attempt:
     """Train on test data that a colluding data node has handed over, and claim at every evaluation."""
@@ -38,9 +41,11 @@ def overfitter(met: Encounter) -> Attempt:
     return attempt(met, head_start.fresh(met.recipe, met.cheat), mechanism=mechanism, truthful=False)
 
 
+@checked
 @steady
 def guesser(met: Encounter, tries: int = 64) -> Attempt:
     """Draw initial weights `tries` times, claim the best of them on the validation data; then train on."""
+    tries = checks.whole("tries", tries, low=1)
     keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, 2), tries))(met.cheat.key)
     mapped = _images(met.recipe, head_start.layers(met.recipe, met.cheat))
     best, start = np.full(keys.shape[0], -1.0), met.model.claimed
@@ -54,9 +59,11 @@ def guesser(met: Encounter, tries: int = 64) -> Attempt:
     return attempt(met, start, answering_flops(met.recipe, samples, models=tries), truthful=False)
 
 
+@checked
 @steady
 def grinder(met: Encounter, tries: int = 64) -> Attempt:
     """Try a stolen model behind the layers of `tries` addresses (Sybil keys), take the best; then fine-tune there."""
+    tries = checks.whole("tries", tries, low=1)
     numbers = jax.vmap(lambda key: jax.random.bits(jax.random.fold_in(key, 3), (tries,), jnp.uint32))(met.cheat.key)
     best, chosen = np.full(numbers.shape[0], -1.0), np.asarray(met.cheat.address)
     for addresses in np.asarray(numbers).T:
@@ -69,6 +76,7 @@ def grinder(met: Encounter, tries: int = 64) -> Attempt:
     return attempt(met, met.model.claimed, flops, cheat=replace(met.cheat, address=chosen))
 
 
+@checked
 @steady
 def easiest_address(met: Encounter, tries: int, probe: int) -> tuple[Array, Array]:
     """Whether some addresses' layers are easier to learn behind: the same weights and shuffle behind many addresses.
@@ -81,6 +89,8 @@ def easiest_address(met: Encounter, tries: int, probe: int) -> tuple[Array, Arra
     Returns:
       Training steps to a valid claim f64[S, A], and validation accuracy after `probe` evaluations f32[S, A].
     """
+    tries = checks.whole("tries", tries, low=1)
+    probe = checks.whole("probe", probe, high=met.evaluations)
     steps, probed = [], []
     for number in range(tries):
         who: Identity = replace(met.cheat, address=np.asarray(met.cheat.address) + np.uint32(number))
@@ -90,6 +100,7 @@ def easiest_address(met: Encounter, tries: int, probe: int) -> tuple[Array, Arra
     return np.stack(steps, axis=1), np.stack(probed, axis=1)
 
 
+@checked
 def winners_curse(accuracy: float, num_test: int, tries: int) -> float:
     """By how much the best of many independent models of one true accuracy looks better than it is.
 
@@ -111,6 +122,7 @@ def winners_curse(accuracy: float, num_test: int, tries: int) -> float:
     return float((1 - below**tries).sum() / size - p)
 
 
+@checked
 def tries_to_pass(accuracy: float, accept: float, num_test: int) -> float:
     """Expected number of independent models of one true accuracy until one is accepted.
 

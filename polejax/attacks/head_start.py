@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from polejax._core import checks, lanes
+from polejax._core import checks, lanes, sweep
+from polejax._core.checked import checked
 from polejax._core.record import Record, replace
 from polejax._core.switches import steady
-from polejax._core.types import Array, Tree
+from polejax._core.types import Array, Key, Tree
 from polejax.learning import training
 from polejax.learning.recipe import Recipe
 from polejax.mechanisms.pole import PoLe
@@ -47,8 +48,9 @@ class Run(Record):
     final: Tree
 
 
+@checked
 @steady
-def identities(key: Array, count: int, role: int = 0) -> Identity:
+def identities(key: Key, count: int, role: int = 0) -> Identity:
     """Draw nodes and parent blocks at random.
 
     Args:
@@ -60,12 +62,14 @@ def identities(key: Array, count: int, role: int = 0) -> Identity:
       ValueError: a count below 1, or an untyped key.
     """
     checks.key("key", key)
+    role = checks.whole("role", role, high=2**32 - 1)
     numbers = np.arange(checks.whole("count", count, low=1), dtype=np.uint32)
     own = jax.vmap(lambda seed: jax.random.fold_in(jax.random.fold_in(key, seed), role))(numbers)
     words = jax.vmap(lambda key: jax.random.bits(jax.random.fold_in(key, 1), (9,), jnp.uint32))(own)
     return Identity(own, words[:, :8], words[:, 8])
 
 
+@checked
 @steady
 @jax.jit
 def layers(recipe: Recipe, identity: Identity) -> Tree:
@@ -73,6 +77,7 @@ def layers(recipe: Recipe, identity: Identity) -> Tree:
     return jax.vmap(recipe.layer_variables)(identity.tip, identity.address)
 
 
+@checked
 @steady
 def fresh(recipe: Recipe, identity: Identity) -> Tree:
     """The weights with which honest nodes begin, leading axis S."""
@@ -84,6 +89,7 @@ def _fresh(model: nn.Module, width: int, keys: Array) -> Tree:
     return jax.vmap(lambda key: model.init(jax.random.split(key)[1], jnp.zeros((1, width)))["params"])(keys)
 
 
+@checked
 @steady
 def train_from(
     mechanism: PoLe,
@@ -107,12 +113,18 @@ def train_from(
     Returns:
       `Run`; a seed's results depend neither on the other seeds nor on the devices.
     """
+    num_evaluations = checks.whole("num_evaluations", num_evaluations, low=1)
+    sweep.check_single("mechanism", mechanism)
     count = identity.address.shape[0]
     recipe = mechanism.recipe
     task = recipe.task
     if targets is None:
         labels = jax.nn.one_hot(task.train_labels, task.num_classes, dtype=jnp.float32)
         targets = jnp.broadcast_to(labels, (count, *labels.shape))
+    wanted = (count, task.train_labels.shape[0], task.num_classes)
+    if np.shape(targets) != wanted:
+        raise ValueError(f"targets must be probabilities of shape {wanted}, got shape {np.shape(targets)}")
+    _check_start(start, count)
     cached, held = recipe.cached_lanes, recipe.node_bytes
     layout = lanes.lay_out(count, devices, cached=cached, held=held, even=False)
     ready = jax.tree.map(jnp.asarray, mechanism)
@@ -123,6 +135,14 @@ def train_from(
         who, begun, taught = lanes.rows_of((identity, start, targets), rows)
         runs.append(train(bare, begun, prepare(ready.recipe, who.key, layers(ready.recipe, who), taught)))
     return layout.cut(jax.tree.map(lambda *parts: np.concatenate([np.asarray(part) for part in parts]), *runs))
+
+
+def _check_start(start: Tree, count: int) -> None:
+    leaves = jax.tree.leaves(start)
+    if not leaves or any(np.shape(leaf)[:1] != (count,) for leaf in leaves):
+        raise ValueError(
+            f"start must be params with a leading axis of {count} seeds, got {checks.shown(start)}: see fresh"
+        )
 
 
 class Lesson(Record):
@@ -192,6 +212,7 @@ def _run(mechanism: PoLe, start: Tree, lesson: Lesson, num_evaluations: int) -> 
     return Run(curves[0], curves[1], claimed, networks.params)
 
 
+@checked
 @steady
 def steps(recipe: Recipe, made: Array) -> tuple[Array, Array]:
     """Training steps to the first of the evaluations bool[S, K + 1] that succeeds, f64[S], and whether one does.
@@ -199,6 +220,8 @@ def steps(recipe: Recipe, made: Array) -> tuple[Array, Array]:
     Where none does, the steps are those of the whole run, a lower bound.
     """
     made = np.asarray(made)
+    if made.ndim != 2 or made.dtype != bool:
+        raise ValueError(f"made must be bool[S, K + 1], got {checks.shown(made)}")
     found = made.any(axis=1)
     first = np.where(found, made.argmax(axis=1), made.shape[1] - 1)
     return first * float(recipe.evaluate_every), found

@@ -13,8 +13,11 @@ from typing import TypeGuard
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
+from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.switches import steady
 from polejax._core.types import Array, Tree
 from polejax.learning.networks import LayeredModel, MultilayerPerceptron
@@ -25,6 +28,7 @@ RIDGE = 1e-5  # pixels that never vary must not make a regression singular
 ROUNDING = 1e-12  # nor may a layer of few signs, whose rows can depend on each other; below what float32 resolves
 
 
+@checked
 @steady
 def rebase(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
     """Params that answer behind the layer `new` as the given ones do behind `old`: A' = pinv(W_new) W_old A.
@@ -43,13 +47,13 @@ def rebase(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
     """
     if recipe.sml is None:
         raise ValueError("sml must be a layer to be re-based from, got None: without one, a stolen model fits as it is")
-    before, after = old["sml"]["kernel"], new["sml"]["kernel"]
+    before, after = _kernel_of("old", old), _kernel_of("new", new)
     if not isinstance(recipe.model, MultilayerPerceptron) and recipe.sml.patch is None:
         raise ValueError(
             "model must be dense, or the layer per patch, to be re-based by algebra, got a convolution over a flat "
             "layer: use refit"
         )
-    layer = params[_first_layer(recipe)]
+    layer = _first_weights(recipe, params)
     first = layer["weight"].T
     with jax.default_matmul_precision("highest"):
         change = _solved(after, before, ROUNDING)
@@ -57,6 +61,7 @@ def rebase(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
     return _with_first(recipe, params, carried.reshape(first.shape), layer["bias"])
 
 
+@checked
 @steady
 def refit(recipe: Recipe, params: Tree, old: Tree, new: Tree, inputs: Array) -> Tree:
     """Params whose first weights are fitted by least squares to what the given ones' see behind the layer `old`.
@@ -73,18 +78,25 @@ def refit(recipe: Recipe, params: Tree, old: Tree, new: Tree, inputs: Array) -> 
 
     Source: ours.
     """
+    checks.real("inputs", inputs, ndim=2)
+    _first_weights(recipe, params)
     seen = inputs if old is None else recipe.map_inputs(old, inputs)
     with jax.default_matmul_precision("highest"):
-        model, first = layered(recipe.model), params[_first_layer(recipe)]
+        model, first = layered(recipe.model), _first_weights(recipe, params)
         wanted = model.first_inputs(seen) @ first["weight"].T + first["bias"][None]
         regressors = model.first_inputs(recipe.map_inputs(new, inputs))
         kernel, bias = least_squares(regressors, wanted)
     return _with_first(recipe, params, kernel, bias)
 
 
+@checked
 @steady
 def least_squares(regressors: Array, wanted: Array) -> tuple[Array, Array]:
     """Kernel f32[F, H] and bias f32[H] of the closest affine map from f32[M, F] to f32[M, H], with a small ridge."""
+    for name, value in (("regressors", regressors), ("wanted", wanted)):
+        checks.real(name, value, ndim=2)
+    if np.shape(regressors)[0] != np.shape(wanted)[0]:
+        raise ValueError(f"wanted must have a row per regressor, {len(regressors)}, got {len(wanted)}")
     regressors = jnp.concatenate([regressors, jnp.ones((regressors.shape[0], 1))], axis=1)
     solution = _solved(regressors, wanted, RIDGE)
     return solution[:-1], solution[-1]
@@ -128,6 +140,7 @@ def _substituted(triangular: Array, right: Array, order: Array) -> Array:
     return jax.lax.scan(solve_row, jnp.zeros_like(right), order)[0]
 
 
+@checked
 @steady
 def regress(recipe: Recipe, params: Tree, new: Tree, inputs: Array, labels: Array) -> Tree:
     """Params that answer with the least-squares regression of the labels on the mapped samples; nothing is stolen.
@@ -146,12 +159,16 @@ def regress(recipe: Recipe, params: Tree, new: Tree, inputs: Array, labels: Arra
 
     Source: ours.
     """
+    checks.real("inputs", inputs, ndim=2)
+    _first_weights(recipe, params)
+    if np.shape(labels) != np.shape(inputs)[:1] or not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(f"labels must be whole numbers, one per sample, got {checks.shown(labels)}")
     classes = recipe.task.num_classes
     model = recipe.model
     if not holds_regression(model, classes):
         raise ValueError(
             f"model must have one dense hidden layer of at least {2 * classes} units to hold a regression, "
-            f"got {model!r}"
+            f"got {checks.shown(model)}"
         )
     with jax.default_matmul_precision("highest"):
         targets = jax.nn.one_hot(labels, classes, dtype=jnp.float32)
@@ -165,11 +182,14 @@ def regress(recipe: Recipe, params: Tree, new: Tree, inputs: Array, labels: Arra
     return {**_with_first(recipe, params, first, bias), name: last}
 
 
+@checked
 def holds_regression(model: nn.Module, num_classes: int) -> TypeGuard[MultilayerPerceptron]:
     """Whether a model has one dense hidden layer, with two units for each class at least; see `regress`."""
+    num_classes = checks.whole("num_classes", num_classes, low=1)
     return isinstance(model, MultilayerPerceptron) and len(model.hidden) == 1 and model.hidden[0] >= 2 * num_classes
 
 
+@checked
 def layered(model: nn.Module) -> LayeredModel:
     """The model, once it is known to be one whose first weights can be read and changed.
 
@@ -179,6 +199,21 @@ def layered(model: nn.Module) -> LayeredModel:
     if not isinstance(model, LayeredModel):
         raise ValueError(f"model must be one of polejax.models to be re-based, got {type(model).__name__}")
     return model
+
+
+def _kernel_of(name: str, layer: Tree) -> Array:
+    """The kernel of a layer's variables, as `SecureMappingLayer.derive` returns them."""
+    if "sml" not in layer or "kernel" not in layer["sml"]:
+        raise ValueError(f"{name} must be variables of a Secure Mapping Layer, got {checks.shown(layer)}: see derive")
+    return layer["sml"]["kernel"]
+
+
+def _first_weights(recipe: Recipe, params: Tree) -> Tree:
+    """Weight and bias of a model's first layer."""
+    name = _first_layer(recipe)
+    if name not in params or not {"weight", "bias"} <= set(params[name]):
+        raise ValueError(f"params must be the model's, with a layer {name}, got {checks.shown(list(params))}")
+    return params[name]
 
 
 def _first_layer(recipe: Recipe) -> str:

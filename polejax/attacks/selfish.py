@@ -10,7 +10,7 @@ import numpy as np
 from polejax._core import checks, draw
 from polejax._core.record import record
 from polejax._core.switches import steady
-from polejax._core.types import Array
+from polejax._core.types import Array, Key
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
 
@@ -44,7 +44,7 @@ class Revenue:
 
 
 @steady
-def mine(key: Array, share: Array, tie_share: Array, num_found: int) -> Revenue:
+def mine(key: Key, share: Array, tie_share: Array, num_found: int) -> Revenue:
     """Play the selfish pool's strategy over `num_found` blocks found by anyone: one `lax.scan`, one number a block.
 
     The pool keeps its blocks to itself. When the others find one, it publishes: everything if its lead was at most 2
@@ -89,7 +89,7 @@ def _fate(lead: Array, finder: Array) -> Array:
 
 @steady
 def relative_revenue(
-    keys: Array, share: float, tie_share: float, num_found: int = 100_000, confidence: float = 0.95
+    keys: Key, share: float, tie_share: float, num_found: int = 100_000, confidence: float = 0.95
 ) -> Estimate:
     """The selfish pool's share of the main chain, which honest mining would make `share`.
 
@@ -115,16 +115,17 @@ def relative_revenue(
 
 
 @steady
-def mine_many(keys: Array, share: float, tie_share: float, num_found: int) -> Revenue:
+def mine_many(keys: Key, share: float, tie_share: float, num_found: int) -> Revenue:
     """`mine` for many seeds: typed keys [S] to `Revenue` of NumPy int64[S]; raises what `mine` raises."""
     share, tie_share = _checked_shares(share, tie_share)
-    checks.whole("num_found", num_found, low=1, high=2**30)
+    checks.key("keys", keys, ndim=1)
+    num_found = checks.whole("num_found", num_found, low=1, high=2**30)
     revenue = _mine_many(keys, share, tie_share, num_found)
     return jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.int64), revenue)
 
 
 @functools.partial(jax.jit, static_argnums=3)
-def _mine_many(keys: Array, share: Array, tie_share: Array, num_found: int) -> Revenue:
+def _mine_many(keys: Key, share: Array, tie_share: Array, num_found: int) -> Revenue:
     return jax.vmap(lambda key: mine(key, share, tie_share, num_found))(keys)
 
 

@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.record import Record, static
 from polejax._core.switches import steady
-from polejax._core.types import Array, Tree
+from polejax._core.types import Array, Key, Tree
 from polejax.attacks import head_start, rebasing
 from polejax.attacks.head_start import Identity, Run
 from polejax.learning.measures import logits
@@ -69,10 +71,9 @@ class Attempt(Record):
     truthful: bool = static()
 
 
+@checked
 @steady
-def encounter(
-    key: Array, mechanism: PoLe, num_seeds: int, num_evaluations: int, keyless: Run | None = None
-) -> Encounter:
+def encounter(key: Key, mechanism: PoLe, num_seeds: int, num_evaluations: int, keyless: Run | None = None) -> Encounter:
     """Train victims and honest twins of the cheats.
 
     Args:
@@ -85,6 +86,9 @@ def encounter(
     Raises:
       ValueError: a count below 1, or an untyped key.
     """
+    checks.key("key", key)
+    num_seeds = checks.whole("num_seeds", num_seeds, low=1)
+    num_evaluations = checks.whole("num_evaluations", num_evaluations, low=1)
     victim, cheat = (head_start.identities(key, num_seeds, role) for role in (0, 1))
     model, honest = (
         head_start.train_from(mechanism, who, head_start.fresh(mechanism.recipe, who), num_evaluations)
@@ -93,12 +97,14 @@ def encounter(
     return Encounter(mechanism, victim, cheat, model, honest, keyless, num_evaluations)
 
 
+@checked
 @steady
 def thief(met: Encounter) -> Attempt:
     """Claim a broadcast model as one's own; then fine-tune it behind one's own layer."""
     return attempt(met, met.model.claimed)
 
 
+@checked
 @steady
 def rebasing_thief(met: Encounter) -> Attempt:
     """Re-base the stolen first weights by the two layers alone, A' = W_j^+ W_i A, without any data; then fine-tune."""
@@ -110,12 +116,14 @@ def rebasing_thief(met: Encounter) -> Attempt:
     return attempt(met, carried, flops)
 
 
+@checked
 @steady
 def refitting_thief(met: Encounter) -> Attempt:
     """Re-base the stolen first weights by least squares on the training samples, through any activation; fine-tune."""
     return attempt(met, carry(met, _refit, met.model.claimed), _regression_flops(met, keyed=True))
 
 
+@checked
 @steady
 def distilling_thief(met: Encounter) -> Attempt:
     """Train one's own network, from its own start, on the stolen model's answers to the training samples."""
@@ -124,12 +132,14 @@ def distilling_thief(met: Encounter) -> Attempt:
     return attempt(met, head_start.fresh(met.recipe, met.cheat), flops, targets=targets)
 
 
+@checked
 @steady
 def pre_trainer(met: Encounter) -> Attempt:
     """Train on the task long before the tip is known, behind an old key's layer; then adapt to the new one."""
     return attempt(met, met.model.final)
 
 
+@checked
 @steady
 def refitting_pre_trainer(met: Encounter) -> Attempt:
     """Train long before without any key, on the samples; then fit the first weights behind the new layer; then adapt.
@@ -141,6 +151,7 @@ def refitting_pre_trainer(met: Encounter) -> Attempt:
     return attempt(met, carry(met, _refit_keyless, met.keyless.final), _regression_flops(met, keyed=False))
 
 
+@checked
 @steady
 def regression(met: Encounter) -> Attempt:
     """The control of the refitting ones: regress the labels on one's own images, stealing nothing; then train on."""
@@ -149,6 +160,7 @@ def regression(met: Encounter) -> Attempt:
     return attempt(met, params, task.train_inputs.shape[0] * width * (width + 2 * task.num_classes))
 
 
+@checked
 @steady
 def attempt(
     met: Encounter,
@@ -171,18 +183,23 @@ def attempt(
       cheat: another identity; None: the encounter's.
       truthful: see `Attempt`.
     """
+    checks.real("flops", flops, low=0.0, ndim=0)
     run = head_start.train_from(mechanism or met.mechanism, cheat or met.cheat, start, met.evaluations, targets=targets)
     return Attempt(run.validation, run.test, np.float32(flops / met.recipe.step_flops), truthful)
 
 
+@checked
 def answering_flops(recipe: Recipe, samples: int, layers: int = 1, models: int = 1) -> float:
     """Operations of mapping samples behind so many new layers, and of so many models' answers (a third of a step's)."""
+    counted = (("samples", samples), ("layers", layers), ("models", models))
+    samples, layers, models = (checks.whole(name, value) for name, value in counted)
     width = recipe.mapped_features if recipe.sml else 0
     return samples * (
         layers * 2 * recipe.task.num_features * width + models * recipe.step_flops / recipe.batch_size / 3
     )
 
 
+@checked
 @steady
 def carry(met: Encounter, change: Change, params: Tree) -> Tree:
     """Apply a pure `change(recipe, params, old, new)` to each seed's params and the layers of victim and cheat."""

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from polejax._core import checks
-from polejax._core.record import Record, convert
+from polejax._core.record import Record, axes, convert
 from polejax._core.types import Array, Numeric
 from polejax.consensus.claims import Claims
 from polejax.consensus.listening import Listening
@@ -88,7 +88,7 @@ class Closing(Listening):
 
     network: Network
     election: Election
-    start: Array
+    start: Array = axes(1)
 
     def closes(self, publish: Array) -> Array:
         """See `Listening.closes`."""
@@ -132,7 +132,7 @@ class BestInWindow(Election):
     Source: ours; sources leave the winner rule of Proof of Learning open (Lan, Liu, Li 2020, arXiv 2007.15145).
     """
 
-    seconds: Numeric
+    seconds: Numeric = axes(0)
 
     def __post_init__(self) -> None:
         convert(self, seconds=lambda seconds: checks.real("seconds", seconds, low=0.0))
@@ -162,7 +162,7 @@ class BestAtDeadline(Election):
     Source: ours; a reading of Proof of Learning's task deadline (Lan, Liu, Li 2020, arXiv 2007.15145, leave it open).
     """
 
-    seconds: Numeric
+    seconds: Numeric = axes(0)
 
     def __post_init__(self) -> None:
         convert(self, seconds=lambda seconds: checks.real("seconds", seconds, low=0.0))

@@ -37,7 +37,9 @@ class Mechanism(Record, abc.ABC, abstract=True):
     """A law of work; `time = work / power` (seconds).
 
     A mechanism of your own is a subclass with `initial_difficulty`, `race` and fields for its parameters: `jax.vmap`
-    sweeps array fields, `polejax.static()` fields are part of the compiled program. Every other method has a default.
+    sweeps array fields, `polejax.static()` fields are part of the compiled program. Declare an array field as
+    `polejax.axes(0)`, or with as many axes as it has: more are a sweep, refused outside `jax.vmap`. Every other method
+    has a default.
     Random numbers by address are in `polejax.mechanisms.draw`; `polejax.testing.check_mechanism` tests the whole.
     """
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from polejax._core import checks, sweep
 from polejax._core.record import Record, replace
 from polejax._core.switches import steady
 from polejax._core.types import Array
@@ -51,8 +52,7 @@ class Scenario(Record):
         for name, kind, example in _PLACES:
             value = getattr(self, name)
             if not isinstance(value, kind):
-                shown = value.__name__ if isinstance(value, type) else type(value).__name__
-                raise ValueError(f"{name} must be like polejax.{example}, got {shown}")
+                raise ValueError(f"{name} must be like polejax.{example}, got {checks.kind(value)}")
         if self.network.count != self.nodes.count:
             raise ValueError(
                 f"network connects {self.network.count} nodes, but there are {self.nodes.count}: "
@@ -69,7 +69,7 @@ class Scenario(Record):
         self.mechanism.check(self.nodes)
         if self.adversary is not None:
             if not isinstance(self.adversary, Adversary):
-                raise ValueError(f"adversary must be None or of polejax.attacks, got {self.adversary!r}")
+                raise ValueError(f"adversary must be None or of polejax.attacks, got {checks.shown(self.adversary)}")
             self.adversary.check(self)
         check_ranges(self)
         if trial.foreign(self):
@@ -91,8 +91,9 @@ _PLACES: tuple[tuple[str, Any, str], ...] = (
 def check_one(scenario: Scenario) -> None:
     """Raise a ValueError unless this is a single scenario: swept arrays must have been split up by `jax.vmap`."""
     if not isinstance(scenario, Scenario):
-        raise ValueError(f"scenario must be a polejax.Scenario, got {type(scenario).__name__}: build one")
-    for name, shape in swept(scenario).items():
+        raise ValueError(f"scenario must be a polejax.Scenario, got {checks.kind(scenario)}: build one")
+    sweep.check_single("", scenario)
+    for name, shape in swept(scenario).items():  # of a mechanism whose fields do not declare their axes
         if shape:
             raise ValueError(
                 f"{name} must be of one scenario, got leading axes {shape}: use jax.vmap, or one at a time"
@@ -125,7 +126,9 @@ def try_round(scenario: Scenario) -> Views:
     for path, leaf in jax.tree_util.tree_leaves_with_path(scenario):
         if not isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float):
             place = jax.tree_util.keystr(path).removeprefix(".")
-            raise ValueError(f"{place} must be an array or a number, got {leaf!r}: declare it with polejax.static()")
+            raise ValueError(
+                f"{place} must be an array or a number, got {checks.shown(leaf)}: declare it with polejax.static()"
+            )
     try:
         return jax.eval_shape(_one_round, scenario)
     except ValueError as error:  # without what JAX notes about frames that it has left out

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from polejax._core import checks, limits
 from polejax._core.switches import steady
-from polejax._core.types import Array
+from polejax._core.types import Key
 from polejax.consensus import chain
 from polejax.consensus.history import History, from_chain
 from polejax.consensus.round import advance, genesis
@@ -16,7 +16,7 @@ MOST_BLOCKS = 2**31 - 2**16
 
 
 @steady(compiled=False)
-def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool = False) -> History:
+def simulate(key: Key, scenario: Scenario, num_blocks: int, keep_rounds: bool = False) -> History:
     """Simulate one chain from genesis: a `lax.scan` of rounds, then a reverse scan for the canonical blocks.
 
     Some heights more are played (`polejax.consensus.chain`), until all nodes agree on the H that are returned.
@@ -38,12 +38,13 @@ def simulate(key: Array, scenario: Scenario, num_blocks: int, keep_rounds: bool 
     num_blocks = limits.counted("num_blocks", num_blocks, MOST_BLOCKS, "heights are counted in 32 bits")
     checks.key("key", key)
     check_one(scenario)
+    checks.flag("keep_rounds", keep_rounds)
     held = 9 * scenario.nodes.count * num_blocks  # each node's source and interval at each height, and more
     limits.check_memory(f"num_blocks {num_blocks:,}", held, "use polejax.simulate_many, which carries less")
     return whole_chain(key, ready(scenario), num_blocks, chain.heights_beyond(scenario), keep_rounds)
 
 
-def whole_chain(key: Array, scenario: Scenario, num_blocks: int, beyond: int, keep_rounds: bool = False) -> History:
+def whole_chain(key: Key, scenario: Scenario, num_blocks: int, beyond: int, keep_rounds: bool = False) -> History:
     """What `simulate` returns, for a scenario that is `ready`, played on for `beyond` heights."""
     _, rounds = advance(key, scenario, genesis(key, scenario), num_blocks + beyond)
     everyone = jnp.arange(scenario.nodes.count, dtype=jnp.int32)

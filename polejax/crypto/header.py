@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from polejax._core import checks
 from polejax._core.types import Array
 from polejax.crypto import hash_tree, sha256
 
@@ -77,7 +78,7 @@ def commit(params: Any) -> jax.Array:
     """
     leaves = jax.tree_util.tree_leaves_with_path(params)
     if not leaves:
-        raise ValueError(f"params must have at least one leaf, got {params!r}: pass the model's parameters")
+        raise ValueError(f"params must have at least one leaf, got {checks.shown(params)}: pass the model's parameters")
     patterns: list[jax.Array] = []
     for path, leaf in leaves:
         name, leaf = jax.tree_util.keystr(path), jnp.asarray(leaf)

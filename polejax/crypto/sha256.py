@@ -178,7 +178,7 @@ def from_hex(text: str) -> np.ndarray:
     try:
         data = bytes.fromhex(text)
     except ValueError:
-        raise ValueError(f"text must be hexadecimal digits, got {text!r}") from None
+        raise ValueError(f"text must be hexadecimal digits, got {checks.shown(text)}") from None
     if len(data) % 4:
         raise ValueError(f"text must have a multiple of 8 digits, got {2 * len(data)}: pad it with zeros")
     return np.frombuffer(data, dtype=">u4").astype(np.uint32)

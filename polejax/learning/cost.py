@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from polejax._core.checked import checked
 from polejax._core.checks import whole
 from polejax._core.keys import key_of
 from polejax._core.switches import steady
@@ -16,12 +17,14 @@ from polejax._core.types import Array, Tree
 from polejax.learning.measures import cross_entropy, logits
 
 
+@checked
 def num_parameters(module: nn.Module, num_features: int) -> int:
     """Return how many trainable numbers (the `params` collection alone) a network of D features has."""
     params = _abstract_variables(module, num_features).get("params", {})
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
 
 
+@checked
 @functools.cache
 @steady
 def step_flops(module: nn.Module, num_features: int, batch_size: int) -> int:
@@ -43,6 +46,7 @@ def step_flops(module: nn.Module, num_features: int, batch_size: int) -> int:
     return _product_flops(_step(module, num_features, batch_size))
 
 
+@checked
 def forward_flops(module: nn.Module, num_features: int, num_samples: int) -> int:
     """Floating-point operations of one forward pass, counted as `step_flops` counts a training step.
 
@@ -61,6 +65,7 @@ def forward_flops(module: nn.Module, num_features: int, num_samples: int) -> int
     return _product_flops(forward(variables, inputs).jaxpr)
 
 
+@checked
 @functools.cache
 @steady
 def step_bytes(module: nn.Module, num_features: int, batch_size: int) -> int:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from polejax._core import checks
 from polejax._core.numerics import added_up, kept
 
 Shrink = Callable[[jax.Array], jax.Array]
@@ -26,6 +27,10 @@ class Dense(nn.Module):
     """
 
     features: int
+
+    def __post_init__(self) -> None:
+        checks.whole("features", self.features, low=1)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, samples: jax.Array, *, in_rows: bool = False, shrink: Shrink | None = None) -> jax.Array:

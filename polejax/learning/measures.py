@@ -1,15 +1,19 @@
 """Measures of a network: its answers, their loss and their accuracy."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import linen as nn
 
+from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.numerics import log_sum_exp
 from polejax._core.types import Array, Tree
 from polejax.learning.networks import ColumnModel
 
 
+@checked
 def logits(module: nn.Module, variables: Tree, inputs: Array) -> Array:
     """Return the network's answers f32[M, C] to inputs f32[M, D].
 
@@ -18,19 +22,29 @@ def logits(module: nn.Module, variables: Tree, inputs: Array) -> Array:
       variables: what `module.init` returned: `params` and any other collection.
       inputs: f32[M, D].
     """
+    if np.ndim(inputs) != 2:
+        raise ValueError(f"inputs must be f32[M, D], got shape {np.shape(inputs)}: one row per sample")
+    if "params" not in variables:
+        raise ValueError(f"variables must hold params, got {checks.shown(list(variables))}: pass what init returned")
     return jnp.asarray(module.apply(variables, inputs), jnp.float32)
 
 
+@checked
 def logits_of_columns(module: nn.Module, variables: Tree, columns: Array) -> Array:
     """Return what `logits` returns of samples that lie in columns, f32[D, M], as those that are judged again and again.
 
     A `ColumnModel` takes the columns as they are, any other module takes rows.
     """
+    if np.ndim(columns) != 2:
+        raise ValueError(f"columns must be f32[D, M], got shape {np.shape(columns)}: one column per sample")
+    if "params" not in variables:
+        raise ValueError(f"variables must hold params, got {checks.shown(list(variables))}: pass what init returned")
     if isinstance(module, ColumnModel):
         return jnp.asarray(module.apply(variables, columns, in_columns=True), jnp.float32)
     return logits(module, variables, columns.T)
 
 
+@checked
 def cross_entropy(logits: Array, labels: Array) -> Array:
     """Return the mean cross-entropy f32[] (nats per sample) of logits f32[M, C] against labels.
 
@@ -40,7 +54,7 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
     Raises:
       ValueError: the shapes do not match, or M is 0.
     """
-    if labels.ndim == 2 and labels.shape == logits.shape and logits.size:
+    if np.ndim(labels) == 2 and np.shape(labels) == np.shape(logits) and np.size(logits):
         return optax.softmax_cross_entropy(logits, labels).mean()
     _check_answers(logits, labels)
     # By a mask, not by index: the gradient of an index is a scatter, which XLA runs element by element on a CPU, and
@@ -50,6 +64,7 @@ def cross_entropy(logits: Array, labels: Array) -> Array:
     return (log_sum_exp(answers) - jnp.where(right, answers, 0.0).sum(axis=0)).mean()
 
 
+@checked
 def accuracy(logits: Array, labels: Array) -> Array:
     """Return the fraction f32[] of samples answered rightly: logits f32[M, C] against labels i32[M].
 
@@ -68,8 +83,13 @@ def accuracy(logits: Array, labels: Array) -> Array:
 
 
 def _check_answers(logits: Array, labels: Array) -> None:
-    if logits.ndim != 2 or logits.shape[:1] != labels.shape or not logits.size:
+    if np.ndim(logits) != 2 or np.shape(logits)[:1] != np.shape(labels) or not np.size(logits):
         raise ValueError(
-            f"logits must be [samples, classes] and labels [samples], got {logits.shape} and "
-            f"{labels.shape}: give each sample one label"
+            f"logits must be [samples, classes] and labels [samples], got {np.shape(logits)} and "
+            f"{np.shape(labels)}: give each sample one label"
         )
+    for name, value, kind in (("logits", logits, jnp.floating), ("labels", labels, jnp.integer)):
+        if not isinstance(value, jax.Array | np.ndarray) or not jnp.issubdtype(value.dtype, kind):
+            raise ValueError(
+                f"{name} must be an array of type {kind.__name__}, got {checks.shown(value)}: convert them"
+            )

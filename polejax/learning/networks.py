@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
 
-from polejax._core.checks import whole
+from polejax._core.checks import function, whole
 from polejax._core.types import Array
 from polejax.learning import image_layers
 from polejax.learning.layers import Dense, relu
+from polejax.learning.sizes import sizes
 
 
 class ColumnModel(nn.Module):
@@ -63,8 +63,9 @@ class MultilayerPerceptron(ColumnModel, LayeredModel):
     activation: Callable[[Array], Array] = relu
 
     def __post_init__(self) -> None:
-        self.hidden = _sizes("hidden", self.hidden)
+        self.hidden = sizes("hidden", self.hidden)
         whole("num_classes", self.num_classes, low=1)
+        function("activation", self.activation)
         super().__post_init__()
 
     @property
@@ -109,7 +110,7 @@ class ConvolutionalNetwork(LayeredModel):
     num_classes: int = 10
 
     def __post_init__(self) -> None:
-        self.shape, self.channels = _sizes("shape", self.shape), _sizes("channels", self.channels)
+        self.shape, self.channels = sizes("shape", self.shape), sizes("channels", self.channels)
         whole("num_classes", self.num_classes, low=1)
         super().__post_init__()
 
@@ -149,10 +150,3 @@ def _stage(features: int, patches: Array) -> Array:
 
     answers = relu(Dense(features)(patches.reshape(patches.shape[0], -1), shrink=pooled))
     return answers.reshape(features, -(-height // 2), -(-width // 2), samples)
-
-
-def _sizes(name: str, given: Any) -> tuple[int, ...]:
-    """Sizes as a tuple: a list, as files hold, cannot be part of a compiled program's name."""
-    if not isinstance(given, tuple | list):
-        raise ValueError(f"{name} must be a tuple of sizes, got {given!r}: write ({given!r},)")
-    return tuple(whole(name, size, low=1, high=2**31 - 1) for size in given)

@@ -7,7 +7,7 @@ from flax import linen as nn
 
 from polejax._core import checks, lanes
 from polejax._core.keys import key_of
-from polejax._core.record import Record, convert, replace, static
+from polejax._core.record import Record, axes, convert, replace, static
 from polejax._core.switches import steady
 from polejax._core.types import Array, Numeric, Tree
 from polejax.learning.cost import step_bytes, step_flops
@@ -41,7 +41,7 @@ class Recipe(Record):
     """
 
     task: Task
-    learning_rate: Numeric = 0.02
+    learning_rate: Numeric = axes(0, default=0.02)
     holdout: Samples | None = None
     model: nn.Module = static(default=None)
     sml: SecureMappingLayer | None = static(default=SecureMappingLayer())
@@ -53,13 +53,21 @@ class Recipe(Record):
     @steady
     def __post_init__(self) -> None:
         if not isinstance(self.task, Task):
-            raise ValueError(f"task must be a polejax.tasks.Task, got {self.task!r}: see polejax.tasks.digits()")
+            raise ValueError(
+                f"task must be a polejax.tasks.Task, got {checks.shown(self.task)}: see polejax.tasks.digits()"
+            )
         if self.sml is not None and not isinstance(self.sml, SecureMappingLayer):
-            raise ValueError(f"sml must be None or a polejax.SecureMappingLayer, got {self.sml!r}: build one")
+            raise ValueError(
+                f"sml must be None or a polejax.SecureMappingLayer, got {checks.shown(self.sml)}: build one"
+            )
         if self.model is not None and not isinstance(self.model, nn.Module):
-            raise ValueError(f"model must be a Flax module, got {self.model!r}: build one, as polejax.models does")
+            raise ValueError(
+                f"model must be a Flax module, got {checks.shown(self.model)}: build one, as polejax.models does"
+            )
         if self.holdout is not None and not isinstance(self.holdout, Samples):
-            raise ValueError(f"holdout must be None or made by polejax.tasks.hold_out, got {self.holdout!r}")
+            raise ValueError(
+                f"holdout must be None or made by polejax.tasks.hold_out, got {checks.shown(self.holdout)}"
+            )
         if self.sml is not None:
             self.sml.check(self.task.num_features)
         convert(

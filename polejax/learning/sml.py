@@ -14,8 +14,10 @@ from polejax._core import checks
 from polejax._core.numerics import added_up, kept, product_in_columns, product_in_rows, rounded
 from polejax._core.types import Array
 from polejax.crypto import sha256
+from polejax.learning.sizes import sizes
 
 LAWS = ("gaussian", "rademacher", "uniform", "positive", "orthogonal")
+_MOST_BITS = 11  # products of two numbers of so many bits are exact in float32, which holds 24
 _MIXINGS = 16  # of quadruples of rows; after six of them every entry of 3,072 rows depends on every other
 _DOMAIN = 0x534D4C31  # "SML1": keeps these hashes apart from every other use of SHA-256 here
 
@@ -36,7 +38,11 @@ class SecureMappingLayer(nn.Module):
         stays one, of shape (height / P, width / P, F), for a convolutional model; None: the flat pixels are mapped.
       standardise: whether each sample is first centred and divided by its standard deviation over its own features.
       fraction_bits: b, where inputs and sqrt(D) times the kernel are rounded to multiples of 2^-b, so that the map is a
-        product of small integers, as functional encryption needs (`polejax.crypto.functional_encryption`); None: exact.
+        product of small integers, as functional encryption needs (`polejax.crypto.functional_encryption`); at most 11,
+        as float32 holds products of such; None: exact.
+
+    Raises:
+      ValueError: an unknown law, a size below 1, a flag that is none, or too many bits.
 
     Source: Lan, Liu, Li 2020 (arXiv 2007.15145) propose the layer; the law, size and activation are left open there
     and are options here (ours).
@@ -49,6 +55,22 @@ class SecureMappingLayer(nn.Module):
     patch: int | None = None
     standardise: bool = False
     fraction_bits: int | None = None
+
+    def __post_init__(self) -> None:
+        checks.one_of("law", self.law, LAWS)
+        checks.flag("standardise", self.standardise)
+        for name, value, most in (
+            ("features", self.features, None),
+            ("patch", self.patch, None),
+            ("fraction_bits", self.fraction_bits, _MOST_BITS),
+        ):
+            if value is not None:
+                checks.whole(name, value, low=0 if name == "fraction_bits" else 1, high=most)
+        if self.activation is not None:
+            checks.function("activation", self.activation)
+        if self.shape is not None:
+            self.shape = sizes("shape", self.shape)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, inputs: Array, in_columns: bool = False) -> Array:
@@ -88,7 +110,6 @@ class SecureMappingLayer(nn.Module):
         Raises:
           ValueError: an unknown law, a width below 1, or patches that do not tile the image.
         """
-        checks.one_of("law", self.law, LAWS)
         rows, columns = self._kernel_shape(num_features)
         seed = jnp.concatenate([jnp.uint32([_DOMAIN]), tip, address[None]])
         if self.law == "orthogonal":
@@ -104,21 +125,7 @@ class SecureMappingLayer(nn.Module):
 
     def check(self, num_features: int) -> None:
         """Raise a ValueError unless kernels can be derived for samples of D features."""
-        checks.one_of("law", self.law, LAWS)
-        if self.shape is not None:
-            if not isinstance(self.shape, tuple | list):
-                raise ValueError(
-                    f"shape must be None or (height, width[, channels]), got {self.shape!r}: give task.shape"
-                )
-            for side in self.shape:
-                checks.whole("shape", side, low=1)
         self._kernel_shape(num_features)
-        if self.activation is not None and not callable(self.activation):
-            raise ValueError(
-                f"activation must be None or a function, got {self.activation!r}: pass flax.linen.relu itself"
-            )
-        if self.fraction_bits is not None:
-            checks.whole("fraction_bits", self.fraction_bits)
 
     def width(self, num_features: int) -> int:
         """Features of the layer's output for samples of D features, all patches' together.
@@ -130,7 +137,7 @@ class SecureMappingLayer(nn.Module):
         return columns if self.patch is None else num_features // rows * columns
 
     def _kernel_shape(self, num_features: int) -> tuple[int, int]:
-        rows = num_features
+        rows = num_features = checks.whole("num_features", num_features, low=1)
         if self.patch is not None:
             patch, shape = checks.whole("patch", self.patch, low=1), self.shape or ()
             if len(shape) not in (2, 3) or math.prod(shape) != num_features or any(side % patch for side in shape[:2]):

@@ -8,12 +8,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from polejax._core import checks, identity, netcdf
+from polejax._core import checks, identity, netcdf, paths
 from polejax._core.describe import as_text, describe, differences
 from polejax._core.devices import provenance
 from polejax._core.fingerprint import Unidentified
 from polejax._core.folder import Folder
-from polejax._core.record import Record, convert, replace, static
+from polejax._core.record import Record, axes, convert, replace, static
 from polejax._core.types import Array
 from polejax.learning.program import program_of
 from polejax.learning.recipe import Recipe
@@ -38,12 +38,12 @@ class Bank(Record):
       ValueError: accuracies that are no fractions, arrays whose shapes do not fit, or a number out of range.
     """
 
-    validation: Array
-    test: Array
-    diverged: Array
+    validation: Array = axes(2)
+    test: Array = axes(2)
+    diverged: Array = axes(2)
     evaluate_every: int = static()
     trained: str = static()
-    holdout: Array | None = None
+    holdout: Array | None = axes(2, default=None)
     max_steps: int | None = static(default=None)
 
     def __post_init__(self) -> None:
@@ -95,6 +95,7 @@ class Bank(Record):
 
     def share_reaching(self, threshold: float) -> float:
         """Fraction of the curves whose validation accuracy reaches the threshold within the bank's steps."""
+        threshold = checks.number("threshold", threshold, low=0.0, high=1.0)
         return float((np.asarray(self.validation).max(axis=-1) >= np.float32(threshold)).mean())
 
     def split(self, parts: int) -> "list[Bank]":
@@ -108,11 +109,13 @@ class Bank(Record):
 
     def cut(self, first: int, end: int) -> "Bank":
         """The curves from number `first` to before `end`."""
+        first, end = checks.whole("first", first), checks.whole("end", end)
         arrays = {name: array[..., first:end, :] for name, array in self._arrays.items()}
         return replace(self, **arrays)
 
     def until(self, num_evaluations: int) -> "Bank":
         """The curves up to and with evaluation `num_evaluations`, all of them if they have fewer."""
+        num_evaluations = checks.whole("num_evaluations", num_evaluations, low=1)
         arrays = {name: array[..., :num_evaluations] for name, array in self._arrays.items()}
         return replace(self, **arrays)
 
@@ -131,7 +134,7 @@ class Bank(Record):
         Raises:
           StudyError: the file cannot be written.
         """
-        folder, name = os.path.split(os.path.abspath(path))
+        folder, name = os.path.split(os.path.abspath(paths.checked("path", path)))
         Folder(folder, "bank").write_file(os.path.join(folder, name), self.variables(), self.attributes())
 
     def variables(self) -> netcdf.Variables:
@@ -146,6 +149,7 @@ class Bank(Record):
 
     def check_matches(self, recipe: Recipe) -> None:
         """Raise a ValueError that names the first difference unless training by the recipe gives such curves."""
+        checks.instance("recipe", recipe, Recipe, "polejax.Recipe(task)")
         told = json.loads(self.trained)
         trained = told if isinstance(told, dict) else {}
         program, recorded = trained.pop("program", None), trained.pop("versions", {})
@@ -199,10 +203,17 @@ def _fractions(name: str, value: Any) -> Array:
 
 def _flags(value: Any, shape: tuple[int, ...]) -> Array:
     """Flags bool[B, K] from those, or from bool[B] for all K evaluations of a curve."""
-    array = np.asarray(value)
+    array = _array_of_flags(value)
     if array.dtype != bool:
         raise ValueError(f"diverged must be true or false for each curve, got {array.dtype}: compare the numbers")
     return np.repeat(array[:, None], shape[1], axis=1) if array.shape == shape[:1] else array
+
+
+def _array_of_flags(value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except Exception:  # rows of different lengths, a key, or whatever an object's own `__array__` raises
+        raise ValueError(f"diverged must be true or false for each curve, got {checks.shown(value)}") from None
 
 
 def _described(value: Any) -> str:
@@ -212,7 +223,7 @@ def _described(value: Any) -> str:
     except (TypeError, ValueError):
         found = None
     if not isinstance(value, str) or not isinstance(found, dict):
-        raise ValueError(f"trained must be JSON of what was trained, got {str(value)[:40]!r}: '{{}}' if unknown")
+        raise ValueError(f"trained must be JSON of what was trained, got {checks.shown(value)}: '{{}}' if unknown")
     return value
 
 

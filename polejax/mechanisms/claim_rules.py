@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from polejax._core import checks
-from polejax._core.record import Record, convert, static
+from polejax._core.record import Record, axes, convert, static
 from polejax._core.types import Array, Numeric
 
 FALLBACKS = ("best", "empty")
@@ -27,12 +27,12 @@ class ClaimRules(Record):
       ValueError: a number out of range, or an unknown fallback.
     """
 
-    threshold: Numeric = 0.9
-    accept: Numeric | None = None
-    margin: Numeric = 0.05
-    deadline: Numeric = float("inf")
-    jitter: Numeric = 0.02
-    verification: Numeric = 0.0
+    threshold: Numeric = axes(0, default=0.9)
+    accept: Numeric | None = axes(0, default=None)
+    margin: Numeric = axes(0, default=0.05)
+    deadline: Numeric = axes(0, default=float("inf"))
+    jitter: Numeric = axes(0, default=0.02)
+    verification: Numeric = axes(0, default=0.0)
     fallback: str = static(default="best")
 
     def __post_init__(self) -> None:

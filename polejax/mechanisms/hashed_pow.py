@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from polejax._core import checks, draw, lanes
-from polejax._core.record import convert, static
+from polejax._core.record import axes, convert, static
 from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims
 from polejax.consensus.listening import Listening, closes
@@ -36,7 +36,7 @@ class HashedPoW(Mechanism):
     Source: Nakamoto 2008, section 4; Bitcoin Core's `CheckProofOfWork` and `arith_uint256::SetCompact`.
     """
 
-    work: Numeric
+    work: Numeric = axes(0)
     chunk: int | None = static(default=None)
 
     def __post_init__(self) -> None:

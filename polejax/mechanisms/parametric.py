@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from polejax._core import checks, draw
-from polejax._core.record import convert, static
+from polejax._core.record import axes, convert, static
 from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims
 from polejax.consensus.listening import Listening
@@ -32,8 +32,8 @@ class Parametric(Mechanism):
       ValueError: mean or shape not positive and finite.
     """
 
-    mean: Numeric
-    shape: Numeric
+    mean: Numeric = axes(0)
+    shape: Numeric = axes(0)
     law: Law = static()
 
     def __post_init__(self) -> None:
@@ -41,6 +41,7 @@ class Parametric(Mechanism):
             self,
             mean=lambda mean: checks.real("mean", mean, above=0.0),
             shape=lambda shape: checks.real("shape", shape, above=0.0),
+            law=lambda law: checks.function("law", law),
         )
 
     @property

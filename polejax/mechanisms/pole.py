@@ -82,6 +82,7 @@ class PoLe(Mechanism):
         fallback: str = "best",
         curve_points: int = 0,
     ) -> None:
+        curve_points = checks.whole("curve_points", curve_points, low=0)
         rules = ClaimRules(threshold, accept, margin, deadline, jitter, verification, fallback)
         recipe = Recipe(
             task,
@@ -96,7 +97,7 @@ class PoLe(Mechanism):
         )
         object.__setattr__(self, "recipe", recipe)
         object.__setattr__(self, "rules", rules)
-        object.__setattr__(self, "curve_points", checks.whole("curve_points", curve_points, low=0, high=_MOST_POINTS))
+        object.__setattr__(self, "curve_points", curve_points)
 
     @property
     def initial_difficulty(self) -> Array:

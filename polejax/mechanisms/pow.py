@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from polejax._core import checks, draw
-from polejax._core.record import convert
+from polejax._core.record import axes, convert
 from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims
 from polejax.consensus.listening import Listening
@@ -26,7 +26,7 @@ class PoW(Mechanism):
     success probability 1 / difficulty, in the limit of many tries.
     """
 
-    work: Numeric
+    work: Numeric = axes(0)
 
     def __post_init__(self) -> None:
         convert(self, work=lambda work: checks.real("work", work, above=0.0))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from polejax._core import checks, draw
 from polejax._core.numerics import rounded
-from polejax._core.record import Record, replace, static
+from polejax._core.record import Record, axes, replace, static
 from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims, Evidence, Learning
 from polejax.consensus.listening import Listening
@@ -29,10 +29,10 @@ class Passage(Record):
       highest: f32[B, K], its highest validation accuracy up to each one.
     """
 
-    made: Array | None
-    claims: Array | None
-    reach: Array | None
-    highest: Array | None
+    made: Array | None = axes(1)
+    claims: Array | None = axes(2)
+    reach: Array | None = axes(2)
+    highest: Array | None = axes(2)
 
 
 class Replay(Mechanism):

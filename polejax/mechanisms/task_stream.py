@@ -9,7 +9,7 @@ import numpy as np
 
 from polejax._core import checks, draw
 from polejax._core.keys import GENERATOR
-from polejax._core.record import record, replace, static
+from polejax._core.record import axes, record, replace, static
 from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims, Taken
 from polejax.consensus.listening import Listening
@@ -99,9 +99,9 @@ class TaskStream(Mechanism):
     Source: ours; Lan, Liu, Li 2020 (arXiv 2007.15145) have data nodes post tasks for a reward and leave the order open.
     """
 
-    tasks: Mechanism
-    rates: Array
-    rewards: Array
+    tasks: Mechanism = axes(1)
+    rates: Array = axes(1)
+    rewards: Array = axes(1)
     idle: Mechanism
     order: str = static(default="fifo")
     capacity: int = static(default=32)
@@ -131,7 +131,9 @@ class TaskStream(Mechanism):
                 shape = np.shape(getattr(self, name))
                 raise ValueError(f"{name} must have one entry per task ({count}), got shape {shape}")
         if not isinstance(self.idle, Mechanism):
-            raise ValueError(f"idle must be a mechanism, got {self.idle!r}: give polejax.PoW or a default task's")
+            raise ValueError(
+                f"idle must be a mechanism, got {checks.shown(self.idle)}: give polejax.PoW or a default task's"
+            )
         for name, mechanism in (("tasks", self.tasks), ("idle", self.idle)):
             if jax.eval_shape(lambda mechanism=mechanism: mechanism.begin_branch(1)) is not None:
                 kind = type(mechanism).__name__
@@ -243,7 +245,7 @@ class Among(Listening):
     """
 
     listening: Listening
-    on: Array
+    on: Array = axes(1)
 
     def closes(self, publish: Array) -> Array:
         """See `Listening.closes`."""
@@ -253,7 +255,7 @@ class Among(Listening):
 def _stacked(tasks: Sequence[Mechanism]) -> Mechanism:
     """Mechanisms of one kind as one whose leaves have a leading axis T."""
     if not isinstance(tasks, Sequence) or not tasks:
-        raise ValueError(f"tasks must be a list of mechanisms, got {tasks!r}: give at least one")
+        raise ValueError(f"tasks must be a list of mechanisms, got {checks.shown(tasks)}: give at least one")
     for task in tasks:
         if not isinstance(task, Mechanism):
             raise ValueError(f"tasks must be mechanisms, got {type(task).__name__}: give polejax.Replay or the like")

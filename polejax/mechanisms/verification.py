@@ -1,11 +1,15 @@
 """Verification: what every node that hears of a claim does before it believes it."""
 
 import enum
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
+from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.record import Record, static
 from polejax._core.switches import steady
 from polejax._core.types import Array, Tree
@@ -84,6 +88,7 @@ class Verdict(Record):
     reason: Array
 
 
+@checked
 @steady
 def posted(mechanism: PoLe, difficulty: Array | None = None) -> PostedTask:
     """The task of a mechanism as verifiers know it.
@@ -93,12 +98,15 @@ def posted(mechanism: PoLe, difficulty: Array | None = None) -> PostedTask:
       difficulty: f32[], the validation accuracy that the branch demands; None: the mechanism's threshold.
     """
     recipe, rules = mechanism.recipe, mechanism.rules
+    if difficulty is not None:
+        difficulty = checks.real("difficulty", difficulty, low=0.0, high=1.0, ndim=0)
     threshold = jnp.asarray(rules.threshold if difficulty is None else difficulty)
     accept = jnp.asarray(rules.demanded(threshold))
     task = recipe.task
     return PostedTask(task.test_inputs, task.test_labels, threshold, accept, recipe.model, recipe.sml)
 
 
+@checked
 @steady
 def verify(claim: Claim, task: PostedTask) -> Verdict:
     """Judge one claim; `jax.vmap(verify, in_axes=(0, None))` judges many.
@@ -117,6 +125,7 @@ def verify(claim: Claim, task: PostedTask) -> Verdict:
 
     Source: Lan, Liu, Li 2020 (arXiv 2007.15145); the reasons and their order are ours.
     """
+    _check_claim(claim, task)
     columns = _test_columns(task, claim.tip, claim.address)
     with jax.default_matmul_precision("highest"):
         measured = accuracy(logits_of_columns(task.model, {"params": claim.params}, columns), task.labels)
@@ -135,6 +144,34 @@ def verify(claim: Claim, task: PostedTask) -> Verdict:
     for name, found in reversed(broken):
         reason = jnp.where(found, jnp.int32(name), reason)
     return Verdict(reason == Reason.ACCEPTED, measured, reason)
+
+
+def _check_claim(claim: Claim, task: PostedTask) -> None:
+    """Raise a ValueError unless a claim is one, with words of a hash, and params of the network that the task asks for.
+
+    What a claimant sends is checked in full: a shorter tip would derive another layer, by which its model passes.
+    """
+    for name, value, kind, shape in (
+        ("tip", claim.tip, jnp.uint32, (8,)),
+        ("address", claim.address, jnp.uint32, ()),
+        ("accuracy", claim.accuracy, jnp.floating, ()),
+        ("commitment", claim.commitment, jnp.uint32, (8,)),
+    ):
+        if value is None and name == "commitment":
+            continue
+        if not isinstance(value, jax.Array | np.ndarray | np.generic) or not jnp.issubdtype(value.dtype, kind):
+            raise ValueError(f"claim.{name} must be an array of {kind.__name__}, got {checks.shown(value)}")
+        if value.shape != shape:
+            raise ValueError(f"claim.{name} must have shape {shape}, got {value.shape}: jax.vmap verify over claims")
+    features = task.inputs.shape[-1] if task.sml is None else task.sml.width(task.inputs.shape[-1])
+    sample = jax.ShapeDtypeStruct((1, features), jnp.float32)
+    wanted = jax.eval_shape(task.model.init, jax.random.key(0), sample)["params"]
+    structures: list[Any] = [jax.tree.structure(params) for params in (claim.params, wanted)]
+    if structures[0] != structures[1] or any(
+        np.shape(one) != other.shape
+        for one, other in zip(jax.tree.leaves(claim.params), jax.tree.leaves(wanted), strict=True)
+    ):
+        raise ValueError("claim.params must be those of the task's model: of the same names and shapes")
 
 
 def _test_columns(task: PostedTask, tip: Array, address: Array) -> Array:

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from polejax._core import checks
-from polejax._core.record import static
+from polejax._core.record import axes, static
 from polejax._core.types import Array, Numeric
 from polejax.network.base import Network
 from polejax.network.min_plus import Arrivals
@@ -17,7 +17,7 @@ class Clique(Network):
       num_nodes: N, static.
     """
 
-    seconds: Numeric
+    seconds: Numeric = axes(0)
     num_nodes: int = static()
 
     @property

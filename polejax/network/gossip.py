@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from polejax._core import limits
+from polejax._core.checked import checked
 from polejax._core.ranges import as_delays
 from polejax._core.types import Numeric
 from polejax.network.graphs import Graph, checked_links
@@ -13,6 +14,7 @@ from polejax.network.propagation import hop_delay
 NAMED = 10  # nodes that an error message lists at most
 
 
+@checked
 def gossip(
     graph: Graph,
     latency: Numeric | None = None,

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from polejax._core import checks, limits
+from polejax._core.checked import checked
 
 _TRIES = 100
 """Random pairings, of which most succeed at once unless a graph is dense."""
@@ -25,6 +26,7 @@ class Graph(NamedTuple):
     weights: np.ndarray | None = None
 
 
+@checked
 def from_edges(count: int, edges: ArrayLike, weights: ArrayLike | None = None) -> Graph:
     """A graph of given links, in the order given, so that arrays of latencies or bandwidths follow the caller's links.
 
@@ -106,6 +108,7 @@ def _simple(count: int, edges: np.ndarray) -> Graph:
     return Graph(count, np.unique(pairs, axis=0))
 
 
+@checked
 def random_regular(count: int, degree: int = 8, seed: int = 0) -> Graph:
     """A random graph in which every node has exactly `degree` links.
 
@@ -124,7 +127,7 @@ def random_regular(count: int, degree: int = 8, seed: int = 0) -> Graph:
     if count * degree % 2:
         raise ValueError(f"count x degree must be even, got {count} x {degree}: every link has two ends")
     _check_room(count, count * degree / 2)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(checks.whole("seed", seed))
     for _ in range(_TRIES):
         codes = _pair_up(np.repeat(np.arange(count), degree), count, rng)
         if codes is not None:
@@ -155,6 +158,7 @@ def _pair_up(ends: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarr
     return None
 
 
+@checked
 def erdos_renyi(count: int, probability: float, seed: int = 0) -> Graph:
     """A random graph in which every pair of nodes is linked independently with the same probability.
 
@@ -171,12 +175,13 @@ def erdos_renyi(count: int, probability: float, seed: int = 0) -> Graph:
     count = checks.whole("count", count, low=1)
     probability = float(checks.real("probability", probability, low=0.0, high=1.0, ndim=0))
     _check_room(count, probability * count * (count - 1) / 2)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(checks.whole("seed", seed))
     linked = [np.flatnonzero(rng.random(node) < probability) for node in range(count)]
     ends = np.repeat(np.arange(count), [len(others) for others in linked])
     return _simple(count, np.stack([np.concatenate(linked), ends], axis=1))
 
 
+@checked
 def small_world(count: int, degree: int = 8, rewired: float = 0.1, seed: int = 0) -> Graph:
     """A ring whose nodes are linked to their nearest neighbours, some links rewired at random.
 
@@ -197,7 +202,7 @@ def small_world(count: int, degree: int = 8, rewired: float = 0.1, seed: int = 0
         raise ValueError(f"degree must be even, got {degree}: half of the neighbours are on either side")
     _check_room(count, count * degree / 2)
     rewired = float(checks.real("rewired", rewired, low=0.0, high=1.0, ndim=0))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(checks.whole("seed", seed))
     linked = [
         {(node + sign * step) % count for step in range(1, degree // 2 + 1) for sign in (1, -1)}
         for node in range(count)
@@ -213,6 +218,7 @@ def small_world(count: int, degree: int = 8, rewired: float = 0.1, seed: int = 0
     return _simple(count, np.array([(node, other) for node in range(count) for other in linked[node]]))
 
 
+@checked
 def scale_free(count: int, links: int = 4, seed: int = 0) -> Graph:
     """A graph grown node by node; each new node links to old ones with probability proportional to their links.
 
@@ -229,7 +235,7 @@ def scale_free(count: int, links: int = 4, seed: int = 0) -> Graph:
     count = checks.whole("count", count, low=2)
     links = checks.whole("links", links, low=1, high=count - 1)
     _check_room(count, count * links)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(checks.whole("seed", seed))
     edges = [(low, high) for high in range(links + 1) for low in range(high)]
     ends = [end for edge in edges for end in edge]  # every node as often as it has links
     for node in range(links + 1, count):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.types import Array
 from polejax.network.propagation import BITCOIN_BLOCK, hop_delay
 from polejax.network.regions import Regions, regions
@@ -61,6 +62,7 @@ INTERNET = {
 }
 
 
+@checked
 def internet(
     count: int,
     year: int = 2019,
@@ -96,8 +98,8 @@ def internet(
     """
     count = checks.whole("count", count, low=1)
     if year not in INTERNET:
-        raise ValueError(f"year must be one of {', '.join(map(str, INTERNET))}, got {year!r}")
-    table = INTERNET[year]
+        raise ValueError(f"year must be one of {', '.join(map(str, INTERNET))}, got {checks.shown(year)}")
+    table, seed = INTERNET[year], checks.whole("seed", seed)
     if region is None:
         region = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(REGIONS)), _quota(table.share, count)))
     elif np.shape(region) != (count,):

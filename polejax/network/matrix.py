@@ -3,6 +3,8 @@
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.checked import checked
+from polejax._core.record import axes
 from polejax._core.types import Array
 from polejax.network.base import Network
 from polejax.network.min_plus import Arrivals, all_pairs, flood
@@ -17,7 +19,7 @@ class Matrix(Network):
       delay: f32[N, N], seconds from the publisher (row j) to the receiver (column i).
     """
 
-    delay: Array
+    delay: Array = axes(2)
 
     @property
     def count(self) -> int:
@@ -44,6 +46,7 @@ class Matrix(Network):
         return flood(publish, self.delays_from, lambda publish: all_pairs(publish, self.delay))
 
 
+@checked
 def from_matrix(delay: Array, tolerance: float = 1e-5) -> Matrix:
     """A network with the given delays.
 
@@ -58,6 +61,7 @@ def from_matrix(delay: Array, tolerance: float = 1e-5) -> Matrix:
       ValueError: not square, negative, a diagonal that is not 0, or a triple j, k, i with
         D[j, i] > D[j, k] + D[k, i]: such delays are not shortest paths, and the round would not be exact.
     """
+    tolerance = checks.number("tolerance", tolerance, low=0.0, below=1.0)
     delay = known("delay", checks.real("delay", delay, low=0.0, ndim=2))
     if delay.shape[0] != delay.shape[1] or delay.shape[0] == 0:
         raise ValueError(f"delay must be a square matrix with one row per node, got shape {delay.shape}")
@@ -78,6 +82,7 @@ def from_matrix(delay: Array, tolerance: float = 1e-5) -> Matrix:
     return Matrix(delay)
 
 
+@checked
 def relay(network: Matrix, members: Array, seconds: float) -> Matrix:
     """The same network with a relay network (FIBRE, Falcon) added: a fast path between its members.
 
@@ -96,7 +101,7 @@ def relay(network: Matrix, members: Array, seconds: float) -> Matrix:
     delay = known("network.delay", network.delay)
     members = np.asarray(members)
     if members.dtype != bool or members.shape != (network.count,) or not members.any():
-        raise ValueError(f"members must be bool[{network.count}] with some node true, got {members!r}")
+        raise ValueError(f"members must be bool[{network.count}] with some node true, got {checks.shown(members)}")
     seconds = float(checks.real("seconds", seconds, low=0.0, ndim=0))
     into, out = delay[:, members].min(axis=1), delay[members].min(axis=0)
     relayed = np.minimum(delay, into[:, None] + np.float32(seconds) + out[None, :])

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks, draw
-from polejax._core.record import Record, replace
+from polejax._core.record import Record, axes, replace
 from polejax._core.types import Array, Key, Numeric
 from polejax.network.base import Network
 
@@ -28,7 +28,7 @@ class ConstantDelay(DelayLaw):
       seconds: f32[].
     """
 
-    seconds: Numeric
+    seconds: Numeric = axes(0)
 
     def quantile(self, probability: Array) -> Array:
         """See `DelayLaw.quantile`."""
@@ -43,8 +43,8 @@ class UniformDelay(DelayLaw):
       high: f32[], seconds.
     """
 
-    low: Numeric
-    high: Numeric
+    low: Numeric = axes(0)
+    high: Numeric = axes(0)
 
     def quantile(self, probability: Array) -> Array:
         """See `DelayLaw.quantile`."""
@@ -58,7 +58,7 @@ class ExponentialDelay(DelayLaw):
       mean: f32[], seconds.
     """
 
-    mean: Numeric
+    mean: Numeric = axes(0)
 
     def quantile(self, probability: Array) -> Array:
         """See `DelayLaw.quantile`."""
@@ -73,8 +73,8 @@ class LogNormalDelay(DelayLaw):
       sigma: f32[], standard deviation of the delay's logarithm.
     """
 
-    median: Numeric
-    sigma: Numeric
+    median: Numeric = axes(0)
+    sigma: Numeric = axes(0)
 
     def quantile(self, probability: Array) -> Array:
         """See `DelayLaw.quantile`."""
@@ -88,7 +88,7 @@ class EmpiricalDelay(DelayLaw):
       quantiles: f32[Q], seconds, at the probabilities 0, 1/(Q-1), ..., 1.
     """
 
-    quantiles: Numeric
+    quantiles: Numeric = axes(1)
 
     def quantile(self, probability: Array) -> Array:
         """See `DelayLaw.quantile`."""
@@ -111,7 +111,7 @@ class RandomDelays(Network):
 
     base: Network
     law: DelayLaw
-    key: Key | None = None
+    key: Key | None = axes(0, default=None)
 
     @property
     def count(self) -> int:
@@ -155,9 +155,9 @@ def random_delays(base: Network, law: DelayLaw) -> RandomDelays:
       ValueError: `law` is not a `DelayLaw`, or `base` is not a `Network`.
     """
     if not isinstance(law, DelayLaw):
-        raise ValueError(f"law must be a DelayLaw, got {law!r}: use polejax.network.exponential_delay(...)")
+        raise ValueError(f"law must be a DelayLaw, got {checks.shown(law)}: use polejax.network.exponential_delay(...)")
     if not isinstance(base, Network):
-        raise ValueError(f"base must be a network, got {base!r}: use polejax.network.instant(count)")
+        raise ValueError(f"base must be a network, got {checks.shown(base)}: use polejax.network.instant(count)")
     return RandomDelays(base, law)
 
 
@@ -198,5 +198,7 @@ def empirical_delay(quantiles: Array) -> EmpiricalDelay:
     if not checks.is_traced(quantiles) and (
         quantiles.ndim == 0 or quantiles.shape[-1] < 2 or (np.diff(quantiles) < 0).any()
     ):
-        raise ValueError(f"quantiles must be at least two and must not decrease, got {quantiles!r}: sort them")
+        raise ValueError(
+            f"quantiles must be at least two and must not decrease, got {checks.shown(quantiles)}: sort them"
+        )
     return EmpiricalDelay(quantiles)

@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.ranges import as_delays
+from polejax._core.record import axes
 from polejax._core.types import Array, Numeric
 from polejax.network.base import Network
 from polejax.network.matrix import known
@@ -21,9 +23,9 @@ class Regions(Network):
       reach: f32[R, N], seconds from a region to a node: between the regions, over the node's own link, and to verify.
     """
 
-    region: Array
-    up: Array
-    reach: Array
+    region: Array = axes(1)
+    up: Array = axes(1)
+    reach: Array = axes(2)
 
     @property
     def count(self) -> int:
@@ -65,6 +67,7 @@ class Regions(Network):
         return jnp.minimum(publish, heard), jnp.where(own, nodes, source)
 
 
+@checked
 def regions(
     region: Array,
     between: Array,
@@ -91,12 +94,13 @@ def regions(
       ValueError: a region without a row in `between`, negative delays, wrong shapes, or, unless `relay`, a delay
         between two regions that is longer than a detour over a third one.
     """
+    tolerance = checks.number("tolerance", tolerance, low=0.0, below=1.0)
     region = known("region", region)
     between = known("between", checks.real("between", between, low=0.0, ndim=2)).astype(np.float64)
     if between.shape[0] != between.shape[1] or between.shape[0] == 0:
         raise ValueError(f"between must be a square matrix with one row per region, got shape {between.shape}")
     if region.ndim != 1 or region.size == 0 or not np.issubdtype(region.dtype, np.integer):
-        raise ValueError(f"region must be whole numbers, one per node, got {region!r}")
+        raise ValueError(f"region must be whole numbers, one per node, got {checks.shown(region)}")
     outside = (region < 0) | (region >= between.shape[0])
     if outside.any():
         node = int(np.argmax(outside))

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key
 from polejax._engine.runner import simulate_many
@@ -17,6 +18,7 @@ from polejax.consensus.scenario import Scenario
 from polejax.mechanisms.bank import Bank
 
 
+@checked
 @steady
 def bank_estimate(
     key: Key,
@@ -53,6 +55,7 @@ def bank_estimate(
     """
     checks.key("key", key)
     parts = checks.whole("parts", parts, low=2)
+    num_blocks, confidence = checks.whole("num_blocks", num_blocks, low=1), checks.confidence(confidence)
     seeds = checks.whole("num_seeds", num_seeds, low=parts) // parts
     keys = jax.random.split(key, parts * seeds).reshape(parts, seeds)
     values = []

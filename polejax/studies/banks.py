@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from polejax._core import checks, identity
+from polejax._core import checks, identity, lanes
+from polejax._core.checked import checked
 from polejax._core.describe import describe
 from polejax._core.folder import Folder, StudyError
 from polejax._core.progress import Callback, Meter
@@ -21,6 +22,7 @@ from polejax.mechanisms.pole import PoLe
 from polejax.studies.bank_files import as_bank, check_readable, read_file
 
 
+@checked
 @steady
 def learning_curves(
     key: Key,
@@ -63,6 +65,7 @@ def learning_curves(
         those trained here; in one line.
     """
     checks.key("key", key)
+    lanes.chosen(devices)
     num_curves = checks.whole("num_curves", num_curves, low=1)
     recipe = recipe_of(mechanism)
     num_evaluations = checked_evaluations(recipe, num_steps)
@@ -135,6 +138,7 @@ def _check_beginning(longer: Bank, saved: list[Bank], path: str) -> None:
                 )
 
 
+@checked
 @steady
 def load_bank(path: str | os.PathLike[str], mechanism: PoLe | Recipe | None = None) -> Bank:
     """Read a bank from a file that `Bank.save` wrote, or from the folder that `learning_curves` fills, finished or not.

@@ -9,14 +9,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from polejax._core import checks, paths
 from polejax._core.folder import Folder
 from polejax.analysis.paired import Comparison, paired
 from polejax.analysis.seed_tally import Tally, join, tally
 from polejax.analysis.summaries import Summary, summarise
 from polejax.consensus.claims import Learning
 from polejax.consensus.history import History
-from polejax.consensus.nodes import Nodes
-from polejax.studies.shards import IDENTITY, SUMS, Arrays, Shard, dimensions
+from polejax.consensus.nodes import Nodes, Scheduled
+from polejax.studies.shards import BLOCKS, IDENTITY, SUMS, Arrays, Shard, dimensions
 
 UNITS = {
     "interval": "s",
@@ -32,7 +33,7 @@ class Results:
     """A study's results; every method reads what is on disk when it is called."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._folder = Folder(path, "study")
+        self._folder = Folder(paths.checked("path", path), "study")
         self._manifest = self._folder.manifest((*IDENTITY, "num_nodes", "shards", "polejax"))
         self._shards = [Shard(*numbers) for numbers in self._manifest["shards"]]
 
@@ -86,7 +87,9 @@ class Results:
           ValueError: no such scenario.
           StudyError: a shard is damaged.
         """
-        index = self._index(scenario)
+        return self._shards_of(self._index(scenario), self._known(names))
+
+    def _shards_of(self, index: int, names: list[str] | None = None) -> Iterator[tuple[Shard, Arrays]]:
         for shard in self._shards:
             if shard.scenario == index and self._folder.has(shard.name):
                 yield shard, self._folder.read(shard.name, shard.identity, names)[0]
@@ -113,17 +116,24 @@ class Results:
         self._check_some(scenario, parts)
         return join(parts)
 
-    def summarise(self, scenario: int | str, nodes: Nodes | None = None, confidence: float = 0.95) -> Summary:
+    def summarise(
+        self, scenario: int | str, nodes: Nodes | Scheduled | None = None, confidence: float = 0.95
+    ) -> Summary:
         """`Summary` of a scenario's seeds that are on disk; see `polejax.summarise`."""
+        confidence = checks.confidence(confidence)
+        if nodes is not None and not isinstance(nodes, Nodes | Scheduled):  # before shards are read
+            raise ValueError(f"nodes must be made by polejax.nodes, got {checks.shown(nodes)}: pass those simulated")
         return summarise(self.tally(scenario), nodes, confidence)
 
     def compare(self, first: int | str, second: int | str, confidence: float = 0.95) -> Comparison:
         """`Comparison` of two scenarios of a finished study, seed by seed; see `polejax.analysis.paired`."""
-        return paired(self.tally(first), self.tally(second), confidence)
+        confidence = checks.confidence(confidence)
+        one, two = self._index(first, "first"), self._index(second, "second")
+        return paired(self.tally(one), self.tally(two), confidence)
 
     def _check_some(self, scenario: int | str, parts: list[Any]) -> None:
         if not parts:
-            raise ValueError(f"scenario {scenario!r} has no shard in {self.path} yet: run the study on")
+            raise ValueError(f"scenario {checks.shown(scenario)} has no shard in {self.path} yet: run the study on")
 
     def _as_tally(self, arrays: Arrays) -> Tally:
         carries_models = bool((arrays["claims"] > 0).any())
@@ -185,12 +195,21 @@ class Results:
                 frames.append(pandas.DataFrame({"scenario": name, "seed": rows + shard.first, **place, **columns}))
         return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
 
-    def _index(self, scenario: int | str) -> int:
+    def _known(self, names: list[str] | None) -> list[str] | None:
+        """Names of variables, once they are ones that studies keep."""
+        known = BLOCKS if self.records == "blocks" else SUMS
+        if names is not None and not isinstance(names, list | tuple):
+            raise ValueError(f"names must be a list of variables, got {checks.shown(names)}: see to_xarray().data_vars")
+        return None if names is None else [checks.one_of("names", name, known) for name in names]
+
+    def _index(self, scenario: int | str, argument: str = "scenario") -> int:
         if isinstance(scenario, str) and scenario in self.names:
             return self.names.index(scenario)
-        if not isinstance(scenario, str) and 0 <= scenario < len(self.names):
-            return int(scenario)
-        raise ValueError(f"scenario must be an index below {len(self.names)} or one of {self.names}; got {scenario!r}")
+        if not isinstance(scenario, str):
+            return checks.whole(argument, scenario, high=len(self.names) - 1)
+        raise ValueError(
+            f"{argument} must be an index below {len(self.names)} or one of {self.names}; got {checks.shown(scenario)}"
+        )
 
     @functools.cached_property
     def _num_nodes(self) -> int:
@@ -200,8 +219,9 @@ class Results:
         """Arrays [scenario, seed, ...] of all scenarios, filled from the shards."""
         lengths = {"seed": self.num_seeds, "height": self.num_blocks, "node": self._num_nodes}
         filled: Arrays = {}
+        names = self._known(names)
         for scenario in range(len(self.names)):
-            for shard, arrays in self.shards(scenario, names):
+            for shard, arrays in self._shards_of(scenario, names):
                 for name, array in arrays.items():
                     if name not in filled:
                         shape = (len(self.names), *(lengths[dim] for dim in dimensions(name, array.ndim)))

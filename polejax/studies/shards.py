@@ -106,6 +106,13 @@ SUMS = tuple(field.name for field in dataclasses.fields(Tally) if not field.meta
 """The variables of a shard that keeps chains and not blocks; `interval` and `square` sum seconds and their squares."""
 
 
+BLOCKS = (
+    *("interval", "producer", "score", "difficulty", "settled", "published", "published_by", "fallback", "flawed"),
+    *("useful", "computed", "censored", "claimed", "rejected", "diverged", "holdout", "task", "reward", "waiting"),
+)
+"""The variables of a shard that keeps blocks, those that only some scenarios have among them; see `variables`."""
+
+
 @steady
 def run_shard(study: Study, shard: Shard) -> tuple[Arrays, dict[str, float]]:
     """Simulate one shard on this process's devices; a pure function of its arguments.

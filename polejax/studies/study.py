@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from polejax._core import checks, identity, lanes, limits
+from polejax._core.checked import checked
 from polejax._core.describe import describe
 from polejax._core.devices import provenance
 from polejax._core.folder import Folder
@@ -41,6 +42,7 @@ RECORDS = ("blocks", "chains")
 Outcome = Callable[[], tuple[Arrays, dict[str, float]]]  # what `run_shard` returns, once it is there
 
 
+@checked
 @steady
 def study(
     scenarios: Scenario | Sequence[Scenario],
@@ -89,6 +91,10 @@ def study(
         scenario that allows method "poisson".
       StudyError: the folder is another study's, in use, damaged, full or not to be written; in one line.
     """
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise ValueError(
+            f"executor must be like one of concurrent.futures, got {checks.shown(executor)}: it must submit"
+        )
     task, manifest = _plan(scenarios, num_seeds, num_blocks, seed, names, records, seeds_per_shard, method)
     process, processes = jax.process_index(), jax.process_count()
     place = Folder(out, "study", process)

@@ -22,7 +22,7 @@ def vector(name: str, value: Any, **bounds: Any) -> Array:
 
 def times(name: str, value: Any) -> Array:
     """Seconds or work of any shape, float64, not negative; also beyond the range of float32."""
-    values = np.asarray(value, dtype=np.float64)  # not `checks.real`, as quadrature exceeds float32
+    values = checks.numbers(name, value).astype(np.float64)  # not `checks.real`, as quadrature exceeds float32
     if not (values >= 0.0).all():
         raise ValueError(f"{name} must be at least 0, got {values.min():g}: measure it from the start")
     return values

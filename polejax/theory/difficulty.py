@@ -106,7 +106,10 @@ def ema_interval(target: float, blocks: float) -> Moments:
     Args: target: T, seconds; blocks: B, memory, at least 2 (near 1 the mean diverges). Constant power, no delay.
     Returns `Moments`. Source: ours.
     """
-    target, memory = arguments.scalar("target", target, above=0.0), arguments.scalar("blocks", blocks, low=2.0)
+    target, memory = (
+        arguments.scalar("target", target, above=0.0),
+        arguments.scalar("blocks", blocks, low=2.0, high=1e4),
+    )
     keep = 1.0 - 1.0 / memory
     weights = keep ** np.arange(math.ceil(-35.0 / math.log(keep))) / memory
     log_s, step = np.linspace(-30.0, 12.0, 1 << 10, retstep=True)

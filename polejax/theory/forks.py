@@ -41,7 +41,12 @@ def near_tie_probability(delay: float, interval: float, shape: float, win_share:
     """
     k = arguments.scalar("shape", shape, above=0.5)
     distinct = 1.0 if win_share is None else 1.0 - float((arguments.shares("win_share", win_share) ** 2).sum())
-    return _delay_ratio(delay, interval) * k * math.gamma(2 - 1 / k) * math.gamma(1 + 1 / k) * distinct
+    chance = _delay_ratio(delay, interval) * k * math.gamma(2 - 1 / k) * math.gamma(1 + 1 / k) * distinct
+    if chance > 1.0:
+        raise ValueError(
+            f"delay must be short against interval, got a first-order chance of {chance:g}: use tie_probability"
+        )
+    return chance
 
 
 def tie_probability(delay: float, interval: float, shape: float, win_share: Any) -> float:
@@ -52,15 +57,19 @@ def tie_probability(delay: float, interval: float, shape: float, win_share: Any)
     """
     from scipy import integrate
 
-    k, shares = arguments.scalar("shape", shape, above=0.0), arguments.shares("win_share", win_share)
+    k, shares = arguments.scalar("shape", shape, low=0.1, high=1e3), arguments.shares("win_share", win_share)
     gap = _delay_ratio(delay, interval) * math.gamma(1 + 1 / k)
 
     def alone(u: float, w: float) -> float:
-        return math.exp(-w * u - (1 - w) * (u ** (1 / k) + gap) ** k)
+        try:
+            others = (u ** (1 / k) + gap) ** k
+        except OverflowError:  # then the others are sure to have finished
+            return math.exp(-u) if w == 1 else 0.0
+        return math.exp(-w * u - (1 - w) * others)
 
     alike = zip(*np.unique(shares, return_counts=True), strict=True)  # equal nodes need one integral
     lone = sum(n * w * integrate.quad(alone, 0, np.inf, args=(w,), limit=200)[0] for w, n in alike)
-    return 1.0 - float(lone)
+    return max(1.0 - float(lone), 0.0)
 
 
 def propagation_fork_probability(uninformed: float, interval: float) -> float:
@@ -149,4 +158,9 @@ def clique_win_share(delay: float, interval: float, power: Any) -> Array:
     Args: delay: d, seconds; interval: T, seconds; power: any unit [N]. Returns fractions [N]. Source: ours.
     """
     x, shares = _delay_ratio(delay, interval), power_share(power)
-    return shares * (1.0 + 2.0 * x * (shares - (shares**2).sum()))
+    wins = shares * (1.0 + 2.0 * x * (shares - (shares**2).sum()))
+    if (wins < 0.0).any():
+        raise ValueError(
+            f"delay must be short against interval, got a first-order share of {wins.min():g}: simulate it"
+        )
+    return wins

@@ -55,7 +55,7 @@ def weibull_interval_mean(power: Any, shape: float, work: float) -> float:
     units. Returns seconds. Source: ours; hazards k t^(k-1) (v_i / scale)^k add, so the minimum is Weibull(k)
     again.
     """
-    power, k = arguments.vector("power", power, above=0.0), arguments.scalar("shape", shape, above=0.0)
+    power, k = arguments.vector("power", power, above=0.0), arguments.scalar("shape", shape, low=0.01)
     largest = power.max()  # factored out, so that no v^k overflows
     return float(arguments.scalar("work", work, above=0.0) / (largest * ((power / largest) ** k).sum() ** (1.0 / k)))
 
@@ -65,7 +65,7 @@ def weibull_interval_cv(shape: float) -> float:
 
     Args: shape: k. Returns a ratio: 1 at k = 1, about 1.2825 / k for large k. Source: moments of a Weibull.
     """
-    k = arguments.scalar("shape", shape, above=0.0)
+    k = arguments.scalar("shape", shape, low=0.01)
     return math.sqrt(math.expm1(math.lgamma(1 + 2 / k) - 2 * math.lgamma(1 + 1 / k)))
 
 
@@ -74,7 +74,7 @@ def weibull_win_share(power: Any, shape: float) -> Array:
 
     Args: power: v, work units per second [N]; shape: k. Returns fractions [N]. Source: proportional hazards.
     """
-    power, k = arguments.vector("power", power, above=0.0), arguments.scalar("shape", shape, above=0.0)
+    power, k = arguments.vector("power", power, above=0.0), arguments.scalar("shape", shape, low=0.01)
     return power_share((power / power.max()) ** k)
 
 
@@ -90,6 +90,14 @@ class Moments(NamedTuple):
     cv: float
 
 
+def _check_survival(survival: Callable[[Array], Array]) -> None:
+    """Raise a ValueError unless a function gives as many probabilities as it is given works."""
+    checks.function("survival", survival)
+    alive = checks.real("survival(work)", survival(np.array([1.0, 2.0])), low=0.0, high=1.0, ndim=1)
+    if alive.shape != (2,):
+        raise ValueError(f"survival must give one probability for each work, got {alive.shape} for 2: vectorise it")
+
+
 def race_moments(survival: Callable[[Array], Array], power: Any) -> Moments:
     """Mean and CV of the first of N independent works of any law, started together, by quadrature.
 
@@ -99,6 +107,7 @@ def race_moments(survival: Callable[[Array], Array], power: Any) -> Moments:
     """
     from scipy import optimize
 
+    _check_survival(survival)
     speeds, counts = np.unique(arguments.vector("power", power, above=0.0), return_counts=True)
 
     def first(log_time: Array) -> Array:

@@ -71,9 +71,10 @@ def bulk_wait_quantile(share: Any, arrival_rate: float, block_rate: float, capac
     Args: share: in [0, 1), any shape; others: as `bulk_queue`. Returns seconds shaped as `share`; raises what
     `bulk_queue` does. Source: ours; a transaction waits for a geometric number of exponential intervals.
     """
-    shares = np.asarray(share, np.float64)
+    shares = checks.numbers("share", share).astype(np.float64)
     if not ((shares >= 0.0) & (shares < 1.0)).all():
-        raise ValueError(f"share must be at least 0 and below 1, got {share!r}: no finite time includes all of them")
+        shown = checks.shown(share)
+        raise ValueError(f"share must be at least 0 and below 1, got {shown}: no finite time includes all of them")
     return -bulk_queue(arrival_rate, block_rate, capacity).wait * np.log1p(-shares)
 
 

@@ -32,7 +32,7 @@ NODES = pj.nodes.equal(SOME.num_nodes)
     ],
 )
 def test_what_is_no_history_is_refused(call, wrong):
-    with pytest.raises(ValueError, match=r"^history must be a polejax\.History, got \w+: simulate one$"):
+    with pytest.raises(ValueError, match=r"^(history|first|second) must be a polejax\.History, got \w+: simulate one$"):
         call(wrong)
 
 

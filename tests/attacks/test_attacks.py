@@ -311,7 +311,7 @@ def test_an_honest_adversary_changes_no_bit(name):
         (lambda: double_spend.walk(jax.random.key(0), 0.1, 0), "confirmations must be at least 1, got 0"),
         (lambda: double_spend.overtakes(np.ones((2, 5)), np.ones((2, 5)), 5), "confirmations must be .*most 4, got 5"),
         (lambda: double_spend.overtakes(np.ones((2, 5)), np.ones((2, 6)), 1), "private must have the shape"),
-        (lambda: adversary.withholding(pj.nodes.equal(2), -1.0, [0]), "hold must be at least 0, got -1"),
+        (lambda: adversary.withholding(pj.nodes.equal(2), -1.0, [0]), "seconds must be at least 0, got -1"),
         (lambda: adversary.early_key(pj.nodes.equal(2), 1.0, [0], -1.0), "release must be at least 0, got -1"),
         (lambda: adversary.leak(pj.nodes.equal(2), 1.0, [7]), "addresses must be those of nodes, got 7"),
         (lambda: adversary.Withholding([0.0, math.inf]), "hold must be finite and at least 0, got inf at index 1"),

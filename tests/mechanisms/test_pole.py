@@ -238,14 +238,11 @@ class WithState(nn.Module):
         ({"batch_size": 193}, "batch_size must be at least 1 and at most 192, got 193"),
         ({"max_steps": 4}, "max_steps must be at least 5, got 4"),
         ({"sml": "gaussian"}, "sml must be None or a polejax.SecureMappingLayer, got 'gaussian'"),
-        ({"sml": pj.SecureMappingLayer(law="gauss")}, "law must be one of gaussian, .*; got 'gauss'"),
-        ({"sml": pj.SecureMappingLayer(features=0)}, "features must be at least 1, got 0"),
         (
             {"sml": pj.SecureMappingLayer(shape=(3, 4), patch=2)},
             "patch must divide the sides of an image of 12 features",
         ),
-        ({"sml": pj.SecureMappingLayer(activation="relu")}, "activation must be None or a function, got 'relu'"),
-        ({"model": WithState}, "model must be a Flax module, got <class"),
+        ({"model": WithState}, "model must be a Flax module, got the class WithState"),
         ({"make_optimiser": optax.sgd(0.1)}, "make_optimiser must be a function of the learning rate, got Gradient"),
         (
             {"model": nn.Sequential([nn.Dense(3), nn.Dropout(0.1, deterministic=False)])},
@@ -261,6 +258,20 @@ def test_bad_input_names_value_and_remedy(options, message):
         small_pole(**options)
     with pytest.raises(ValueError, match=r"task must be a polejax\.tasks\.Task"):
         pj.PoLe("digits")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"law": "gauss"}, "law must be one of gaussian, .*; got 'gauss'"),
+        ({"features": 0}, "features must be at least 1, got 0"),
+        ({"activation": "relu"}, "activation must be a function, got 'relu'"),
+        ({"fraction_bits": 64}, "fraction_bits must be at least 0 and at most 11, got 64"),
+    ],
+)
+def test_layers_that_cannot_be_are_refused_when_built(options, message):
+    with pytest.raises(ValueError, match=message):
+        pj.SecureMappingLayer(**options)
 
 
 def test_arguments_copies_and_descriptions_are_flat():

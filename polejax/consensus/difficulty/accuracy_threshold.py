@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.record import axes
 from polejax._core.types import Array, Numeric
 from polejax.consensus.difficulty.base import Difficulty
 from polejax.consensus.mechanism import Unit
@@ -24,10 +25,10 @@ class Accuracy(Difficulty):
       high: f32[], upper bound of the threshold, an accuracy.
     """
 
-    target: Numeric
-    gain: Numeric
-    low: Numeric
-    high: Numeric
+    target: Numeric = axes(0)
+    gain: Numeric = axes(0)
+    low: Numeric = axes(0)
+    high: Numeric = axes(0)
 
     unit: ClassVar[Unit] = "accuracy"
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
-from polejax._core.record import static
+from polejax._core.record import axes, static
 from polejax._core.types import Array, Numeric
 from polejax.consensus.difficulty.base import LevelRule
 from polejax.consensus.mechanism import Unit
@@ -22,9 +22,9 @@ class Ethereum(LevelRule):
       uncles: whether u is 1 for a block that names uncles, and not always 0; static.
     """
 
-    step: Numeric
-    gain: Numeric
-    lowest: Numeric
+    step: Numeric = axes(0)
+    gain: Numeric = axes(0)
+    lowest: Numeric = axes(0)
     uncles: bool = static(default=False)
 
     unit: ClassVar[Unit] = "work"
@@ -48,8 +48,8 @@ class Asert(LevelRule):
       half_life: f32[], seconds behind schedule that halve the difficulty.
     """
 
-    target: Numeric
-    half_life: Numeric
+    target: Numeric = axes(0)
+    half_life: Numeric = axes(0)
 
     unit: ClassVar[Unit] = "work"
 
@@ -66,8 +66,8 @@ class MovingAverage(LevelRule):
       blocks: f32[], memory, in blocks.
     """
 
-    target: Numeric
-    blocks: Numeric
+    target: Numeric = axes(0)
+    blocks: Numeric = axes(0)
 
     unit: ClassVar[Unit] = "work"
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
-from polejax._core.record import record, static
+from polejax._core.record import axes, record, static
 from polejax._core.types import Array, Numeric
 from polejax.consensus.difficulty.base import Difficulty
 from polejax.consensus.mechanism import Unit
@@ -35,8 +35,8 @@ class Window(Difficulty):
       off_by_one: whether only the W - 1 intervals within a window are measured, as Bitcoin does; static.
     """
 
-    target: Numeric
-    clamp: Numeric
+    target: Numeric = axes(0)
+    clamp: Numeric = axes(0)
     blocks: int = static()
     off_by_one: bool = static(default=True)
 
@@ -85,7 +85,7 @@ def window(blocks: int = 2016, target: Numeric = 600.0, *, clamp: Numeric = 4.0,
         checks.real("target", target, above=0.0),
         checks.real("clamp", clamp, low=1.0, infinite=True),
         checks.whole("blocks", blocks, low=3),
-        bool(off_by_one),
+        checks.flag("off_by_one", off_by_one),
     )
 
 

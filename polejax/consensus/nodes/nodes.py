@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from polejax._core import checks, limits
+from polejax._core.checked import checked
 from polejax._core.numerics import rounded
-from polejax._core.record import convert, record
+from polejax._core.record import axes, convert, record
 from polejax._core.types import Array
 
 
@@ -23,11 +24,11 @@ class Nodes:
       ValueError: no nodes, power that is not positive and finite, or an address given twice.
     """
 
-    power: Array
-    address: Array
+    power: Array = axes(1)
+    address: Array = axes(1)
 
     def __post_init__(self) -> None:
-        convert(self, power=_checked_power, address=np.asarray)
+        convert(self, power=_checked_power, address=_checked_address)
         if checks.is_traced(self.power) or checks.is_traced(self.address):
             return
         count = self.power.shape[-1]
@@ -72,9 +73,13 @@ def _checked_count(count: int) -> int:
     return count
 
 
+def _checked_address(address: Array) -> Array:
+    return address if checks.is_traced(address) else checks.numbers("address", address)
+
+
 def _as_uint32(address: Array) -> Array:
     if not np.issubdtype(address.dtype, np.integer) or (address < 0).any() or (address > 0xFFFFFFFF).any():
-        raise ValueError(f"address must be whole numbers from 0 to 2^32 - 1, got {address!r}")
+        raise ValueError(f"address must be whole numbers from 0 to 2^32 - 1, got {checks.shown(address)}")
     return address.astype(np.uint32)
 
 
@@ -93,7 +98,7 @@ def from_shares(shares: Sequence[float] | np.ndarray, total: float = 1.0) -> Nod
     """
     weights = np.asarray(checks.real("shares", shares, low=0.0, ndim=1), dtype=np.float64)
     if weights.size == 0 or weights.sum() <= 0:
-        raise ValueError(f"shares must have a positive sum, got {list(shares)}: give some node power")
+        raise ValueError(f"shares must have a positive sum, got {checks.shown(shares)}: give some node power")
     if (weights == 0).any():
         raise ValueError(f"shares must be positive, got 0 at node {int(np.argmin(weights))}: leave that node out")
     total = float(checks.real("total", total, above=0.0, ndim=0))
@@ -112,9 +117,11 @@ def zipf(count: int, exponent: float = 1.0, total: float = 1.0) -> Nodes:
       ValueError: count below 1, or a negative exponent.
     """
     ranks = np.arange(1, _checked_count(count) + 1, dtype=np.float64)
-    return from_shares(ranks ** -float(checks.real("exponent", exponent, low=0.0, ndim=0)), total)
+    weights = ranks ** -checks.number("exponent", exponent, low=0.0)
+    return from_shares(_within_reach("exponent", exponent, weights), total)
 
 
+@checked
 def lognormal(count: int, sigma: float = 1.0, total: float = 1.0, seed: int = 0) -> Nodes:
     """Nodes whose powers are drawn from a log-normal law and scaled to `total` work units per second.
 
@@ -127,6 +134,16 @@ def lognormal(count: int, sigma: float = 1.0, total: float = 1.0, seed: int = 0)
     Raises:
       ValueError: count below 1, or a negative sigma.
     """
-    sigma = float(checks.real("sigma", sigma, low=0.0, ndim=0))
-    normal = np.random.default_rng(seed).standard_normal(_checked_count(count))
-    return from_shares(np.exp(sigma * normal), total)
+    sigma = checks.number("sigma", sigma, low=0.0)
+    normal = np.random.default_rng(checks.whole("seed", seed)).standard_normal(_checked_count(count))
+    with np.errstate(over="ignore", under="ignore"):
+        weights = np.exp(sigma * normal)
+    return from_shares(_within_reach("sigma", sigma, weights), total)
+
+
+def _within_reach(name: str, value: float, weights: np.ndarray) -> np.ndarray:
+    """Shares of power, once the least and the largest are within what float32 tells apart from 0 and infinity."""
+    shares = weights / weights.max()
+    if not (shares > np.finfo(np.float32).tiny).all():
+        raise ValueError(f"{name} must be smaller, got {value:g}: some node would have no power beside the largest")
+    return weights

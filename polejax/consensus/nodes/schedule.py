@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
-from polejax._core.record import record, replace
+from polejax._core.record import axes, record, replace
 from polejax._core.types import Array
 from polejax.consensus.nodes.nodes import Nodes
 
@@ -26,9 +26,9 @@ class Scheduled:
     """
 
     nodes: Nodes
-    since: Array
-    factor: Array
-    growth: Array
+    since: Array = axes(1)
+    factor: Array = axes(2)
+    growth: Array = axes(0)
 
     @property
     def count(self) -> int:
@@ -63,9 +63,13 @@ def schedule(nodes: Nodes, since: Sequence[int], factor: Array) -> Scheduled:
     Raises:
       ValueError: heights that do not rise from 0, or factors of another shape, negative, or 0 for all.
     """
-    heights = np.asarray([checks.whole("since", height) for height in since], np.int32)
+    _check_nodes(nodes)
+    given = checks.numbers("since", since)
+    if given.ndim != 1:
+        raise ValueError(f"since must be a list of heights, got {checks.shown(since)}: begin with height 0")
+    heights = np.asarray([checks.whole("since", height, high=2**31 - 1) for height in given], np.int32)
     if heights.size == 0 or heights[0] != 0 or (np.diff(heights) <= 0).any():
-        raise ValueError(f"since must rise from 0, got {list(since)}: begin with height 0")
+        raise ValueError(f"since must rise from 0, got {checks.shown(since)}: begin with height 0")
     factors = np.asarray(checks.real("factor", factor, low=0.0))
     if factors.shape == heights.shape:
         factors = np.repeat(factors[:, None], nodes.count, axis=1)
@@ -83,6 +87,7 @@ def growth(nodes: Nodes, per_block: float) -> Scheduled:
     Raises:
       ValueError: a fraction of -1 or less.
     """
+    _check_nodes(nodes)
     grown = schedule(nodes, [0], [1.0])
     return replace(grown, growth=checks.real("per_block", per_block, above=-1.0))
 
@@ -93,11 +98,18 @@ def lose(nodes: Nodes, lost: Array, height: int) -> Scheduled:
     Raises:
       ValueError: a mask of another shape or one that is true for all nodes, or a height below 1.
     """
-    lost = np.asarray(lost)
+    _check_nodes(nodes)
+    lost = checks.entries("lost", lost)
     if lost.dtype != bool or lost.shape != (nodes.count,):
-        raise ValueError(f"lost must be bool[{nodes.count}], got {lost!r}")
+        raise ValueError(f"lost must be bool[{nodes.count}], got {checks.shown(lost)}")
     after = np.where(lost, 0.0, 1.0)
-    return schedule(nodes, [0, checks.whole("height", height, low=1)], np.stack([np.ones(nodes.count), after]))
+    return schedule(
+        nodes, [0, checks.whole("height", height, low=1, high=2**31 - 1)], np.stack([np.ones(nodes.count), after])
+    )
+
+
+def _check_nodes(nodes: Nodes) -> None:
+    checks.instance("nodes", nodes, Nodes, "polejax.nodes.equal(9)")
 
 
 AnyNodes = Nodes | Scheduled

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.keys import key_of
 from polejax._core.record import replace
 from polejax._core.switches import steady
@@ -26,6 +27,7 @@ _HARDER = 16.0  # times the difficulty: a search for hashes then seldom ends whe
 _BLOCKS = 6
 
 
+@checked
 @steady
 def check_mechanism(
     mechanism: Mechanism,

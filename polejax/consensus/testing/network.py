@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.keys import key_of
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key
@@ -16,6 +17,7 @@ from polejax.network.base import Network
 _ROUNDING = 1e-5  # relative; sums of a few float32 delays in different orders
 
 
+@checked
 @steady
 def check_network(network: Network, *, key: Key | None = None) -> None:
     """Test a network against its contract (`polejax.network.Network`); call it in your own tests.

@@ -5,6 +5,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from polejax._core import checks
+
 
 def check_pytree(name: str, value: Any) -> None:
     """Raise a ValueError unless a record flattens into numbers, and is built again from whatever JAX puts there."""
@@ -12,7 +14,9 @@ def check_pytree(name: str, value: Any) -> None:
     for path, leaf in jax.tree_util.tree_leaves_with_path(value):
         if not isinstance(leaf, jax.Array | np.ndarray | np.generic | int | float):
             place = jax.tree_util.keystr(path)
-            raise ValueError(f"{name}{place} must be an array or a number, got {leaf!r}: declare it with static()")
+            raise ValueError(
+                f"{name}{place} must be an array or a number, got {checks.shown(leaf)}: declare it with static()"
+            )
     markers = [object() for _ in leaves]
     if jax.tree.leaves(jax.tree.unflatten(tree, markers)) != markers:
         raise ValueError(f"{name} must flatten and unflatten as a record does: leave that to polejax's base class")

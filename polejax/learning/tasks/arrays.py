@@ -3,14 +3,18 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from polejax._core.checks import real, whole
+from polejax._core.checked import checked
+from polejax._core.checks import real, shown, whole
 from polejax.learning.tasks.task import Task
 
 _ROWS_AT_ONCE = 4_096  # standardising in float64 block by block keeps CIFAR-10 within a laptop's memory
 
 
+@checked
 def from_arrays(
     inputs: Any,
     labels: Any,
@@ -55,6 +59,7 @@ def from_arrays(
     return standardised(splits, num_classes=num_classes, name=name, shape=inputs.shape[1:])
 
 
+@checked
 def from_splits(
     train: tuple[Any, Any],
     validation: tuple[Any, Any],
@@ -87,6 +92,7 @@ def from_splits(
     return standardised(splits, num_classes=num_classes, name=name, shape=splits[0][0].shape[1:])
 
 
+@checked
 def stratified_split(labels: Any, sizes: Sequence[int], *, seed: int = 0) -> list[np.ndarray]:
     """Return disjoint arrays of sample indices, of the sizes asked for, each class near its share in each.
 
@@ -101,7 +107,10 @@ def stratified_split(labels: Any, sizes: Sequence[int], *, seed: int = 0) -> lis
     Raises:
       ValueError: the parts together need more samples than there are, or `seed` is no whole number.
     """
-    labels = np.asarray(labels)
+    labels = _as_array("labels", labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ValueError(f"labels must be integers of shape [samples], got {labels.dtype} of shape {labels.shape}")
+    sizes = [whole("sizes", size) for size in sizes]
     if sum(sizes) > len(labels):
         raise ValueError(f"sizes must add up to at most {len(labels)} samples, got {tuple(sizes)}: ask for fewer")
     rng = np.random.Generator(np.random.PCG64(whole("seed", seed)))
@@ -113,13 +122,23 @@ def stratified_split(labels: Any, sizes: Sequence[int], *, seed: int = 0) -> lis
     return [rng.permutation(part) for part in np.split(np.argsort(place, kind="stable"), cuts)[: len(sizes)]]
 
 
+def _as_array(name: str, value: Any) -> np.ndarray:
+    """What NumPy makes of samples or labels, once no mask is lost and no key taken for numbers."""
+    if np.ma.is_masked(value) or (isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)):
+        raise ValueError(f"{name} must be an array of numbers, got {shown(value)}: masks and keys are none")
+    try:
+        return np.asarray(value)
+    except Exception:  # rows of different lengths, or whatever an object's own `__array__` raises
+        raise ValueError(f"{name} must be an array of numbers, got {shown(value)}") from None
+
+
 def check_samples(prefix: str, inputs: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return inputs [M, ...] and labels [M] as arrays once they are real, finite, whole and equally many.
 
     Raises:
       ValueError: they are not; `prefix` says whose they are, such as "train ".
     """
-    inputs, labels = np.asarray(inputs), np.asarray(labels)
+    inputs, labels = _as_array(f"{prefix}inputs", inputs), _as_array(f"{prefix}labels", labels)
     if inputs.ndim < 2 or inputs.dtype.kind not in "buif":
         raise ValueError(
             f"{prefix}inputs must be real numbers of shape [samples, ...], got {inputs.dtype} of shape "

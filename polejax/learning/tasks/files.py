@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from polejax._core import paths
+from polejax._core.checked import checked
 from polejax._core.checks import whole
 from polejax.learning.tasks import cifar_pickles
 from polejax.learning.tasks.arrays import check_samples, from_arrays, from_splits, stratified_split
@@ -32,6 +33,7 @@ _CIFAR_SHAPE = (3, 32, 32)
 _CIFAR_ROW = 1 + math.prod(_CIFAR_SHAPE)  # bytes of a label and its image
 
 
+@checked
 def idx(path: PathLike) -> np.ndarray:
     """Return the array that an IDX file holds, in its own shape and type and the machine's byte order.
 
@@ -57,6 +59,7 @@ def idx(path: PathLike) -> np.ndarray:
         raise unreadable(path, error) from None
 
 
+@checked
 def mnist(folder: PathLike, *, num_validation: int = 10_000, seed: int = 0) -> Task:
     """Return MNIST or Fashion-MNIST from its four IDX files, D = 784 features and 10 classes.
 
@@ -73,6 +76,8 @@ def mnist(folder: PathLike, *, num_validation: int = 10_000, seed: int = 0) -> T
 
     Source: LeCun, Cortes, Burges, "The MNIST database"; Xiao, Rasul, Vollgraf 2017, arXiv 1708.07747.
     """
+    seed = whole("seed", seed)
+    num_validation = whole("num_validation", num_validation, low=1)
     folder = Path(paths.checked("folder", folder))
     splits = []
     for split in ("train", "t10k"):
@@ -95,6 +100,7 @@ def mnist(folder: PathLike, *, num_validation: int = 10_000, seed: int = 0) -> T
     return _task(folder, *splits, num_validation=num_validation, seed=seed, num_classes=10)
 
 
+@checked
 def cifar10(folder: PathLike, *, images_per_batch: int = 10_000, num_validation: int = 5_000, seed: int = 0) -> Task:
     """Return CIFAR-10 from its binary or its Python version, D = 3,072 features and 10 classes.
 
@@ -115,6 +121,8 @@ def cifar10(folder: PathLike, *, images_per_batch: int = 10_000, num_validation:
     Source: Krizhevsky 2009, "Learning multiple layers of features from tiny images", CIFAR-10 binary and Python
       versions.
     """
+    seed = whole("seed", seed)
+    num_validation = whole("num_validation", num_validation, low=1)
     folder = Path(paths.checked("folder", folder))
     images_per_batch = whole("images_per_batch", images_per_batch, low=1)
     names = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
@@ -126,6 +134,7 @@ def cifar10(folder: PathLike, *, images_per_batch: int = 10_000, num_validation:
     return _task(folder, train, batches[5], num_validation=num_validation, seed=seed, num_classes=10)
 
 
+@checked
 def npz(path: PathLike, *, num_validation: int | None = None, seed: int = 0) -> Task:
     """Return a task from a NumPy archive of inputs [M, ...] and integer labels [M] or [M, 1].
 
@@ -141,6 +150,9 @@ def npz(path: PathLike, *, num_validation: int | None = None, seed: int = 0) -> 
       ValueError: the file is missing, no archive, damaged, lacks the arrays or holds pickled objects; or the
         arrays make no task.
     """
+    seed = whole("seed", seed)
+    if num_validation is not None:
+        num_validation = whole("num_validation", num_validation, low=1)
     path = Path(paths.checked("path", path))
     check_is_archive(path)
     try:

@@ -6,7 +6,8 @@ verifiers ever measured on show by how much (`polejax.analysis.winners_curse`).
 """
 
 from polejax._core import checks
-from polejax._core.record import Record, replace
+from polejax._core.checked import checked
+from polejax._core.record import Record, axes, replace
 from polejax._core.types import Array
 from polejax.learning.tasks.task import Task
 
@@ -19,10 +20,11 @@ class Samples(Record):
       labels: i32[M], each in 0..C-1.
     """
 
-    inputs: Array
-    labels: Array
+    inputs: Array = axes(2)
+    labels: Array = axes(1)
 
 
+@checked
 def hold_out(task: Task) -> tuple[Task, Samples]:
     """Keep every other test sample from the verifiers: the task they verify on, and the samples for `PoLe(holdout=)`.
 

@@ -6,11 +6,13 @@ import jax
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.checks import real, whole
 from polejax.learning.tasks.arrays import check_classes, standardised, stratified_split
 from polejax.learning.tasks.task import Task
 
 
+@checked
 def digits(seed: int = 0) -> Task:
     """Return scikit-learn's handwritten digits: 8 x 8 pixels (D = 64), 10 classes, 1,000 / 397 / 400 samples.
 
@@ -23,6 +25,7 @@ def digits(seed: int = 0) -> Task:
     Source: Alpaydin, Kaynak 1998, UCI "Optical Recognition of Handwritten Digits" (its test part, 1,797
     samples).
     """
+    seed = whole("seed", seed)
     try:
         from sklearn.datasets import load_digits  # type: ignore[import-untyped]
     except ImportError:
@@ -33,6 +36,7 @@ def digits(seed: int = 0) -> Task:
     return standardised(splits, num_classes=10, name="digits", shape=(8, 8))
 
 
+@checked
 def synthetic(
     key_or_seed: Any,
     num_features: int = 64,

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from polejax._core.record import Record, static
+from polejax._core.checked import checked
+from polejax._core.record import Record, axes, static
 from polejax._core.types import Array
 
 
@@ -26,12 +27,12 @@ class Task(Record):
       shape: a sample's own shape before it was flattened to D, such as (8, 8) or (28, 28, 1) (static).
     """
 
-    train_inputs: Array
-    train_labels: Array
-    validation_inputs: Array
-    validation_labels: Array
-    test_inputs: Array
-    test_labels: Array
+    train_inputs: Array = axes(2)
+    train_labels: Array = axes(1)
+    validation_inputs: Array = axes(2)
+    validation_labels: Array = axes(1)
+    test_inputs: Array = axes(2)
+    test_labels: Array = axes(1)
     num_classes: int = static()
     name: str = static()
     shape: tuple[int, ...] = static()
@@ -42,6 +43,7 @@ class Task(Record):
         return int(np.prod(self.shape))
 
 
+@checked
 def majority_accuracy(task: Task) -> float:
     """Return the chance level: the accuracy (fraction) of always answering the commonest test label."""
     counts = np.bincount(np.asarray(task.test_labels), minlength=task.num_classes)

@@ -1,0 +1,213 @@
+"""One valid call of every public callable that builds a scenario or plays one: its path to its arguments."""
+
+import concurrent.futures
+
+import jax
+import numpy as np
+from banks import geometric_bank
+from small_tasks import small_task
+
+import polejax as pj
+
+NODES = pj.nodes.equal(3)
+CLIQUE = pj.network.clique(3, 1.0)
+POW = pj.PoW(600.0)
+SCENARIO = pj.Scenario(NODES, CLIQUE, POW)
+BANK = geometric_bank(0, num_curves=16, num_evaluations=8)
+TASK = small_task()
+KEY = jax.random.key(0)
+KEYS = jax.random.split(KEY, 2)
+MATRIX = pj.network.from_matrix(1.0 - np.eye(3))
+GRAPH = pj.network.erdos_renyi(3, 1.0)
+RULES = {
+    "threshold": 0.7,
+    "accept": 0.6,
+    "margin": 0.05,
+    "deadline": 100.0,
+    "jitter": 0.02,
+    "verification": 0.0,
+    "fallback": "best",
+}
+TRAINING = {
+    "learning_rate": 0.05,
+    "holdout": pj.tasks.hold_out(TASK)[1],
+    "model": pj.models.MultilayerPerceptron(hidden=(), num_classes=3),
+    "sml": pj.SecureMappingLayer(),
+    "make_optimiser": pj.Recipe.__dataclass_fields__["make_optimiser"].default,
+    "batch_size": 16,
+    "evaluate_every": 2,
+    "max_steps": 60,
+}
+
+
+def law(key, address, shape):
+    """A law of work."""
+    return address.astype(np.float32) + shape
+
+
+def statistic(summary):
+    """What `bank_estimate` is to estimate."""
+    return summary.interval_cv.value
+
+
+def progress(done):
+    """Look at no progress."""
+
+
+CALLS = {
+    "pj.ClaimRules": RULES,
+    "pj.HashedPoW": {"work": 64.0, "chunk": 4},
+    "pj.PoLe": {"task": TASK, **RULES, **TRAINING, "curve_points": 0},
+    "pj.PoW": {"work": 600.0},
+    "pj.Recipe": {"task": TASK, **TRAINING},
+    "pj.Replay": {"bank": BANK, **RULES, "censored": False},
+    "pj.Scenario": {
+        "nodes": NODES,
+        "network": CLIQUE,
+        "mechanism": POW,
+        "election": pj.elections.FirstSeen(),
+        "difficulty": pj.difficulty.fixed(),
+        "adversary": pj.attacks.Withholding(np.zeros(3)),
+    },
+    "pj.TaskStream": {
+        "tasks": [pj.Replay(BANK)],
+        "rates": [0.1],
+        "rewards": [1.0],
+        "idle": pj.Replay(BANK),
+        "order": "fifo",
+        "capacity": 4,
+    },
+    "pj.bank_estimate": {
+        "key": KEY,
+        "scenario": pj.Scenario(NODES, CLIQUE, pj.Replay(BANK)),
+        "num_seeds": 4,
+        "num_blocks": 3,
+        "statistic": statistic,
+        "parts": 2,
+        "confidence": 0.95,
+    },
+    "pj.simulate": {"key": KEY, "scenario": SCENARIO, "num_blocks": 3, "keep_rounds": False},
+    "pj.simulate_many": {
+        "keys": KEYS,
+        "scenario": SCENARIO,
+        "num_blocks": 3,
+        "method": "rounds",
+        "segment": 2,
+        "chains": 2,
+        "devices": jax.devices()[:1],
+        "progress": progress,
+    },
+    "pj.tally_many": {
+        "keys": KEYS,
+        "scenario": SCENARIO,
+        "num_blocks": 3,
+        "method": "rounds",
+        "pooled": 1,
+        "chains": 2,
+        "devices": jax.devices()[:1],
+        "progress": progress,
+    },
+    "pj.study": {
+        "scenarios": [SCENARIO],
+        "num_seeds": 2,
+        "num_blocks": 3,
+        "out": "results",
+        "seed": 0,
+        "names": ["one"],
+        "records": "blocks",
+        "seeds_per_shard": 2,
+        "method": "rounds",
+        "executor": concurrent.futures.Executor(),
+        "progress": progress,
+    },
+    "pj.static": {},
+    "pj.axes": {"count": 1},
+    "pj.nodes.Nodes": {"power": np.ones(3), "address": np.arange(3)},
+    "pj.nodes.equal": {"count": 3, "total": 1.0},
+    "pj.nodes.from_shares": {"shares": [3.0, 2.0, 1.0], "total": 1.0},
+    "pj.nodes.growth": {"nodes": NODES, "per_block": 0.01},
+    "pj.nodes.lognormal": {"count": 3, "sigma": 1.0, "total": 1.0, "seed": 0},
+    "pj.nodes.lose": {"nodes": NODES, "lost": np.array([True, False, False]), "height": 5},
+    "pj.nodes.schedule": {"nodes": NODES, "since": [0, 5], "factor": [1.0, 2.0]},
+    "pj.nodes.zipf": {"count": 3, "exponent": 1.0, "total": 1.0},
+    "pj.network.clique": {"count": 3, "seconds": 1.0},
+    "pj.network.constant_delay": {"seconds": 1.0},
+    "pj.network.empirical_delay": {"quantiles": [1.0, 2.0, 3.0]},
+    "pj.network.erdos_renyi": {"count": 3, "probability": 1.0, "seed": 0},
+    "pj.network.exponential_delay": {"mean": 1.0},
+    "pj.network.from_edges": {"count": 3, "edges": [(0, 1), (1, 2)]},
+    "pj.network.from_matrix": {"delay": 1.0 - np.eye(3), "tolerance": 1e-5},
+    "pj.network.gossip": {
+        "graph": GRAPH,
+        "latency": 1.0,
+        "num_bytes": 100.0,
+        "bandwidth": 1e6,
+        "verification": 0.0,
+        "messages": 1,
+    },
+    "pj.network.hop_delay": {
+        "latency": 1.0,
+        "num_bytes": 100.0,
+        "bandwidth": 1e6,
+        "verification": 0.0,
+        "messages": 1,
+    },
+    "pj.network.instant": {"count": 3},
+    "pj.network.internet": {
+        "count": 3,
+        "year": 2019,
+        "num_bytes": 100.0,
+        "verification": 0.0,
+        "messages": 1,
+        "region": np.zeros(3, int),
+        "seed": 0,
+    },
+    "pj.network.lognormal_delay": {"median": 1.0, "sigma": 1.0},
+    "pj.network.random_delays": {"base": CLIQUE, "law": pj.network.constant_delay(1.0)},
+    "pj.network.random_regular": {"count": 5, "degree": 2, "seed": 0},
+    "pj.network.regions": {
+        "region": np.zeros(3, int),
+        "between": [[1.0]],
+        "up": 0.0,
+        "down": 0.0,
+        "relay": False,
+        "tolerance": 1e-5,
+    },
+    "pj.network.relay": {"network": MATRIX, "members": np.array([True, True, False]), "seconds": 0.5},
+    "pj.network.scale_free": {"count": 5, "links": 2, "seed": 0},
+    "pj.network.small_world": {"count": 5, "degree": 2, "rewired": 0.1, "seed": 0},
+    "pj.network.uniform_delay": {"low": 1.0, "high": 2.0},
+    "pj.elections.BestAtDeadline": {"seconds": 1.0},
+    "pj.elections.BestInWindow": {"seconds": 1.0},
+    "pj.elections.FirstSeen": {},
+    "pj.difficulty.Fixed": {},
+    "pj.difficulty.accuracy": {"target": 600.0, "gain": 0.1, "low": 0.2, "high": 0.9},
+    "pj.difficulty.asert": {"target": 600.0, "half_life": 172_800.0},
+    "pj.difficulty.bitcoin": {},
+    "pj.difficulty.byzantium": {"step": 9.0, "gain": 1 / 2048},
+    "pj.difficulty.ema": {"target": 600.0, "blocks": 144.0},
+    "pj.difficulty.fixed": {},
+    "pj.difficulty.homestead": {"step": 10.0, "gain": 1 / 2048},
+    "pj.difficulty.window": {"blocks": 2016, "target": 600.0, "clamp": 4.0, "off_by_one": True},
+    "pj.mechanisms.Parametric": {"mean": 600.0, "shape": 1.0, "law": law},
+    "pj.mechanisms.gamma": {"mean": 600.0, "shape": 1.0},
+    "pj.mechanisms.lognormal": {"mean": 600.0, "sigma": 1.0},
+    "pj.mechanisms.weibull": {"mean": 600.0, "shape": 1.0},
+    "pj.attacks.Cheating": {"bank": BANK, "plays": np.array([True, False, False])},
+    "pj.attacks.EarlyKey": {"lead": np.ones(3), "release": 0.0, "bound": True},
+    "pj.attacks.Leak": {"head_start": np.ones(3)},
+    "pj.attacks.LiveTheft": {"plays": np.array([True, False, False]), "change": pj.attacks.rebasing.rebase},
+    "pj.attacks.Withholding": {"hold": np.ones(3)},
+    "pj.attacks.early_key": {"nodes": NODES, "seconds": 1.0, "addresses": [0], "release": 0.0, "bound": True},
+    "pj.attacks.leak": {"nodes": NODES, "seconds": 1.0, "addresses": [0]},
+    "pj.attacks.withholding": {"nodes": NODES, "seconds": 1.0, "addresses": [0]},
+    "pj.testing.check_mechanism": {
+        "mechanism": POW,
+        "nodes": NODES,
+        "key": KEY,
+        "random": True,
+        "answers": True,
+        "independent": True,
+    },
+    "pj.testing.check_network": {"network": CLIQUE, "key": KEY},
+}
