@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from polejax._core import checks, identity, netcdf
+from polejax._core import checks, identity, netcdf, paths
 from polejax._core.describe import as_text, describe, differences
 from polejax._core.devices import provenance
 from polejax._core.fingerprint import Unidentified
@@ -131,7 +131,7 @@ class Bank(Record):
         Raises:
           StudyError: the file cannot be written.
         """
-        folder, name = os.path.split(os.path.abspath(path))
+        folder, name = os.path.split(os.path.abspath(paths.checked("path", path)))
         Folder(folder, "bank").write_file(os.path.join(folder, name), self.variables(), self.attributes())
 
     def variables(self) -> netcdf.Variables:
