@@ -272,4 +272,4 @@ def test_banks_parts_and_manifests(tmp_path):
     refused(lambda: pj.load_bank(out), "has 2 parts, of which only the first 1 follow one another", "train on")
     bank.save(tmp_path / "bank.nc")
     (tmp_path / "bank.nc").write_bytes((tmp_path / "bank.nc").read_bytes()[:-1])
-    refused(lambda: pj.load_bank(tmp_path / "bank.nc"), "is damaged", "restore the file from a copy")
+    refused(lambda: pj.load_bank(tmp_path / "bank.nc"), "is damaged", "take a copy, or save the bank again")
