@@ -1,16 +1,24 @@
-"""Folders of results that survive a killed process: a manifest, parts written whole or not at all, and a lock."""
+"""Folders of results that survive a killed process: a manifest, parts written whole or not at all, and a lock.
+
+Nothing on disk is believed. The manifest carries the SHA-256 of its entries, which is the identity of the work in the
+folder; every part carries that identity, and the SHA-256 of all its own bytes (`seal`).
+"""
 
 import contextlib
 import glob
+import hashlib
 import json
 import os
 from collections.abc import Iterator
 from typing import Any
 
-from polejax._core import netcdf
-from polejax._core.describe import differences
+from polejax._core import netcdf, paths
+from polejax._core.describe import as_text, differences
+from polejax._core.paths import reason
+from polejax._core.seal import Damaged
 
 FORMAT = 3
+_DELETE = "delete it and run again"
 
 
 class StudyError(RuntimeError):
@@ -27,9 +35,10 @@ class Folder:
     """
 
     def __init__(self, path: str | os.PathLike[str], kind: str, process: int = 0) -> None:
-        self.path = os.fspath(path)
+        self.path = paths.checked("path", path)
         self.kind = kind
         self.process = process
+        self._identity: str | None = None
 
     @property
     def _manifest_path(self) -> str:
@@ -40,8 +49,14 @@ class Folder:
         return os.path.join(self.path, "parts", name)
 
     def has(self, name: str) -> bool:
-        """Whether a part has been written."""
-        return os.path.exists(self.part_path(name))
+        """Whether a part has been written; raises StudyError where that cannot be told."""
+        return self._exists(self.part_path(name))
+
+    def _exists(self, path: str) -> bool:
+        try:
+            return paths.exists(path)
+        except OSError as error:
+            raise _unreadable(path, error) from None
 
     def begin(self, manifest: dict[str, Any], identity: tuple[str, ...]) -> dict[str, Any]:
         """Write the manifest, or check it against that of an earlier run.
@@ -57,13 +72,19 @@ class Folder:
           StudyError: other work is in the folder, its manifest is damaged, or the folder cannot be written.
         """
         manifest = {"format": FORMAT, "kind": self.kind, **manifest}
+        digest = _digest(manifest)
+        text = json.dumps({**manifest, "sha256": digest}, indent=1, allow_nan=False)
         with _explained(self.path, "choose another folder"):
             os.makedirs(os.path.join(self.path, "parts"), exist_ok=True)
-            if not os.path.exists(self._manifest_path):
-                if os.listdir(os.path.join(self.path, "parts")) and not os.path.exists(self._manifest_path):
-                    raise StudyError(f"{self.path} has parts but no {self.kind}.json: choose another folder")
-                text = json.dumps(manifest, indent=1, allow_nan=False)
+            if not paths.exists(self._manifest_path):
+                foreign = [name for name in self._parts() if self._whose(name) != digest]
+                if foreign and not paths.exists(self._manifest_path):
+                    raise StudyError(
+                        f"{self.path} has parts of other work ({foreign[0]} is one) and no {self.kind}.json: "
+                        f"restore that file from a copy, or choose another folder"
+                    )
                 netcdf.write_whole(self._manifest_path, text.encode(), self.process)
+                self._identity = digest
                 return manifest
         before = self.manifest(tuple(manifest))
         for name in identity:
@@ -73,32 +94,75 @@ class Folder:
         return before
 
     def manifest(self, needed: tuple[str, ...]) -> dict[str, Any]:
-        """Read the manifest and check that it has the entries `needed`.
+        """Read the manifest and check that it is as it was written and has the entries `needed`.
 
         Raises:
-          StudyError: there is none, or it is damaged or of another format.
+          StudyError: there is none, or it cannot be read, is damaged, was edited or is of another format.
         """
         path = self._manifest_path
-        if not os.path.exists(path):
+        if not self._exists(path):
+            if os.path.isfile(self.path):
+                raise StudyError(f"{self.path} is a file: give the folder that holds {self.kind}.json")
+            if not os.path.isdir(self.path):
+                raise StudyError(f"{self.path} does not exist, and holds no {self.kind}: check the path")
+            for other in ("study", "bank", "attack"):
+                if self._exists(os.path.join(self.path, f"{other}.json")):
+                    raise StudyError(f"{self.path} holds {other}.json and no {self.kind}: check the path")
+            kept = len(self._parts())
+            if kept:
+                raise StudyError(
+                    f"{self.path} has {kept} parts of a {self.kind}, but its {self.kind}.json is lost: run it again "
+                    "with the same arguments, which writes that file again, or restore it from a copy"
+                )
             raise StudyError(f"{self.path} holds no {self.kind} (no {self.kind}.json): check the path")
+        remedy = "delete it and run again with the same arguments, which writes it again, or restore it from a copy"
         try:
-            with open(path, encoding="utf-8") as file:
-                manifest = json.load(file)
-            known = manifest["format"]
+            with paths.open_regular(path) as file:
+                text = file.read().decode()
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        except UnicodeDecodeError as error:
+            raise StudyError(f"{path} is damaged ({reason(error)}): {remedy}") from None
+        try:
+            manifest = json.loads(text)
+            known, written = manifest["format"], manifest.pop("sha256", None)
+            if known == FORMAT and written != _digest(manifest):
+                raise ValueError("it was changed after it was written: its checksum does not hold")
             absent = [name for name in needed if name not in manifest and known == FORMAT]
             if absent:
                 raise ValueError(f"no {absent[0]!r}")
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            raise StudyError(
-                f"{path} is damaged ({_line(error)}): restore it, or move the folder away and run again"
-            ) from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise StudyError(f"{path} is damaged ({reason(error)}): {remedy}") from None
         if known != FORMAT:
-            raise StudyError(f"{path} has format {known}, this polejax reads {FORMAT}: use the version that wrote it")
+            raise StudyError(
+                f"{path} has format {known!r:.40}, this polejax reads {FORMAT}: use the version that wrote it"
+            )
+        self._identity = str(written)
         return dict(manifest)
+
+    def _parts(self) -> list[str]:
+        """Names of all parts that have been written."""
+        try:
+            return sorted(name for name in os.listdir(os.path.join(self.path, "parts")) if name.endswith(".nc"))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _unreadable(self.path, error) from None
+
+    def _whose(self, name: str) -> Any:
+        """Identity of the work that a part belongs to."""
+        return self._read(self.part_path(name), [], None, None, _DELETE)[1].get("part_of")
+
+    @property
+    def _part_of(self) -> dict[str, str]:
+        """The attribute that every part carries."""
+        if self._identity is None:
+            self.manifest(())
+        return {"part_of": str(self._identity)}
 
     def write(self, name: str, variables: netcdf.Variables, attributes: dict[str, Any]) -> None:
         """Write a part whole; raises StudyError, leaving all others untouched."""
-        self.write_file(self.part_path(name), variables, attributes)
+        self.write_file(self.part_path(name), variables, {**attributes, **self._part_of})
 
     def write_file(self, path: str, variables: netcdf.Variables, attributes: dict[str, Any]) -> None:
         """Write any file whole; see `write`."""
@@ -106,23 +170,50 @@ class Folder:
             netcdf.write_whole(path, netcdf.encode(variables, attributes), self.process)
 
     def read(
-        self, name: str, expected: dict[str, int], names: list[str] | None = None
+        self,
+        name: str,
+        expected: dict[str, Any],
+        names: list[str] | None = None,
+        shape_of: netcdf.ShapeOf | None = None,
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Arrays and attributes of a part; raises StudyError where it is damaged or its attributes not as expected."""
-        return self.read_file(self.part_path(name), expected, names)
+        """Arrays and attributes of a part.
 
-    def read_file(
-        self, path: str, expected: dict[str, int], names: list[str] | None = None
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Arrays and attributes of any file; see `read`."""
-        remedy = "delete it and run again"
+        Raises:
+          StudyError: it cannot be read, is damaged, is a part of other work, or has other attributes or shapes than
+            expected.
+        """
+        part_of = self._part_of
+
+        def fault_of(attributes: dict[str, Any]) -> str | None:
+            if attributes.get("part_of") != part_of["part_of"]:
+                return (
+                    f"is a part of another {self.kind} than {self.kind}.json tells of: move it back to where it came "
+                    f"from and run again, or bring back the {self.kind}.json that it belongs to"
+                )
+            if any(attributes.get(attribute) != value for attribute, value in expected.items()):
+                return f"is not the part that its name says: {_DELETE}"
+            return None
+
+        path = self.part_path(name)
         try:
-            arrays, attributes = netcdf.read(path, names)
-        except Exception as error:  # h5py raises many kinds of exceptions on damaged files
-            raise StudyError(f"{path} is damaged ({_line(error)}): {remedy}") from None
-        if any(attributes.get(attribute) != value for attribute, value in expected.items()):
-            raise StudyError(f"{path} is not the part that its name says: {remedy}")
-        return arrays, attributes
+            return self._read(path, names, shape_of, fault_of, _DELETE)
+        except netcdf.Unexpected as error:
+            raise StudyError(f"{path} {error}") from None
+
+    def _read(
+        self,
+        path: str,
+        names: list[str] | None,
+        shape_of: netcdf.ShapeOf | None,
+        fault_of: netcdf.FaultOf | None,
+        remedy: str,
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        try:
+            return netcdf.read(path, names, shape_of, fault_of)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        except Damaged as error:
+            raise StudyError(f"{path} is damaged ({error}): {remedy}") from None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -135,7 +226,8 @@ class Folder:
         """
         with _explained(self.path, "choose another folder"):
             os.makedirs(self.path, exist_ok=True)
-            file = open(os.path.join(self.path, f"lock-{self.process}"), "a")  # closing the file releases the lock
+            lock = os.path.join(self.path, f"lock-{self.process}")
+            file = open(lock, "a", opener=paths.without_waiting)  # closing the file releases the lock
         with file:
             _lock(file, self.path)
             pattern = os.path.join(glob.escape(self.path), "**", f".*.p{self.process}.part")
@@ -163,9 +255,15 @@ def _explained(path: str, remedy: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StudyError(f"cannot write {path} ({_line(error)}): {remedy}") from None
+        raise StudyError(f"cannot write {path} ({reason(error)}): {remedy}") from None
 
 
-def _line(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
-    return " ".join(text.split())[:200]
+def _unreadable(path: str, error: OSError) -> StudyError:
+    if isinstance(error, FileNotFoundError):
+        return StudyError(f"{path} was removed while it was needed: run again")
+    return StudyError(f"{path} cannot be read ({reason(error)}): give access to it, and run again")
+
+
+def _digest(entries: dict[str, Any]) -> str:
+    """SHA-256 of JSON values, as they are when they have been written and read."""
+    return hashlib.sha256(as_text(json.loads(json.dumps(entries))).encode()).hexdigest()

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import jax
 
+from polejax._core import paths
+
 _COMPILING = (
     "/jax/core/compile/jaxpr_trace_duration",
     "/jax/core/compile/jaxpr_to_mlir_module_duration",
@@ -77,6 +79,6 @@ def keep_compiled(path: str | os.PathLike[str]) -> None:
     Args:
       path: of the folder, made when it is first needed.
     """
-    jax.config.update("jax_compilation_cache_dir", os.fspath(path))
+    jax.config.update("jax_compilation_cache_dir", paths.checked("path", path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)

@@ -134,7 +134,7 @@ def run(settings: Settings, progress: Callback) -> Cells:
                 folder.write(name, stored(*found, tuple(STRATEGIES)), trained)
             else:
                 meter.add(len(STRATEGIES))
-            arrays, _ = folder.read(name, trained)  # type: ignore[arg-type]
+            arrays, _ = folder.read(name, trained)
             honest, model, attempts = restored(arrays, mechanism.recipe, tuple(STRATEGIES))
             if layer == "none":
                 plain[kind], bare = model, (mechanism, honest)

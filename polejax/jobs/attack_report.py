@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from polejax._core.describe import describe
 from polejax._core.netcdf import write_whole
+from polejax._core.paths import checked
 from polejax.analysis.csv_files import write_csv
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.figure_style import COLOURS, LINES, MARKERS, WIDTH, Plot, canvas, say_size, styled
@@ -30,7 +31,7 @@ def save(cells: Cells, settings: Settings, seconds: float) -> list[Path]:
     """
     from polejax._core import devices
 
-    folder = settings.out
+    folder = Path(checked("out", settings.out))
     about = {
         "settings": dataclasses.asdict(settings) | {"out": str(folder)},
         "versions": devices.versions(),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from polejax._core import unfinished
+from polejax._core import paths, unfinished
 from polejax._core.describe import as_text, describe
 from polejax._core.netcdf import write_whole
 from polejax.analysis.paired import paired
@@ -61,6 +61,7 @@ def to_xarray(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
 
 def open_folder(folder: Path) -> None:
     """Make the folder for results before anything is computed for it; raises ValueError where that cannot be."""
+    folder = Path(paths.checked("out", folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -77,7 +78,7 @@ def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
     from polejax._core import devices
     from polejax.analysis import figures
 
-    folder = settings.out
+    folder = Path(paths.checked("out", settings.out))
     provenance = {
         "settings": dataclasses.asdict(settings) | {"out": str(folder)},
         "versions": devices.versions(),

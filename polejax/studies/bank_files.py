@@ -4,8 +4,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from polejax._core import netcdf
+from polejax._core import netcdf, paths
 from polejax._core.folder import StudyError
+from polejax._core.paths import reason
+from polejax._core.seal import Damaged
 from polejax._core.types import Array
 from polejax.mechanisms import bank
 from polejax.mechanisms.bank import Bank
@@ -19,14 +21,15 @@ def read_file(path: str) -> Bank:
     Raises:
       StudyError: it is another file, or damaged.
     """
-    with open(path, "rb") as file:
+    with paths.open_regular(path) as file:
         if file.read(len(_SIGNATURE)) != _SIGNATURE:
             raise StudyError(f"{path} is no bank (not a netCDF 4 file): check the path")
     try:
         variables, attributes = netcdf.read(path)
-    except Exception as error:  # h5py raises many kinds of exceptions on damaged files
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise StudyError(f"{path} is damaged ({reason}): take a copy, or save the bank again") from None
+    except Damaged as error:
+        raise StudyError(f"{path} is damaged ({error}): take a copy, or save the bank again") from None
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read ({reason(error)}): check the path") from None
     return as_bank(path, variables, attributes)
 
 
@@ -46,8 +49,7 @@ def check_readable(path: str) -> None:
         if os.path.isdir(path):
             os.listdir(path)
         else:
-            with open(path, "rb"):
-                pass
+            paths.open_regular(path).close()
     except FileNotFoundError:
         raise StudyError(
             f"{path} does not exist: check the path, or train a bank with polejax.learning_curves"
@@ -55,4 +57,4 @@ def check_readable(path: str) -> None:
     except PermissionError:
         raise StudyError(f"{path} may not be read by this user: give access") from None
     except OSError as error:
-        raise StudyError(f"{path} cannot be read ({error.strerror}): check the path") from None
+        raise StudyError(f"{path} cannot be read ({reason(error)}): check the path") from None

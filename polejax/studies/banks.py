@@ -1,5 +1,6 @@
 """Banks on disk: learning curves that are trained once, saved as they are trained, and read by every study."""
 
+import glob
 import json
 import os
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from polejax._core import checks, identity, lanes
+from polejax._core import checks, identity, lanes, paths
 from polejax._core.checked import checked
 from polejax._core.describe import describe
 from polejax._core.folder import Folder, StudyError
@@ -66,6 +67,7 @@ def learning_curves(
     """
     checks.key("key", key)
     lanes.chosen(devices)
+    out = None if out is None else paths.checked("out", out)
     num_curves = checks.whole("num_curves", num_curves, low=1)
     recipe = recipe_of(mechanism)
     num_evaluations = checked_evaluations(recipe, num_steps)
@@ -152,10 +154,12 @@ def load_bank(path: str | os.PathLike[str], mechanism: PoLe | Recipe | None = No
       StudyError: there is no bank, it may not be read, or it is damaged.
       ValueError: the bank is of other networks; the first difference is named.
     """
-    path = os.fspath(path)
+    path = paths.checked("path", path)
     check_readable(path)
     if os.path.isdir(path):
-        parts = _saved(Folder(path, "bank"))
+        folder = Folder(path, "bank")
+        parts = _saved(folder)
+        _check_no_gap(folder, len(parts))
         if not parts:
             raise StudyError(f"{path} has no finished curves yet: train on with polejax.learning_curves")
         found = bank.join(parts)
@@ -170,14 +174,30 @@ def load_bank(path: str | os.PathLike[str], mechanism: PoLe | Recipe | None = No
 
 def _saved(folder: Folder) -> list[Bank]:
     """The parts of a bank that are on disk, in order, no gaps."""
-    chunk = int(folder.manifest(("trained", "key", "chunk"))["chunk"])
+    manifest = folder.manifest(("trained", "key", "chunk"))
+    chunk = manifest["chunk"]
+    if not isinstance(chunk, int) or chunk < 1:
+        raise StudyError(f"{folder.path} has a bank.json of {chunk!r} curves a part: restore it from a copy")
     parts: list[Bank] = []
     while folder.has(_part_name(chunk * len(parts))):
-        first = chunk * len(parts)
-        path = folder.part_path(_part_name(first))
-        check_readable(path)
-        parts.append(as_bank(path, *folder.read_file(path, {"first_curve": first})))
+        name = _part_name(chunk * len(parts))
+        part = as_bank(folder.part_path(name), *folder.read(name, {"first_curve": chunk * len(parts)}))
+        if part.num_curves != chunk:
+            raise StudyError(
+                f"{folder.part_path(name)} has {part.num_curves} curves, not {chunk}: delete it and run again"
+            )
+        parts.append(part)
     return parts
+
+
+def _check_no_gap(folder: Folder, found: int) -> None:
+    """Raise a StudyError where there are parts behind a missing one, which would be left out without a word."""
+    names = glob.glob("curves-*.nc", root_dir=os.path.join(folder.path, "parts"))
+    if len(names) > found:
+        raise StudyError(
+            f"{folder.path} has {len(names)} parts, of which only the first {found} follow one another: "
+            "train on with polejax.learning_curves, which makes the missing ones again"
+        )
 
 
 def _part_name(first: int) -> str:

@@ -10,14 +10,15 @@ import jax
 import numpy as np
 
 from polejax._core import checks, paths
-from polejax._core.folder import Folder
+from polejax._core.folder import Folder, StudyError
 from polejax.analysis.paired import Comparison, paired
 from polejax.analysis.seed_tally import Tally, join, tally
 from polejax.analysis.summaries import Summary, summarise
 from polejax.consensus.claims import Learning
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes, Scheduled
-from polejax.studies.shards import BLOCKS, IDENTITY, SUMS, Arrays, Shard, dimensions
+from polejax.studies.contents import Contents
+from polejax.studies.shards import BLOCKS, IDENTITY, SUMS, Arrays, Shard, cut, dimensions
 
 UNITS = {
     "interval": "s",
@@ -34,8 +35,8 @@ class Results:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._folder = Folder(paths.checked("path", path), "study")
-        self._manifest = self._folder.manifest((*IDENTITY, "num_nodes", "shards", "polejax"))
-        self._shards = [Shard(*numbers) for numbers in self._manifest["shards"]]
+        self._manifest = self._folder.manifest((*IDENTITY, "num_nodes", "sizes", "polejax"))
+        self._shards = cut(sizes_of(self._manifest), self.num_seeds)
 
     def __repr__(self) -> str:
         done = len(self._shards) - len(self.missing)
@@ -85,14 +86,24 @@ class Results:
 
         Raises:
           ValueError: no such scenario.
-          StudyError: a shard is damaged.
+          StudyError: a shard is damaged, of another study, or holds what no study can give.
         """
         return self._shards_of(self._index(scenario), self._known(names))
 
     def _shards_of(self, index: int, names: list[str] | None = None) -> Iterator[tuple[Shard, Arrays]]:
         for shard in self._shards:
             if shard.scenario == index and self._folder.has(shard.name):
-                yield shard, self._folder.read(shard.name, shard.identity, names)[0]
+                yield shard, self._read(shard, names)
+
+    def _read(self, shard: Shard, names: list[str] | None) -> Arrays:
+        """Arrays of a shard, all of whose values are possible where all of its arrays are read."""
+        expected = Contents(self.records, shard.count, self.num_blocks, self._manifest["num_nodes"][shard.scenario])
+        arrays, _ = self._folder.read(shard.name, shard.identity, names, expected.shape_of)
+        fault = None if names is not None else next(expected.faults(arrays), None)
+        if fault is not None:
+            path = self._folder.part_path(shard.name)
+            raise StudyError(f"{path} was not written by a study, {fault}: delete it and run again")
+        return arrays
 
     def history(self, scenario: int | str) -> History:
         """`History` [S, H] of a scenario's seeds that are on disk, in memory; hashes are not kept.
@@ -257,6 +268,14 @@ class Results:
             if isinstance(value, list) and np.shape(value) == (count,):
                 row[:count] = value
         return array
+
+
+def sizes_of(manifest: dict[str, Any]) -> tuple[int, ...]:
+    """Seeds of a shard, by scenario, as a study's manifest says; raises StudyError where they are impossible."""
+    sizes, counts = manifest["sizes"], manifest["num_nodes"]
+    if not len(sizes) == len(counts) == len(manifest["names"]) or min(sizes) < 1:
+        raise StudyError(f"study.json has sizes {sizes} and num_nodes {counts}: restore it from a copy")
+    return tuple(sizes)
 
 
 def open_study(path: str | os.PathLike[str]) -> Results:

@@ -95,6 +95,21 @@ def _unpickled(content: bytes) -> Study:
     return Study(**pickle.loads(content))
 
 
+def cut(sizes: Sequence[int], num_seeds: int) -> list[Shard]:
+    """All shards of a study, in an order that brings all scenarios forward together.
+
+    Args:
+      sizes: seeds of a shard, by scenario.
+      num_seeds: of each scenario.
+    """
+    every = [
+        Shard(index, first, min(size, num_seeds - first))
+        for index, size in enumerate(sizes)
+        for first in range(0, num_seeds, size)
+    ]
+    return sorted(every, key=lambda shard: (shard.first, shard.scenario))
+
+
 def dimensions(name: str, ndim: int = 2) -> tuple[str, ...]:
     """Dimensions of a variable of a shard that has `ndim` axes."""
     if ndim == 1:
@@ -165,14 +180,14 @@ def start_shard(study: Study, shard: Shard) -> Running[Arrays]:
     keys = seed_keys(study.seed, shard.first, study.sizes[shard.scenario])
     scenario, method = study.scenarios[shard.scenario], study.methods[shard.scenario]
 
-    def cut(arrays: Arrays) -> Arrays:
+    def trimmed(arrays: Arrays) -> Arrays:
         return {name: array[: shard.count] for name, array in arrays.items()}
 
     if study.records == "chains":
         tallied = runner.start_tally(keys, scenario, study.num_blocks, method=method)
-        return tallied.then(lambda seeds: cut(sums(seeds)))
+        return tallied.then(lambda seeds: trimmed(sums(seeds)))
     simulated = runner.start(keys, scenario, study.num_blocks, method=method)
-    return simulated.then(lambda history: cut(variables(history)))
+    return simulated.then(lambda history: trimmed(variables(history)))
 
 
 _folded = jax.jit(jax.vmap(jax.random.fold_in, in_axes=(None, 0)))

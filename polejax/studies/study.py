@@ -2,23 +2,20 @@
 
 import collections
 import concurrent.futures
-import contextlib
 import functools
 import importlib.metadata
-import itertools
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from polejax._core import checks, identity, lanes, limits
+from polejax._core import checks, identity, lanes, limits, paths
 from polejax._core.checked import checked
 from polejax._core.describe import describe
 from polejax._core.devices import provenance
-from polejax._core.folder import Folder
+from polejax._core.folder import Folder, StudyError
 from polejax._core.keys import GENERATOR
 from polejax._core.progress import Callback, Meter
 from polejax._core.record import replace
@@ -28,8 +25,10 @@ from polejax._engine.runner import METHODS, Method
 from polejax._engine.running import Running
 from polejax._engine.segments import height_bytes
 from polejax.consensus.scenario import Scenario, check_one
-from polejax.studies.results import Results
-from polejax.studies.shards import IDENTITY, Arrays, Shard, Study, dimensions, programs_of, run_shard, start_shard
+from polejax.studies import executors
+from polejax.studies.contents import Contents
+from polejax.studies.results import Results, sizes_of
+from polejax.studies.shards import IDENTITY, Arrays, Shard, Study, cut, dimensions, programs_of, start_shard
 
 _BYTES = 2**27  # of rounds that a shard may hold on CPUs
 _BYTES_ELSEWHERE = 2**30
@@ -80,34 +79,34 @@ def study(
         of Work at constant power and difficulty; see `simulate_many`), which is many times as fast and has the same law
         and other realisations; the others are drawn by rounds.
       executor: with the interface of `concurrent.futures`: shards run wherever it takes
-        `polejax.studies.shards.run_shard` and its arguments; this process writes what comes back. None: here.
+        `polejax.studies.shards.run_shard` and its arguments; this process checks and writes what comes back. A
+        `ProcessPoolExecutor` must not fork: give it `mp_context=multiprocessing.get_context("spawn")`. None: here.
       progress: called with `Progress` in blocks on disk, over all scenarios and seeds, after every shard.
 
     Returns:
       `Results`, which read from `out`.
 
     Raises:
-      ValueError: no scenario, a count below 1, an unknown word, names that are not as many or not different, or no
-        scenario that allows method "poisson".
-      StudyError: the folder is another study's, in use, damaged, full or not to be written; in one line.
+      ValueError: no scenario, a count below 1, an unknown word, names that are not as many or not different, no
+        scenario that allows method "poisson", or an executor that forks, which would hang.
+      StudyError: the folder is another study's, in use, damaged, edited, full or not to be written, or the executor or
+        one of its workers failed; in one line, which says what is kept and how to go on.
     """
-    if executor is not None and not callable(getattr(executor, "submit", None)):
-        raise ValueError(
-            f"executor must be like one of concurrent.futures, got {checks.shown(executor)}: it must submit"
-        )
+    out = paths.checked("out", out)
+    if executor is not None:
+        executors.check(executor)
     task, manifest = _plan(scenarios, num_seeds, num_blocks, seed, names, records, seeds_per_shard, method)
     process, processes = jax.process_index(), jax.process_count()
     place = Folder(out, "study", process)
     with place.locked():
         before = place.begin(manifest, IDENTITY)
         identity.check_programs(place.path, "study", before, manifest)
-        manifest = before
-        every = [Shard(*numbers) for numbers in manifest["shards"]]
+        task = replace(task, sizes=sizes_of(before))
+        every = cut(task.sizes, task.num_seeds)
         for shard in every:
-            if place.has(shard.name):
-                place.read(shard.name, shard.identity, [])  # damage is told before hours of work, not after
+            if place.has(shard.name):  # damage is told before hours of work, not after
+                place.read(shard.name, shard.identity, [], _contents(task, shard).shape_of)
         mine = [shard for shard in every[process::processes] if not place.has(shard.name)]
-        task = replace(task, sizes=tuple(manifest["sizes"]))
         _run(task, mine, place, executor, progress, sum(shard.count for shard in every) * num_blocks)
     return Results(out)
 
@@ -167,19 +166,8 @@ def _plan(
         "method": list(drawn_by),
         "num_nodes": [scenario.nodes.count for scenario in listed],
         "sizes": list(sizes),
-        "shards": [[s.scenario, s.first, s.count] for s in _shards(task)],
     }
     return task, manifest
-
-
-def _shards(task: Study) -> list[Shard]:
-    """All shards, in an order that brings all scenarios forward together."""
-    every = [
-        Shard(index, first, min(size, task.num_seeds - first))
-        for index, size in enumerate(task.sizes)
-        for first in range(0, task.num_seeds, size)
-    ]
-    return sorted(every, key=lambda shard: (shard.first, shard.scenario))
 
 
 def methods(scenarios: tuple[Scenario, ...], method: Method) -> tuple[Method, ...]:
@@ -222,6 +210,9 @@ def _run(
 
     def write(shard: Shard, outcome: Outcome) -> None:
         arrays, times = outcome()
+        fault = next(_contents(task, shard).faults(arrays), None)
+        if fault is not None:
+            raise StudyError(f"{shard} of {place.path} is not written, {_blame(shard, fault, executor)}")
         variables = {name: (dimensions(name, array.ndim), array) for name, array in arrays.items()}
         place.write(shard.name, variables, {**shard.identity, **about, **times})
 
@@ -239,8 +230,22 @@ def _run(
                 land()
         while flight:
             land()
+    except executors.WorkerError as error:
+        kept = sum(place.has(shard.name) for shard in cut(task.sizes, task.num_seeds))
+        raise StudyError(f"{place.path} has {kept} finished shards; {error}") from error
     finally:
         writer.shutdown(cancel_futures=True)
+
+
+def _contents(task: Study, shard: Shard) -> Contents:
+    return Contents(task.records, shard.count, task.num_blocks, task.scenarios[shard.scenario].nodes.count)
+
+
+def _blame(shard: Shard, fault: str, executor: Any) -> str:
+    """What is wrong with a shard's arrays, whose fault that is and what to do."""
+    if executor is not None:
+        return f"as executor gave arrays of which {fault}: let it call run_shard with what it is given, and run again"
+    return f"as {fault}: check scenarios[{shard.scenario}] for numbers at the edge of what float32 holds"
 
 
 def _simulated(task: Study, shards: list[Shard], executor: Any) -> Iterator[tuple[Shard, Outcome]]:
@@ -258,21 +263,5 @@ def _simulated(task: Study, shards: list[Shard], executor: Any) -> Iterator[tupl
         for shard in shards:
             yield shard, functools.partial(outcome, start_shard(task, shard))
         return
-    pending: dict[Any, Shard] = {}
-    waiting = iter(shards)
-    try:
-        while True:
-            # A bounded number, so that results that wait to be written do not pile up.
-            for shard in itertools.islice(waiting, 4 * (os.cpu_count() or 1) - len(pending)):
-                pending[executor.submit(run_shard, task, shard)] = shard
-            if not pending:
-                return
-            ready = [future for future in pending if future.done()]
-            for future in ready:
-                yield pending.pop(future), future.result
-            if not ready:
-                time.sleep(0.02)
-    finally:
-        for future in pending:
-            with contextlib.suppress(AttributeError):  # submitit's jobs and MPI's cannot all be cancelled
-                future.cancel()
+    for shard, future in executors.simulated(task, shards, executor):
+        yield shard, functools.partial(executors.result, future, shard)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from polejax._core import paths
+
 GZIP_MAGIC = b"\x1f\x8b"
 AGAIN = "download it again"
 
@@ -28,7 +30,7 @@ def unreadable(path: Path, error: OSError) -> ValueError:
 def check_is_archive(path: Path) -> None:
     """Raise a ValueError that says what to do with a file of another data set's kind."""
     try:
-        with open(path, "rb") as file:
+        with paths.open_regular(str(path)) as file:
             begin = file.read(4)
     except OSError as error:
         raise unreadable(path, error) from None

@@ -4,15 +4,15 @@ Files are untrusted: no header makes a function here allocate more than the file
 """
 
 import gzip
-import io
 import math
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -22,15 +22,16 @@ from polejax._core.checks import whole
 from polejax.learning.tasks import cifar_pickles
 from polejax.learning.tasks.arrays import check_samples, from_arrays, from_splits, stratified_split
 from polejax.learning.tasks.faults import AGAIN, GZIP_MAGIC, check_is_archive, check_label_bytes, unreadable
+from polejax.learning.tasks.packed import chunks, filled, npz_arrays
 from polejax.learning.tasks.task import Task
 
 PathLike = str | os.PathLike[str]
 
-_CHUNK = 1 << 20
 _IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MOST_AXES = 32  # of an array in every NumPy version
 _CIFAR_SHAPE = (3, 32, 32)
 _CIFAR_ROW = 1 + math.prod(_CIFAR_SHAPE)  # bytes of a label and its image
+Check = Callable[[np.dtype, tuple[int, ...]], None]  # raises ValueError for an array that is not wanted
 
 
 @checked
@@ -44,19 +45,7 @@ def idx(path: PathLike) -> np.ndarray:
 
     Source: LeCun, Cortes, Burges, "The MNIST database", section "The IDX file format".
     """
-    path = Path(paths.checked("path", path))
-    try:
-        with open(path, "rb") as raw:
-            compressed = raw.read(2) == GZIP_MAGIC
-            raw.seek(0)
-            if compressed:
-                with gzip.GzipFile(fileobj=raw) as stream:
-                    return _idx_array(path, stream)
-            return _idx_array(path, raw)
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} is a damaged gzip file ({error}): {AGAIN}") from None
-    except OSError as error:
-        raise unreadable(path, error) from None
+    return _idx(Path(paths.checked("path", path)), lambda dtype, shape: None)
 
 
 @checked
@@ -83,18 +72,8 @@ def mnist(folder: PathLike, *, num_validation: int = 10_000, seed: int = 0) -> T
     for split in ("train", "t10k"):
         image_path = _either(folder, f"{split}-images-idx3-ubyte")
         label_path = _either(folder, f"{split}-labels-idx1-ubyte")
-        images, labels = idx(image_path), idx(label_path)
-        for path, array, ndim, what in ((image_path, images, 3, "images"), (label_path, labels, 1, "labels")):
-            if array.ndim != ndim or array.dtype != np.uint8:
-                raise ValueError(
-                    f"{path} should hold {what} ({ndim} axes of bytes) but holds {array.dtype} of shape "
-                    f"{array.shape}: put the file of {what} there"
-                )
-        if len(images) != len(labels):
-            raise ValueError(
-                f"{label_path} holds {len(labels)} labels but {image_path.name} {len(images)} images: "
-                "download both from one source"
-            )
+        labels = _idx(label_path, partial(_check_kind, label_path, 1, "labels"))
+        images = _idx(image_path, partial(_check_images, image_path, label_path, len(labels)))
         check_label_bytes(label_path, labels)
         splits.append((images[..., None], labels))
     return _task(folder, *splits, num_validation=num_validation, seed=seed, num_classes=10)
@@ -156,11 +135,11 @@ def npz(path: PathLike, *, num_validation: int | None = None, seed: int = 0) -> 
     path = Path(paths.checked("path", path))
     check_is_archive(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with paths.open_regular(str(path)) as file, zipfile.ZipFile(file) as archive:
             names = {name.removesuffix(".npy") for name in archive.namelist()}
             for wanted in (("x_train", "y_train", "x_test", "y_test"), ("inputs", "labels")):
                 if names.issuperset(wanted):
-                    arrays = [_npy_array(path, name, archive.read(f"{name}.npy")) for name in wanted]
+                    arrays = npz_arrays(path, archive, wanted)
                     break
             else:
                 raise ValueError(
@@ -182,12 +161,30 @@ def npz(path: PathLike, *, num_validation: int | None = None, seed: int = 0) -> 
     return _task(path, *pairs, num_validation=num_validation, seed=seed)
 
 
-def _idx_array(path: Path, stream: io.BufferedReader | gzip.GzipFile) -> np.ndarray:
-    """Parse an uncompressed stream of IDX bytes."""
-    magic = _read(stream, 4)
+def _idx(path: Path, check: Check) -> np.ndarray:
+    """The array of an IDX file, whose dtype and shape are checked before the array is read."""
+    try:
+        with paths.open_regular(str(path)) as raw:
+            compressed = raw.read(2) == GZIP_MAGIC
+
+            def stream() -> IO[bytes]:
+                raw.seek(0)
+                return cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if compressed else raw
+
+            return _idx_array(path, stream, check)
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{path} is a damaged gzip file ({error}): {AGAIN}") from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def _idx_array(path: Path, stream: Callable[[], IO[bytes]], check: Check) -> np.ndarray:
+    """Parse a stream of IDX bytes, each time from its begin: once to count them, and once to keep them."""
+    counted = stream()
+    magic = b"".join(chunks(counted, 4))
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or not 0 < magic[3] <= _MOST_AXES:
         raise ValueError(f"{path} is no IDX file, its first bytes are {magic.hex() or 'missing'}: {AGAIN}")
-    header = _read(stream, 4 * magic[3])
+    header = b"".join(chunks(counted, 4 * magic[3]))
     if len(header) < 4 * magic[3]:
         raise ValueError(
             f"{path} is truncated, expected a header of {4 + 4 * magic[3]} bytes, found {4 + len(header)}: {AGAIN}"
@@ -196,35 +193,37 @@ def _idx_array(path: Path, stream: io.BufferedReader | gzip.GzipFile) -> np.ndar
     if 0 in shape:
         raise ValueError(f"{path} is empty, its header says shape {shape}: {AGAIN}")
     dtype = np.dtype(_IDX_TYPES[magic[2]])
+    check(dtype, shape)
     expected = math.prod(shape) * dtype.itemsize
-    body = _read(stream, expected + 1)
-    if len(body) != expected:
-        fault = "is truncated" if len(body) < expected else "has trailing bytes"
-        found = len(body) if len(body) < expected else "more"
+    total = sum(len(chunk) for chunk in chunks(counted, expected + 1))
+    if total != expected:
+        fault = "is truncated" if total < expected else "has trailing bytes"
+        found = total if total < expected else "more"
         raise ValueError(f"{path} {fault}, expected {expected} bytes of shape {shape}, found {found}: {AGAIN}")
-    return np.frombuffer(body, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    kept = stream()
+    kept.read(len(magic) + len(header))
+    return filled(kept, expected).view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _check_kind(path: Path, ndim: int, what: str, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    if len(shape) != ndim or dtype != np.uint8:
+        raise ValueError(
+            f"{path} should hold {what} ({ndim} axes of bytes) but holds {dtype} of shape "
+            f"{shape}: put the file of {what} there"
+        )
+
+
+def _check_images(path: Path, label_path: Path, labels: int, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    _check_kind(path, 3, "images", dtype, shape)
+    if shape[0] != labels:
+        raise ValueError(
+            f"{label_path} holds {labels} labels but {path.name} {shape[0]} images: download both from one source"
+        )
 
 
 def holds_cifar10(folder: PathLike) -> bool:
     """Whether a folder holds files of CIFAR-10, in its binary or its Python version."""
     return any(any(Path(folder).glob(pattern)) for pattern in ("data_batch_*", "*.bin"))
-
-
-def _read(stream: io.BufferedReader | gzip.GzipFile, limit: int) -> bytes:
-    """Read up to `limit` bytes by chunks, so that a false header allocates no more than there is to read."""
-    chunks, total = [], 0
-    while total < limit:
-        try:
-            chunk = stream.read1(min(_CHUNK, limit - total))
-        except EOFError:  # a gzip stream cut short; `read1`, unlike `read`, loses nothing before the cut
-            if total == limit - 1:  # all data is here, but not the checksum that vouches for it
-                raise gzip.BadGzipFile("its last bytes are missing") from None
-            break
-        if not chunk:
-            break
-        chunks.append(chunk)
-        total += len(chunk)
-    return b"".join(chunks)
 
 
 def _cifar_batch(path: Path, images: int) -> tuple[np.ndarray, np.ndarray]:
@@ -237,7 +236,7 @@ def _cifar_batch(path: Path, images: int) -> tuple[np.ndarray, np.ndarray]:
                 f"{path} has the wrong size, expected {expected} bytes for {images} images, found {found}: "
                 "download the binary version again"
             )
-        rows = np.fromfile(path, np.uint8).reshape(images, _CIFAR_ROW)
+        rows = np.fromfile(path, np.uint8, expected).reshape(images, _CIFAR_ROW)
     except OSError as error:
         raise unreadable(path, error) from None
     labels = rows[:, 0]
@@ -254,30 +253,6 @@ def _cifar_pickle(path: Path, images: int) -> tuple[np.ndarray, np.ndarray]:
     if len(rows) != images:
         raise ValueError(f"{path} holds {len(rows)} images, expected {images}: {AGAIN}, or set images_per_batch")
     return rows.reshape(images, *_CIFAR_SHAPE).transpose(0, 2, 3, 1), labels
-
-
-def _npy_array(path: Path, name: str, content: bytes) -> np.ndarray:
-    """Parse one array of an archive, believing its header no further than its bytes; never unpickle."""
-    stream = io.BytesIO(content)
-    try:
-        version = np.lib.format.read_magic(stream)
-        readers = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }
-        shape, fortran_order, dtype = readers[version](stream)
-    except (ValueError, KeyError):
-        raise ValueError(f"{path} has a damaged array {name!r}: {AGAIN}, or save it anew") from None
-    if dtype.hasobject:
-        raise ValueError(f"{path} has pickled objects in {name!r}: save it as an array of numbers")
-    expected, found = math.prod(shape) * dtype.itemsize, len(content) - stream.tell()
-    if found != expected or not expected or min(shape, default=1) < 0 or len(shape) > _MOST_AXES:
-        raise ValueError(
-            f"{path} has a damaged array {name!r}, expected {expected} bytes of shape {shape}, "
-            f"found {found}: save it anew"
-        )
-    flat = np.frombuffer(content, dtype, offset=stream.tell())
-    return flat.reshape(shape, order="F" if fortran_order else "C")
 
 
 def _task(path: Path, train: Any, test: Any, *, num_validation: int, seed: int, num_classes: int | None = None) -> Task:
