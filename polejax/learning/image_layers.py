@@ -1,7 +1,7 @@
-"""Images: what a small convolutional network does with them beside its products, samples last.
+"""Neighbourhoods and pooling of images with samples last: a small convolutional network's operations beside products.
 
-Images are f32[channels, height, width, M] of M samples. How a loop is said decides whether XLA's CPU compiler makes it
-of vectors: the ways below are the same numbers as the plain ones, and a training step takes three quarters of the time.
+Images are f32[channels, height, width, M] of M samples. XLA's CPU compiler vectorises only some forms of a loop: the
+forms below give the same numbers as the plain ones, and a training step takes three quarters of the time.
 """
 
 import jax
@@ -14,8 +14,9 @@ from polejax._core.types import Array
 def neighbourhoods(images: Array) -> Array:
     """Return each pixel's 3 x 3 neighbourhood, zeros around: f32[C, height, width, M] to f32[9 C, height, width, M].
 
-    All pixels of a row lie along one axis, so that a neighbour's are one long stretch of it; and the frame of zeros is
-    joined on, not padded, for a padded image is not kept, but every number of it asked for again whether it is inside.
+    All pixels of a row lie along one axis, so that each shift is one contiguous slice of it. The frame of zeros is
+    concatenated, not padded: XLA:CPU does not store a padded image, but tests for every number, each time it is read,
+    whether it lies inside.
     """
     channels, height, width, samples = images.shape
     side = jnp.zeros((channels, height, 1, samples), images.dtype)
@@ -44,14 +45,14 @@ neighbourhoods.defvjp(lambda images: (neighbourhoods(images), images), _neighbou
 def pooled(images: Array) -> Array:
     """Return the maxima of 2 x 2 blocks, f32[C, height, width, M] to f32[C, height / 2, width / 2, M], rounded up.
 
-    An odd edge's blocks have fewer numbers. All that are a block's maximum share its gradient; how
-    much falls to each is found once a block, and not again for each of its four.
+    Blocks at an odd edge have fewer numbers. All numbers that equal a block's maximum share its gradient equally; the
+    share is computed once a block, not once for each of its four numbers.
     """
     return _blocks(images).max(axis=(2, 4))
 
 
 def _blocks(images: Array) -> Array:
-    """Images as f32[C, height / 2, 2, width / 2, 2, M], completed by what is no maximum."""
+    """Images as f32[C, height / 2, 2, width / 2, 2, M], padded at odd edges with -inf, which is never the maximum."""
     channels, height, width, samples = images.shape
     odd = [(0, 0), (0, height % 2), (0, width % 2), (0, 0)]
     shape = channels, -(-height // 2), 2, -(-width // 2), 2, samples
@@ -67,7 +68,7 @@ def _pooled_backward(seen: tuple[Array, Array], gradient: Array) -> tuple[Array]
     images, most = seen
     is_most = _blocks(images) == most[:, :, None, :, None]
     share = gradient / sum(is_most[:, :, i, :, j].astype(gradient.dtype) for i in range(2) for j in range(2))
-    # Columns apart, for a comparison with a block's maximum in all four places is made number by number.
+    # One column of the blocks at a time: XLA:CPU does not vectorise the comparison of all four places at once.
     columns = [jnp.where(is_most[..., j, :], share[:, :, None], 0.0)[..., None, :] for j in range(2)]
     given = jnp.concatenate(columns, axis=4)
     given = given.reshape(images.shape[0], 2 * most.shape[1], 2 * most.shape[2], -1)

@@ -1,4 +1,4 @@
-"""Dense layers on samples in columns: the products of a training step, as XLA does them fast and always alike."""
+"""Dense layers on samples in columns: products that XLA does fast, with the same bits in any batch."""
 
 import functools
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from polejax._core import checks
 from polejax._core.numerics import added_up, kept
 
 Shrink = Callable[[jax.Array], jax.Array]
-_MANY = 1_024  # columns, of which transposing costs so much that it is the smaller factor's turn
+_MANY = 1_024  # columns; transposing more than these costs so much that the smaller factor is transposed instead
 
 
 class Dense(nn.Module):
-    """A dense layer whose answers lie in columns, f32[features, M]; its weights are f32[features, D].
+    """A dense layer whose outputs lie in columns, f32[features, M]; its weights are f32[features, D].
 
-    Answers lie in columns and weights have their outputs first, because each of a training step's products then asks
-    its left factor for rows, which is what XLA's fast batched product on a CPU asks for: a step takes two thirds of the
-    time that `nn.Dense` makes it take.
+    Outputs lie in columns and the weights' first axis is the outputs', because each product of a training step then
+    reads its left factor by rows, as XLA's fast batched product on a CPU requires: a step takes two thirds of the time
+    that it takes with `nn.Dense`.
 
     Args:
       features: outputs.
@@ -36,8 +36,8 @@ class Dense(nn.Module):
     def __call__(self, samples: jax.Array, *, in_rows: bool = False, shrink: Shrink | None = None) -> jax.Array:
         """Return f32[features, M] for samples in columns f32[D, M], or in rows f32[M, D].
 
-        `shrink` makes fewer columns of the products f32[features, M] before the bias is added, as pooling does, to
-        which a bias before or after is the same.
+        `shrink` reduces the products f32[features, M] to fewer columns before the bias is added, as pooling does, for
+        which adding the bias before or after gives the same.
         """
         law = nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
         weight = self.param("weight", law, (self.features, samples.shape[1 if in_rows else 0]))
@@ -49,17 +49,17 @@ class Dense(nn.Module):
 
 @jax.custom_vjp
 def _product(weight: jax.Array, columns: jax.Array) -> jax.Array:
-    """`weight @ columns`, of factors that are kept as they are multiplied.
+    """`weight @ columns`, where `kept` stops XLA from folding a transposition of a factor into the product.
 
-    Else XLA folds a transposition into the product or not, as the axes of a `vmap` around it have it: off its fast path
-    if the left factor's, and summed in another order if the right one's, so that a network's last bits would depend on
-    who trains beside it. Where the right factor is wanted transposed, the product itself is told so.
+    Whether XLA folds it depends on the axes of a surrounding `vmap`. Folding the left factor's transposition leaves the
+    fast path; folding the right factor's changes the order of summation, so that a network's last bits would depend on
+    which networks train beside it. Where the right factor must be transposed, `dot_general` says so itself.
     """
     return weight @ _as_they_lie(columns)
 
 
 def _as_they_lie(columns: jax.Array) -> jax.Array:
-    # Many columns do not come transposed, and would be copied for nothing.
+    # More than _MANY columns never come transposed: `kept` would copy them for nothing.
     return columns if columns.shape[1] > _MANY else kept(columns)
 
 
@@ -69,7 +69,7 @@ def _by_rows(left: jax.Array, right: jax.Array) -> jax.Array:
 
 
 def _product_forward(weight: Any, columns: Any) -> tuple[jax.Array, tuple[jax.Array | None, jax.Array]]:
-    # Where the columns are data, nobody asks for their gradient.
+    # Where the columns are data, their gradient is not needed, so the weight is not stored.
     product = weight.value @ _as_they_lie(columns.value)
     return product, (weight.value if columns.perturbed else None, columns.value)
 
@@ -93,7 +93,7 @@ _product.defvjp(_product_forward, _product_backward, symbolic_zeros=True)
 
 @jax.custom_vjp
 def _product_of_rows(weight: jax.Array, rows: jax.Array) -> jax.Array:
-    """`weight @ rows.T`: data lie in rows, and none of a step's products transposes them."""
+    """`weight @ rows.T`: data lie in rows, and no product of a training step transposes them."""
     return _by_rows(weight, kept(rows))
 
 
@@ -113,11 +113,11 @@ _product_of_rows.defvjp(_product_of_rows_forward, _product_of_rows_backward, sym
 
 @jax.custom_vjp
 def relu(values: jax.Array) -> jax.Array:
-    """What is above 0 of f32[...], else 0, in two terms of which the second is always 0, or NaN as the first.
+    """The maximum of f32[...] and 0, as a sum of two terms; the second is always 0, or NaN where the first is NaN.
 
-    On CPUs a loop over a batch of 32 is written out number by number, without vectors, unless its body is long: the
-    second term makes it so, at a third of the time. The gradient has it for the same reason, and asks the answer, which
-    is at hand, where it is above 0.
+    LLVM fully unrolls short loops, such as those over a batch of 32, and then does not vectorise them; the second term
+    prevents the unrolling, so that the loop takes a third of the time. The gradient has such a term for the same
+    reason; it compares the stored output, not the input, with 0.
     """
     return jnp.maximum(values, 0.0) + jnp.maximum(-jnp.abs(values), 0.0)
 
@@ -153,12 +153,12 @@ def _summed(rows: jax.Array) -> jax.Array:
 def _summed_in_registers(rows: jax.Array) -> jax.Array:
     """The sums f32[F] of rows f32[F, M] in the compiler's order, for a GPU or TPU.
 
-    By pairs, each level would cost a TPU as much as the first, for it holds a row in one register: in all as much as
-    the rest of a training step, by the estimates of its compiler.
+    Summed by pairs, each level would cost as much as the first on a TPU, which holds a row in one register; all levels
+    together would cost as much as the rest of a training step, by estimates of the TPU's compiler.
     """
     return rows.sum(axis=1)
 
 
 def _in_parts(rows: jax.Array) -> jax.Array:
-    """Rows f32[F, M] as parts f32[F, 32] of the same sum, in the compiler's order: what is so large trains alone."""
+    """Rows f32[F, M] as parts f32[F, 32] of the same sum, in the compiler's order; so large batches train alone."""
     return jnp.pad(rows, ((0, 0), (0, -rows.shape[1] % 32))).reshape(rows.shape[0], -1, 32).sum(axis=1)

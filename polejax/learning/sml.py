@@ -18,7 +18,7 @@ from polejax.learning.sizes import sizes
 
 LAWS = ("gaussian", "rademacher", "uniform", "positive", "orthogonal")
 _MOST_BITS = 11  # products of two numbers of so many bits are exact in float32, which holds 24
-_MIXINGS = 16  # of quadruples of rows; after six of them every entry of 3,072 rows depends on every other
+_MIXINGS = 16  # rounds; after six of them every entry of a matrix of 3,072 rows depends on every other
 _DOMAIN = 0x534D4C31  # "SML1": keeps these hashes apart from every other use of SHA-256 here
 
 
@@ -28,12 +28,12 @@ class SecureMappingLayer(nn.Module):
     The kernel lives in the collection `sml`, apart from `params`, so no optimiser can touch it; `derive` makes it.
 
     Args:
-      features: width F of the layer's output, of each patch if there are patches; None for as many as come in (square).
+      features: width F of the layer's output, of each patch if there are patches; None: as many as inputs (square).
       law: of the kernel's entries, which have mean square 1 / D, so that standardised inputs keep their scale:
         "gaussian"; "rademacher" (a fair sign); "uniform" (centred); "positive" (uniform from 0, not centred);
-        "orthogonal" (orthonormal rows or columns, whichever are fewer, times a number).
+        "orthogonal" (orthonormal rows or columns, whichever are fewer, times a constant).
       activation: after the linear map, or None.
-      shape: an image's own, (height, width) or (height, width, channels), as `Task.shape`; only patches need it.
+      shape: of an image, (height, width) or (height, width, channels), as `Task.shape`; only patches need it.
       patch: side P, in pixels, of the disjoint square patches that the same kernel maps one by one, so that the image
         stays one, of shape (height / P, width / P, F), for a convolutional model; None: the flat pixels are mapped.
       standardise: whether each sample is first centred and divided by its standard deviation over its own features.
@@ -76,8 +76,8 @@ class SecureMappingLayer(nn.Module):
     def __call__(self, inputs: Array, in_columns: bool = False) -> Array:
         """Map inputs f32[..., D] to features f32[..., F], or of all patches one after another.
 
-        Precision is highest, so that all verifiers agree. Features that are asked for `in_columns`, f32[F, M] of inputs
-        f32[M, D], are made so, which takes a third of the time that transposing them does.
+        Products have the highest precision, so that all verifiers agree. With `in_columns` the features of inputs
+        f32[M, D] are f32[F, M], computed in that layout, which takes a third of the time of transposing them.
         """
         kernel = self.variable("sml", "kernel", _underived, inputs.shape[-1]).value
         if self.standardise:
@@ -86,7 +86,7 @@ class SecureMappingLayer(nn.Module):
             inputs = self._patches(inputs)
         lie_in_columns = in_columns and self.patch is None
         mapped = self._product(inputs, kernel, product_in_columns if lie_in_columns else product_in_rows)
-        if self.activation is not None:  # it may look at a sample's features together, which lie last in rows only
+        if self.activation is not None:  # it may combine a sample's features, which must then be the last axis
             mapped = self.activation(mapped.T).T if lie_in_columns else self.activation(mapped)
         if self.patch is None:
             return mapped
@@ -98,7 +98,7 @@ class SecureMappingLayer(nn.Module):
 
         Args:
           tip: u32[8], SHA-256 of the parent block's header.
-          address: u32[], the node's.
+          address: u32[], of the node.
           num_features: D, features of a sample.
 
         Returns:
@@ -119,7 +119,7 @@ class SecureMappingLayer(nn.Module):
             numbers, unit = _numbers(self.law, seed, rows * columns)
             numbers = numbers.reshape(rows, columns)
         if self.fraction_bits is None:
-            # One product of exact numbers: two in a row are merged by some versions of XLA, and round otherwise.
+            # One product of exact numbers: some versions of XLA merge two successive products, which rounds otherwise.
             return {"sml": {"kernel": numbers * np.float32(unit / math.sqrt(rows))}}
         return {"sml": {"kernel": _on_grid(numbers * np.float32(unit), self.fraction_bits) * _scale(rows)}}
 
@@ -183,14 +183,15 @@ def _on_grid(numbers: Array, fraction_bits: int) -> Array:
 def _standardised(samples: Array) -> Array:
     """Samples f32[..., D] of mean 0 and variance 1 each; a constant one is 0.
 
-    Summed in an order of our own, every product rounded: compilers standardise constants themselves, in theirs.
+    The order of summation is fixed and every product is rounded, so that XLA's constant folding, which may sum in
+    another order, gives the same bits.
     """
     share, axis = np.float32(1.0 / samples.shape[-1]), samples.ndim - 1
     mean = rounded(added_up(samples, axis)[..., None] * share)
     centred = kept(samples - mean)
     variance = rounded(added_up(rounded(jnp.square(centred)), axis)[..., None] * share)
     varies = samples.max(axis=-1, keepdims=True) > samples.min(axis=-1, keepdims=True)
-    deviation = kept(jnp.sqrt(variance))  # else dividing by it is made multiplying by an approximate inverse
+    deviation = kept(jnp.sqrt(variance))  # else XLA replaces the division by a product with an approximate inverse
     return jnp.where(varies, centred / jnp.where(varies, deviation, 1.0), 0.0)
 
 
@@ -201,7 +202,7 @@ def _underived(num_features: int) -> Array:
 
 
 def _numbers(law: str, seed: Array, count: int) -> tuple[Array, float]:
-    """`count` exact numbers, f32[count], from the stream behind `seed` u32[10], and by what their mean square is 1."""
+    """`count` exact numbers, f32[count], from the stream of `seed` u32[10], and the factor that gives mean square 1."""
     if law == "rademacher":
         words = sha256.stream(seed, -(-count // 32))
         signs = (words[:, None] >> jnp.arange(32, dtype=jnp.uint32)[None]) & 1
@@ -219,10 +220,10 @@ def _numbers(law: str, seed: Array, count: int) -> tuple[Array, float]:
 def _orthogonal(seed: Array, size: int) -> Array:
     """2^16 times an orthogonal matrix, f32[size, size], in whole numbers: orthogonal exactly, not to rounding (ours).
 
-    Sixteen times, rows are shuffled and signed by the stream behind `seed` u32[10] and each quadruple of them is
-    multiplied by the Hadamard matrix of order 4, whose half is orthogonal; up to three rows left over stay. Whole
-    numbers throughout, so that the bits are the same everywhere. Sizes below 4 give signed permutations and
-    size 4 one of 1,152 matrices: few enough to be met again by trying addresses.
+    Sixteen times, rows are shuffled and signed by the stream of `seed` u32[10], and each quadruple of them is
+    multiplied by the Hadamard matrix of order 4, half of which is orthogonal; up to three remaining rows are doubled
+    instead. All numbers are whole, so that the bits are the same everywhere. Sizes below 4 give signed permutations and
+    size 4 one of 1,152 matrices: few enough that an attacker who tries addresses meets the same matrix again.
     """
     words = sha256.stream(seed, _MIXINGS * size).reshape(_MIXINGS, size)
     quadruples = size // 4
@@ -241,7 +242,7 @@ def _orthogonal(seed: Array, size: int) -> Array:
 @functools.cache
 def _normal_quantiles() -> np.ndarray:
     """The midpoint quantiles of the normal law in 2^16 equal parts, f32[65536], exact multiples of 2^-16."""
-    from scipy.special import ndtri  # here: only this table needs it
+    from scipy.special import ndtri  # imported here: only this table needs it
 
     quantiles = ndtri((np.arange(2**16) + 0.5) / 2**16)
     return (np.round(quantiles * 2**16) / 2**16).astype(np.float32)
