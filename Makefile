@@ -12,8 +12,9 @@
 BIN := .venv/bin
 COMPARE := results/compare
 WORKERS := 2
-# --dist loadfile keeps a file's tests on one worker, so that what its fixtures compile is compiled once.
-TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+# --dist loadfile keeps a file's tests on one worker, so that what its fixtures compile is compiled once; the files are
+# taken in the order of tests/conftest.py, the long ones first, and not those of most tests first.
+TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export MPLBACKEND := Agg
 
 help:

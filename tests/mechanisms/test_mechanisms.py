@@ -8,20 +8,13 @@ import jax
 import numpy as np
 import pytest
 from banks import geometric_bank
-from small_tasks import small_pole
 
 import polejax as pj
 from polejax.attacks.adversary import Leaked
 from polejax.attacks.cheating import Cheated
+from polejax.consensus.testing import mechanism as contract
 
-COUNT = 5
-
-
-MECHANISMS = {
-    "PoW": lambda: pj.PoW(work=100.0),
-    "HashedPoW": lambda: pj.HashedPoW(work=100.0, chunk=16),
-    "PoLe": small_pole,
-}
+COUNT, BLOCKS = 5, 24
 
 FRIENDS = np.float32([0, 5, 0, 0, 1])
 
@@ -48,21 +41,22 @@ EVERY = {
 }
 
 
-@pytest.fixture(scope="module", params=MECHANISMS)
+@pytest.fixture(scope="module", params=["PoW", "HashedPoW", "PoLe"])
 def scenario(request):
     nodes = pj.nodes.Nodes(np.float32([5, 4, 3, 2, 1]) / 15, np.array([7, 300, 2, 2**31, 11]))
-    return pj.Scenario(nodes, pj.network.clique(COUNT, 4.0), MECHANISMS[request.param]())
+    return pj.Scenario(nodes, pj.network.clique(COUNT, 4.0), EVERY[request.param]())
 
 
 @pytest.fixture(scope="module")
 def histories(scenario):
     keys = jax.random.split(jax.random.key(2), 3)
-    one = jax.jit(pj.simulate, static_argnums=2)(keys[1], scenario, 24)
-    return one, pj.simulate_many(keys, scenario, 24, segment=12, devices=jax.devices()[:2])
+    one = jax.jit(pj.simulate, static_argnums=2)(keys[1], scenario, BLOCKS)
+    return one, pj.simulate_many(keys, scenario, BLOCKS, segment=12, devices=jax.devices()[:2])
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_every_mechanism_keeps_the_contract(name):
+def test_every_mechanism_keeps_the_contract(name, monkeypatch):
+    monkeypatch.setattr(contract, "_BLOCKS", BLOCKS)  # the chain of `histories`, of the same program
     pj.testing.check_mechanism(EVERY[name]())
 
 
@@ -104,7 +98,7 @@ def test_tips_chain_by_sha256(scenario, histories):
     many = histories[1]
     if many.tip is None:
         return
-    for h in range(1, 24):
+    for h in range(1, BLOCKS):
         message = struct.pack(">II", 0x506F4C01, h + 1)
         message += many.tip[0, h - 1].astype(">u4").tobytes()
         message += struct.pack(">I", scenario.nodes.address[many.producer[0, h]])

@@ -36,10 +36,10 @@ def live(rules):
 
 @pytest.mark.parametrize("rules", RULES)
 def test_equal_in_law_to_live_training(bank, rules):
-    """Live rounds against 100,000 replayed ones, of curves that are ten times as many as the live ones."""
+    """Live rounds against 25,000 replayed ones, of curves that are ten times as many as the live ones."""
     scenario, lived = live(rules)
     replay = replace(scenario, mechanism=pj.Replay(bank, **RULES[rules]))
-    replayed = pj.simulate_many(keys(3, 256), replay, 400)
+    replayed = pj.simulate_many(keys(3, 64), replay, 400)
     for values in (lambda h: h.interval, lambda h: h.score, lambda h: h.learning.claimed):
         one, other = (values(history)[history.settled] for history in (lived, replayed))
         assert stats.ks_2samp(one, other).pvalue > 1e-3
