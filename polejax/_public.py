@@ -23,6 +23,7 @@ from polejax.consensus.views import Views
 from polejax.learning import models, tasks
 from polejax.learning.recipe import Recipe
 from polejax.learning.sml import SecureMappingLayer
+from polejax.mechanisms import protocols
 from polejax.mechanisms.bank import Bank
 from polejax.mechanisms.claim_rules import ClaimRules
 from polejax.mechanisms.hashed_pow import HashedPoW
@@ -77,6 +78,7 @@ __all__ = [
     "network",
     "nodes",
     "open_study",
+    "protocols",
     "serve",
     "simulate",
     "simulate_many",

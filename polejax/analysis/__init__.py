@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from polejax.analysis.cost import Cost, cost
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.fairness import Fairness, fairness, gini, hhi, nakamoto
+from polejax.analysis.fairness_exponent import fairness_exponent
 from polejax.analysis.mempool import Service, serve
 from polejax.analysis.node_work import node_work, winner_work
 from polejax.analysis.paired import Comparison, paired
@@ -52,6 +53,7 @@ __all__ = [
     "block_fees",
     "cost",
     "fairness",
+    "fairness_exponent",
     "figures",
     "gini",
     "hhi",

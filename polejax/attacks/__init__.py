@@ -1,6 +1,16 @@
 """Attacks: whoever deviates, and how well it is caught."""
 
-from polejax.attacks import collusion, detection, double_spend, forging, head_start, rebasing, selfish, theft
+from polejax.attacks import (
+    collusion,
+    detection,
+    double_spend,
+    forging,
+    head_start,
+    rebasing,
+    selfish,
+    selfish_pools,
+    theft,
+)
 from polejax.attacks.adversary import EarlyKey, Leak, Withholding, early_key, leak, withholding
 from polejax.attacks.cheating import Cheating, LiveTheft, cheats_bank, honest_bank
 from polejax.consensus.adversary import Adversary
@@ -23,6 +33,7 @@ __all__ = [
     "leak",
     "rebasing",
     "selfish",
+    "selfish_pools",
     "theft",
     "withholding",
 ]

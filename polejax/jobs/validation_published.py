@@ -17,7 +17,7 @@ from polejax._core.types import Array
 from polejax.attacks import selfish
 from polejax.consensus import nodes
 from polejax.consensus.scenario import Scenario
-from polejax.jobs import measures
+from polejax.jobs import measures, validation_pools
 from polejax.jobs.measures import Case, Measured
 from polejax.mechanisms.pow import PoW
 from polejax.network import Network
@@ -34,7 +34,7 @@ def _scenario(shares: Array, connected: Network, interval: float) -> Scenario:
 
 def simulators(scale: int) -> list[Case]:
     """Runs of other simulators that can be repeated here."""
-    return [*_cpr(scale), *_andresen(scale), *_darosior(scale)]
+    return [*_cpr(scale), *_andresen(scale), *_darosior(scale), *validation_pools.selfish_pools(scale)]
 
 
 # github.com/pkel/cpr, data/honest_net.tsv at 7e224b1: "10 nodes, compute 1..10, simple dissemination, uniform

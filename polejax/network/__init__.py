@@ -18,6 +18,7 @@ from polejax.network.random_delays import (
     uniform_delay,
 )
 from polejax.network.regions import Regions, regions
+from polejax.network.verified import Verified, verified
 
 __all__ = [
     "BITCOIN_BLOCK",
@@ -32,6 +33,7 @@ __all__ = [
     "NetworkWrapper",
     "RandomDelays",
     "Regions",
+    "Verified",
     "clique",
     "constant_delay",
     "empirical_delay",
@@ -51,6 +53,7 @@ __all__ = [
     "scale_free",
     "small_world",
     "uniform_delay",
+    "verified",
 ]
 
 

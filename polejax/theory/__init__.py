@@ -43,6 +43,7 @@ from polejax.theory.queues import (
     tasks_waiting,
 )
 from polejax.theory.security import double_spend, double_spend_nakamoto, selfish_revenue, selfish_threshold
+from polejax.theory.selfish_pools import selfish_pools_revenue
 
 __all__ = [
     "BulkQueue",
@@ -74,6 +75,7 @@ __all__ = [
     "retarget_cv",
     "retarget_mean",
     "retarget_survival",
+    "selfish_pools_revenue",
     "selfish_revenue",
     "selfish_threshold",
     "task_spread_cv",

@@ -26,6 +26,7 @@ NETWORKS = {
     "random delays of regions": lambda: network.random_delays(
         network.internet(12), network.empirical_delay([0.0, 2.0])
     ),
+    "verified": lambda: network.verified(network.internet(12), 0.5),
     "withheld": lambda: Withheld(network.clique(5, 1.0), HOLD),
     "withheld, random": lambda: Withheld(
         network.random_delays(network.instant(5), network.uniform_delay(1.0, 2.0)), HOLD

@@ -21,6 +21,7 @@ NAMESPACES = [
     "models",
     "network",
     "nodes",
+    "protocols",
     "tasks",
     "testing",
     "theory",
