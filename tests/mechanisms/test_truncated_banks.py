@@ -160,7 +160,7 @@ def test_another_file_is_not_called_a_damaged_bank(tmp_path, monkeypatch):
 
 
 def test_live_and_replayed_training_have_one_law_at_every_threshold():
-    """At a low, a middle and a high threshold, which half of the curves never pass (`polejax validate`: means, too)."""
+    """At a low, a middle and a high threshold, which many curves never pass (`polejax validate`: means, too)."""
     rows = validate.run(chosen=[case for case in validation_replay.replays(1) if "CV" in case.name])
     assert len(rows) == 3
     assert validate.passed(rows), rows
