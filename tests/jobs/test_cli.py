@@ -15,7 +15,7 @@ from polejax.jobs import cli, compare, compare_files, pow_baselines
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory, light_compilation_of_a_file):
+def job(tmp_path_factory):
     """The main job, small, and what it printed."""
     out = tmp_path_factory.mktemp("compare")
     options = "--nodes 3 --seeds 2 --blocks 16 --learning.task synthetic --learning.threshold 0.5 --learning.hidden 8"
