@@ -122,6 +122,7 @@ _RIGHT = {
         attacks.selfish.mine_many.keys attacks.selfish.relative_revenue.keys
     """,
     "no, 600 as text": """
+        tasks.holds_cifar10.folder
         Bank.save.path
         study.out learning_curves.out open_study.path Results.path analysis.figures.save.path
         analysis.figures.write_all.folder

@@ -320,6 +320,7 @@ CALLS = {
         "name": "mine",
     },
     "pj.tasks.hold_out": {"task": TASK},
+    "pj.tasks.holds_cifar10": {"folder": "cifar"},
     "pj.tasks.idx": {"path": "file"},
     "pj.tasks.majority_accuracy": {"task": TASK},
     "pj.tasks.mnist": {"folder": "mnist", "num_validation": 5, "seed": 0},

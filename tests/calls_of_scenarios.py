@@ -135,7 +135,7 @@ CALLS = {
     "pj.network.empirical_delay": {"quantiles": [1.0, 2.0, 3.0]},
     "pj.network.erdos_renyi": {"count": 3, "probability": 1.0, "seed": 0},
     "pj.network.exponential_delay": {"mean": 1.0},
-    "pj.network.from_edges": {"count": 3, "edges": [(0, 1), (1, 2)]},
+    "pj.network.from_edges": {"count": 3, "edges": [(0, 1), (1, 2)], "weights": [1.0, 2.0]},
     "pj.network.from_matrix": {"delay": 1.0 - np.eye(3), "tolerance": 1e-5},
     "pj.network.gossip": {
         "graph": GRAPH,

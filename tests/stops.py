@@ -5,7 +5,7 @@ import sys
 from unittest import mock
 
 
-class Accepted(Exception):
+class Accepted(BaseException):
     """A call went past its checks: it took its arguments for good ones."""
 
 

@@ -53,8 +53,9 @@ def checked_links(count: int, edges: ArrayLike) -> np.ndarray:
     """Links i64[E, 2] as given; see `from_edges` for what is refused."""
     try:
         links = np.asarray(edges)
-    except ValueError:  # rows of different lengths
-        raise ValueError("edges must be pairs of nodes, [E, 2], got unlike rows: list two nodes a link") from None
+    except Exception:  # rows of different lengths, a key, or whatever an object's own `__array__` raises
+        shown = checks.shown(edges)
+        raise ValueError(f"edges must be pairs of nodes, [E, 2], got {shown}: list two nodes a link") from None
     if links.shape == (0,):
         return _none()
     if links.ndim != 2 or links.shape[1] != 2:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from polejax._core import checks
+from polejax._core import checks, ranges
 from polejax._core.types import Numeric
 
 BITCOIN_BLOCK = 535_000  # bytes; SimBlock, SimulationConfiguration.BLOCK_SIZE
@@ -35,4 +35,9 @@ def hop_delay(
     bandwidth = np.asarray(checks.real("bandwidth", bandwidth, above=0.0, infinite=True), np.float64)
     num_bytes = float(checks.real("num_bytes", num_bytes, low=0.0, ndim=0))
     verification = float(checks.real("verification", verification, low=0.0, ndim=0))
-    return checks.whole("messages", messages, low=1) * latency + num_bytes / bandwidth + verification
+    hop = checks.whole("messages", messages, low=1) * latency + num_bytes / bandwidth + verification
+    if (hop > ranges.MOST).any():
+        raise ValueError(
+            f"latency, num_bytes / bandwidth and verification must add up to at most {ranges.MOST:g} s, got {hop.max():g}"
+        )
+    return hop

@@ -42,7 +42,7 @@ TRIPLES = [(0, 1, 5.0), (1, 2, 1.0)]
         ([(0, 1, 5)], "pass the third column as weights="),
         (np.zeros((2, 5), int), r"got shape \(2, 5\): transpose it"),
         ([0, 1, 1, 2], r"got shape \(4,\): list two nodes a link"),
-        ([(0, 1), (1,)], "unlike rows"),
+        ([(0, 1), (1,)], "list two nodes a link"),
         (None, "pairs of nodes"),
         ("ab", "pairs of nodes"),
         ([[]], "pairs of nodes"),

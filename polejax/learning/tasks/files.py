@@ -221,9 +221,10 @@ def _check_images(path: Path, label_path: Path, labels: int, dtype: np.dtype, sh
         )
 
 
+@checked
 def holds_cifar10(folder: PathLike) -> bool:
     """Whether a folder holds files of CIFAR-10, in its binary or its Python version."""
-    return any(any(Path(folder).glob(pattern)) for pattern in ("data_batch_*", "*.bin"))
+    return any(any(Path(paths.checked("folder", folder)).glob(pattern)) for pattern in ("data_batch_*", "*.bin"))
 
 
 def _cifar_batch(path: Path, images: int) -> tuple[np.ndarray, np.ndarray]:
