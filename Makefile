@@ -1,12 +1,13 @@
 # A fresh machine needs Python 3.11 or later and make. Everything is set up in .venv, once.
 #   make compare   PoLe against PoW: tables and figures in $(COMPARE)
+#   make claims    every claim of the paper with a verdict: half an hour, resumable; the page docs/claims.md
 #   make figures   redraw the committed figures in figures/
 #   make quick     formatting, lint, types, imports and the quick tests: about a minute, for the inner loop
 #   make test      the same with all tests: what every change must pass
 #   make coverage  all tests, and which lines of polejax/ they ran
 #   make lint      formatting, lint, types and imports alone;  make format   repair what can be repaired
 #   make clean     remove caches and builds (environments: rm -rf .venv*)
-.PHONY: help compare figures quick test coverage lint format clean run-env dev-env
+.PHONY: help compare claims figures quick test coverage lint format clean run-env dev-env
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -18,7 +19,7 @@ TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-re
 export MPLBACKEND := Agg
 
 help:
-	@sed -n '2,8s/^# //p' Makefile | sed 's|$$(COMPARE)|$(COMPARE)|'
+	@sed -n '2,9s/^# //p' Makefile | sed 's|$$(COMPARE)|$(COMPARE)|'
 
 run-env:
 	@.ci/venv .venv run any -e .
@@ -29,6 +30,14 @@ dev-env:
 compare: run-env
 	@$(BIN)/polejax compare
 	@echo "tables and figures are in $(COMPARE)"
+
+# The committed page is written by the full job; `polejax claims --quick` takes minutes.
+claims: run-env
+	@$(BIN)/polejax claims --out results/claims
+	@mkdir -p docs/figures
+	@cp results/claims/claims.md docs/claims.md
+	@cp results/claims/figures/*.png docs/figures/
+	@echo "the page is docs/claims.md; results/claims has tables and claims.html"
 
 # The committed figures are those of the main job at its defaults, and of double spends.
 figures: run-env

@@ -18,6 +18,7 @@ from polejax._core.folder import StudyError
 from polejax._core.printable import printable
 from polejax._core.progress import Callback, Progress
 from polejax.jobs import attack, compare
+from polejax.jobs.claims import job as claims
 from polejax.jobs.options import UserPath
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Info:
 
 Command = (
     Annotated[compare.Settings, tyro.conf.subcommand("compare")]  # what users come for stands first
+    | Annotated[claims.Settings, tyro.conf.subcommand("claims")]
     | Annotated[attack.Settings, tyro.conf.subcommand("attack")]
     | Annotated[StudyFile, tyro.conf.subcommand("study")]
     | Annotated[Validate, tyro.conf.subcommand("validate")]
@@ -140,6 +142,24 @@ def _run_attack(settings: attack.Settings) -> int:
     paths = attack_report.save(cells, settings, time.perf_counter() - begun)
     _say(f"tables   {', '.join(str(path) for path in paths[:4])}\nfigures  {settings.out / 'figures'}")
     _say(f"took     {time.perf_counter() - begun:.0f} s")
+    return 0
+
+
+def _run_claims(settings: claims.Settings) -> int:
+    from polejax.jobs.claims import page
+
+    begun = time.perf_counter()
+
+    def report(progress: Progress) -> None:
+        print(f"{time.perf_counter() - begun:5.0f} s  {progress}", flush=True)
+
+    sections = claims.run(settings, report)
+    for line in page.lines(sections):
+        print(line)
+    paths = page.save(sections, settings.out, claims.about(settings))
+    print(f"page     {settings.out / 'claims.md'}, {settings.out / 'claims.html'}")
+    print(f"tables   {', '.join(str(path) for path in paths if path.suffix == '.csv' and 'figures' not in path.parts)}")
+    print(f"took     {time.perf_counter() - begun:.0f} s")
     return 0
 
 
@@ -260,6 +280,7 @@ def _service_table(outcome: compare.Outcome) -> "Table":
 
 _RUN: dict[type, Callable[[Any], int]] = {
     attack.Settings: _run_attack,
+    claims.Settings: _run_claims,
     compare.Settings: _run_compare,
     StudyFile: _run_study,
     Validate: _run_validate,

@@ -1,0 +1,165 @@
+"""The workbench of the claims job: one bank, one way to measure, so that every number has an honest interval."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from polejax import network
+from polejax._core.record import replace
+from polejax._core.types import Array, Key
+from polejax._engine.runner import simulate_many
+from polejax.analysis import estimate
+from polejax.analysis.estimate import Estimate
+from polejax.consensus import difficulty, nodes
+from polejax.consensus.history import History
+from polejax.consensus.nodes import Nodes
+from polejax.consensus.scenario import Scenario
+from polejax.mechanisms.bank import Bank
+from polejax.mechanisms.pole import PoLe
+from polejax.mechanisms.pow import PoW
+from polejax.mechanisms.replay import Replay
+from polejax.studies import bank_error
+
+Row = dict[str, Any]
+"""One number: `statistic`, what it is of (`mechanism` and parameters), `value`, `low`, `high`, its `unit`, how many
+seeds and blocks it comes from, and `law`, the closed form's value or None."""
+
+Statistic = Callable[[History], Mapping[str, float]]
+
+NODES, DELAY = 16, 2.0
+THRESHOLD = 0.9
+CONFIDENCE = 0.95
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """What every section measures with.
+
+    Attributes:
+      mechanism: `PoLe` whose curves the bank holds.
+      bank: of whole curves.
+      key: typed key; each measurement folds in its own number.
+      parts: G, into which chains, and with them the bank, are split; intervals are Student's t over parts.
+      seeds: chains of a measurement, a multiple of `parts`.
+      blocks: heights of a chain.
+      quick: whether fewer points are measured.
+    """
+
+    mechanism: PoLe
+    bank: Bank
+    key: Key
+    parts: int
+    seeds: int
+    blocks: int
+    quick: bool
+
+    def replay(self, threshold: float = THRESHOLD) -> Replay:
+        """Replayed learning at a threshold, by the rules of `mechanism`."""
+        rules = self.mechanism.rules
+        return Replay(self.bank, threshold, margin=rules.margin, jitter=rules.jitter, verification=rules.verification)
+
+    def measure(
+        self, scenario: Scenario, statistic: Statistic, purpose: int, *, blocks: int | None = None
+    ) -> dict[str, Estimate]:
+        """Statistics of chains, with intervals that cover the bank's own error as well as chance.
+
+        Args:
+          scenario: of which each part is simulated with its own part of every bank.
+          statistic: of one part's histories [S / G, H]; several numbers by name.
+          purpose: of the measurement, folded into the key.
+          blocks: heights; None: the bench's.
+        """
+        keys = jax.random.split(jax.random.fold_in(self.key, purpose), self.seeds).reshape(self.parts, -1)
+        found = []
+        if any(isinstance(leaf, Bank) for leaf in jax.tree.leaves(scenario, is_leaf=lambda x: isinstance(x, Bank))):
+            for piece, part in zip(bank_error.pieces(scenario, self.parts), keys, strict=True):
+                found.append(statistic(simulate_many(part, piece, blocks or self.blocks)))
+        else:
+            history = simulate_many(keys.reshape(-1), scenario, blocks or self.blocks)
+            for part in np.split(np.arange(self.seeds), self.parts):
+                found.append(statistic(jax.tree.map(lambda leaf, part=part: np.asarray(leaf)[part], history)))
+        return {name: over_parts(np.array([one[name] for one in found])) for name in found[0]}
+
+    def rows(
+        self,
+        scenario: Scenario,
+        statistic: Statistic,
+        purpose: int,
+        *,
+        laws: Mapping[str, float] | None = None,
+        units: Mapping[str, str] | None = None,
+        blocks: int | None = None,
+        of: Mapping[str, Any],
+    ) -> list[Row]:
+        """`measure`, as rows; `of` says what the numbers are of, `laws` and `units` by the statistic's name."""
+        found = self.measure(scenario, statistic, purpose, blocks=blocks)
+        return [
+            row(
+                name,
+                value,
+                self.seeds,
+                blocks or self.blocks,
+                (laws or {}).get(name),
+                (units or {}).get(name, ""),
+                **of,
+            )
+            for name, value in found.items()
+        ]
+
+
+def over_parts(values: Array) -> Estimate:
+    """Mean of the parts' values [G] and its interval; ours: batch means."""
+    return estimate.real(values.mean(), estimate.left_out(values) / (len(values) - 1), CONFIDENCE)
+
+
+def row(
+    statistic: str, value: Estimate, seeds: int, blocks: int, law: float | None = None, unit: str = "", **of: Any
+) -> Row:
+    """One number as a row."""
+    ends = {"value": float(value.value), "low": float(value.low), "high": float(value.high)}
+    return {"statistic": statistic, **of, **ends, "unit": unit, "seeds": seeds, "blocks": blocks, "law": law}
+
+
+def equal_nodes(count: int = NODES) -> Nodes:
+    """So many nodes that each make one unit of work a second."""
+    return nodes.equal(count, total=float(count))
+
+
+def scenario(mechanism: Any, count: int = NODES, delay: float = DELAY, **rules: Any) -> Scenario:
+    """Equal nodes, `delay` seconds from each other."""
+    return Scenario(
+        equal_nodes(count), network.clique(count, delay), mechanism, **{"difficulty": difficulty.fixed(), **rules}
+    )
+
+
+def pow_at(interval: float, beside: Scenario) -> Scenario:
+    """Proof of Work on the nodes and network of another scenario; `interval`: seconds between blocks without forks."""
+    power = float(np.sum(beside.nodes.power, dtype=np.float64))
+    return replace(beside, mechanism=PoW(interval * power), adversary=None)
+
+
+def intervals(history: History) -> dict[str, float]:
+    """Mean and CV of the interval and the stale rate of settled heights."""
+    settled = np.asarray(history.settled)
+    interval = np.asarray(history.interval, np.float64)[settled]
+    published = np.asarray(history.published)[settled].sum()
+    blocks = settled.sum()
+    mean = interval.mean()
+    return {
+        "interval mean": float(mean),
+        "interval CV": float(interval.std() / mean),
+        "stale per canonical": float((published - blocks) / blocks),
+    }
+
+
+def select(rows: list[Row], **wanted: Any) -> list[Row]:
+    """The rows whose entries are those wanted."""
+    return [one for one in rows if all(one.get(name) == value for name, value in wanted.items())]
+
+
+def as_estimate(one: Row) -> Estimate:
+    """The number of a row."""
+    return Estimate(*(np.float64(one[end]) for end in ("value", "low", "high")))

@@ -1,0 +1,100 @@
+"""The claims job: laws of its parts, honest intervals, a page that escapes and resumes."""
+
+import json
+import types
+
+import jax
+import numpy as np
+import pytest
+
+import polejax as pj
+from polejax import theory
+from polejax.analysis.figure_style import Plot, canvas
+from polejax.jobs.claims import fairness, job, page
+from polejax.jobs.claims.section import Section
+from polejax.jobs.claims.workbench import Bench, intervals, over_parts, row, scenario
+from polejax.mechanisms.task_spread import TaskSpread
+
+
+def section(rows, plot=None):
+    return Section("forks", "A <b> title", "claim", "measured", "holds", ("a",), ("b",), rows, plot)
+
+
+@pytest.mark.parametrize("task_cv", [0.0, 0.5, 1.0])
+def test_spread_tasks_have_the_law_s_variation(task_cv):
+    """Gamma work of shape 4: c = 1/2 of one node alone; the spread multiplies second moments."""
+    chain = pj.Scenario(
+        pj.nodes.equal(1), pj.network.instant(1), TaskSpread(pj.mechanisms.gamma(60.0, 4.0), task_cv)
+    )
+    keys = jax.random.split(jax.random.key(3), 128)
+    history = pj.simulate_many(keys, chain, 256, devices=jax.devices()[:2])
+    found = pj.summarise(history).interval_cv
+    wanted = theory.task_spread_cv(0.5, task_cv)
+    assert abs(found.value - wanted) < 5 * (found.high - found.low) / 3.92
+    assert pj.summarise(history).interval_mean.value == pytest.approx(60.0, rel=0.03)
+
+
+def test_every_node_has_the_same_task_and_every_height_another():
+    chain = pj.Scenario(pj.nodes.equal(3), pj.network.instant(3), TaskSpread(pj.PoW(3.0), 1.0))
+    pj.testing.check_mechanism(chain.mechanism)
+    with pytest.raises(ValueError, match=r"^cv must be finite and at least 0, got -1"):
+        TaskSpread(pj.PoW(3.0), -1.0)
+    with pytest.raises(ValueError, match=r"^mechanism must be a polejax\.Mechanism"):
+        TaskSpread(3.0, 1.0)
+
+
+def test_the_win_exponent_is_that_of_the_law():
+    power = np.random.default_rng(0).lognormal(0.0, 0.5, 64)
+    for k in (1.0, 3.0):
+        share = power**k / (power**k).sum()
+        assert fairness.win_exponent(1e6 * share, power / power.sum()) == pytest.approx(k, rel=1e-3)
+    only = np.zeros(64)
+    only[power.argmax()] = 1_000
+    assert np.isfinite(fairness.win_exponent(only, power))
+
+
+def test_intervals_over_parts_hold_the_truth_as_often_as_they_say():
+    draw = np.random.default_rng(1)
+    hits = [(lambda e: e.low < 2.0 < e.high)(over_parts(draw.normal(2.0, 1.0, 8))) for _ in range(2_000)]
+    assert 0.93 < np.mean(hits) < 0.97
+
+
+def test_the_page_says_all_and_escapes_what_is_not_its_own(tmp_path):
+    estimate = pj.Estimate(1.25, 1.0, 1.5)
+    rows = [row("stale", estimate, 64, 128, 1.2, "ratio", mechanism="=<script>", nodes=16)]
+    figure, axes = canvas(1.0)
+    axes.plot([0, 1])
+    paths = page.save([section(rows, Plot(figure, {"x": np.arange(2)}))], tmp_path / "out", "seed 0 & <more>")
+    names = {path.name for path in paths}
+    assert {"forks.csv", "claims.md", "claims.html", "claims_forks.png", "claims_forks.pdf"} <= names
+    text, web = ((tmp_path / "out" / name).read_text() for name in ("claims.md", "claims.html"))
+    assert "1.25 [1.00, 1.50]" in text
+    assert "(figures/claims_forks.png)" in text
+    assert "<script>" not in web
+    assert "A &lt;b&gt; title" in web
+    assert "data:image/png;base64," in web
+    assert "http" not in web  # opened offline
+    assert "'=<script>" in (tmp_path / "out" / "forks.csv").read_text()
+
+
+def test_a_job_goes_on_from_the_sections_on_disk(tmp_path, monkeypatch):
+    measured = []
+
+    def measure(bench):
+        measured.append(bench)
+        found = bench.measure(scenario(pj.PoW(160.0), 2), intervals, 1, blocks=8)
+        return [row(name, value, bench.seeds, 8) for name, value in found.items()]
+
+    tiny = types.SimpleNamespace(measure=measure, tell=section)
+    monkeypatch.setattr(job, "SECTIONS", {"forks": tiny})
+    monkeypatch.setattr(job, "learning_curves", lambda *args, **options: None)
+    settings = job.Settings(quick=True, out=tmp_path)
+    told = []
+    (first,) = job.run(settings, told.append)
+    (again,) = job.run(settings, told.append)
+    assert len(measured) == 1
+    assert json.dumps(first.rows) == json.dumps(again.rows)
+    assert isinstance(measured[0], Bench)
+    assert told[-1].done == told[-1].total == 1
+    with pytest.raises(pj.StudyError, match="seed"):
+        job.run(job.Settings(quick=True, out=tmp_path, seed=1), told.append)
