@@ -14,6 +14,7 @@ from polejax.mechanisms.parametric import Law, Parametric, gamma, lognormal, wei
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.pow import PoW
 from polejax.mechanisms.replay import Replay
+from polejax.mechanisms.task_spread import TaskSpread
 from polejax.mechanisms.task_stream import TaskStream
 from polejax.mechanisms.training_phase import TrainingPhase
 from polejax.mechanisms.verification import Claim, PostedTask, Reason, Verdict, posted, verify
@@ -41,6 +42,7 @@ __all__ = [
     "Replay",
     "Taken",
     "TaskStream",
+    "TaskSpread",
     "TrainingPhase",
     "Verdict",
     "Views",

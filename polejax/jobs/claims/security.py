@@ -93,10 +93,11 @@ def tell(rows: list[Row]) -> Section:
         measured=(
             f"A private race with {small} of the power against one confirmation succeeds in "
             f"{word(spend['PoLe 0.9', small, 1])} of tries under PoLe and {word(spend['PoW', small, 1])} under Proof "
-            f"of Work; against six, in {word(spend['PoLe 0.9', small, 6])} and {word(spend['PoW', small, 6])}. With 30%: "
-            f"{word(spend['PoLe 0.9', '30%', 6])} and {word(spend['PoW', '30%', 6])} against six. One node of {NODES} "
-            f"that sees tasks a quarter of an interval early wins {word(gain['PoLe 0.9', early])} times its share under "
-            f"PoLe; holding blocks back for 2 s leaves it {word(gain['PoLe 0.9', 'blocks held back 2 s'])} times."
+            f"of Work; against six, in {word(spend['PoLe 0.9', small, 6])} and {word(spend['PoW', small, 6])}. With "
+            f"30%: {word(spend['PoLe 0.9', '30%', 6])} and {word(spend['PoW', '30%', 6])} against six. One node of "
+            f"{NODES} that sees tasks a quarter of an interval early wins {word(gain['PoLe 0.9', early])} times its "
+            "share under PoLe; holding blocks back for 2 s leaves it "
+            f"{word(gain['PoLe 0.9', 'blocks held back 2 s'])} times."
         ),
         verdict="fails for few confirmations" if worse else "undecided by these intervals",
         depends=(
