@@ -41,7 +41,6 @@ __all__ = [
     "Reason",
     "Replay",
     "Taken",
-    "TaskStream",
     "TaskSpread",
     "TrainingPhase",
     "Verdict",
