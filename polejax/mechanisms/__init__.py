@@ -42,6 +42,7 @@ __all__ = [
     "Replay",
     "Taken",
     "TaskSpread",
+    "TaskStream",
     "TrainingPhase",
     "Verdict",
     "Views",
