@@ -4,6 +4,10 @@ A list for one number builds a sweep, which runs under `jax.vmap` alone (`poleja
 """
 
 _RIGHT = {
+    "0.5, 1.5, third, three, square, cube": """
+        protocols.podl.training
+        protocols.wekacoin.training
+    """,
     "0, empty": """
         Results.shards.scenario Results.shards.names Results.history.scenario Results.summarise.scenario
         Results.tally.scenario Results.to_xarray.names Results.compare.first Results.compare.second
@@ -32,6 +36,8 @@ _RIGHT = {
         attacks.theft.attempt.flops models.model_block.other_bytes
     """,
     "0.5, 1e-30, third": """
+        analysis.fairness_exponent.confidence
+        attacks.selfish_pools.relative_revenue.confidence
         Load.at.load analysis.service_at_loads.confidence
         Results.compare.confidence Results.summarise.confidence theory.mempool_warm_up.load
         bank_estimate.confidence difficulty.accuracy.low theory.bulk_queue.arrival_rate
@@ -45,6 +51,9 @@ _RIGHT = {
         attacks.selfish.relative_revenue.confidence
     """,
     "0, 0.5, 1e-30, third": """
+        protocols.sedulity.overhead
+        protocols.pools.speedup
+        protocols.pofl.speedup
         network.erdos_renyi.probability network.from_matrix.tolerance network.regions.tolerance
         network.small_world.rewired theory.dkw_half_width.confidence theory.double_spend.share
         theory.double_spend_nakamoto.share theory.ethereum_interval.uncle_share
@@ -67,6 +76,9 @@ _RIGHT = {
         analysis.lognormal_fees.sigma models.model_block.flops_per_second models.model_block.bytes_per_parameter
     """,
     "0.5, 1.5, 1e30, 1e-30, third, three, square, cube": """
+        protocols.d_podl.stretch
+        protocols.pow.work
+        protocols.sedulity.work
         PoLe.learning_rate PoW.work Recipe.learning_rate network.exponential_delay.mean network.lognormal_delay.median
         difficulty.accuracy.target difficulty.accuracy.gain difficulty.asert.target difficulty.asert.half_life
         difficulty.byzantium.step difficulty.ema.target difficulty.homestead.step difficulty.window.target
@@ -74,6 +86,18 @@ _RIGHT = {
         mechanisms.weibull.mean analysis.Poisson.rate
     """,
     "0, 0.5, 1.5, 1e30, 1e-30, third, three, square, cube, range": """
+        network.verified.seconds
+        protocols.coin_ai.spread
+        protocols.d_podl.before
+        protocols.dlbc.jitter
+        protocols.podl.jitter
+        protocols.wekacoin.jitter
+        protocols.dlbc.window
+        protocols.podl.window
+        protocols.wekacoin.window
+        protocols.wekacoin.appear
+        protocols.wekacoin.appear_cv
+        protocols.sedulity.check
         ClaimRules.jitter ClaimRules.verification PoLe.jitter PoLe.verification Replay.jitter Replay.verification
         network.clique.seconds network.constant_delay.seconds network.hop_delay.latency network.lognormal_delay.sigma
         elections.BestAtDeadline.seconds elections.BestInWindow.seconds attacks.EarlyKey.lead attacks.EarlyKey.release
@@ -92,18 +116,34 @@ _RIGHT = {
         attacks.theft.attempt.truthful
     """,
     "key": """
+        attacks.selfish_pools.mine.key
         analysis.service_at_loads.key
         bank_estimate.key simulate.key testing.check_mechanism.key testing.check_network.key learning_curves.key
         serve.key_or_keys attacks.collusion.advantage.key attacks.double_spend.walk.key
         attacks.head_start.identities.key attacks.selfish.mine.key attacks.theft.encounter.key
     """,
     "nodes": """
+        protocols.pools.nodes
+        protocols.pofl.nodes
+        protocols.coin_ai.nodes
+        protocols.d_podl.nodes
+        protocols.dlbc.nodes
+        protocols.podl.nodes
+        protocols.pole.nodes
+        protocols.pow.nodes
+        protocols.sedulity.nodes
+        protocols.wekacoin.nodes
+        analysis.fairness_exponent.nodes
         Results.summarise.nodes
         Scenario.nodes nodes.growth.nodes nodes.lose.nodes nodes.schedule.nodes attacks.early_key.nodes
         attacks.leak.nodes attacks.withholding.nodes testing.check_mechanism.nodes summarise.nodes
         analysis.fairness.nodes attacks.double_spend.race.attacker
     """,
     "0, 0.5, 1e-30, third, square, cube": """
+        protocols.pofl.threshold
+        protocols.coin_ai.threshold
+        protocols.d_podl.threshold
+        protocols.pole.threshold
         ClaimRules.threshold ClaimRules.accept ClaimRules.margin PoLe.threshold PoLe.accept PoLe.margin
         Replay.threshold Replay.accept Replay.margin
     """,
@@ -118,6 +158,8 @@ _RIGHT = {
         theory.priority_waits.block_rate theory.propagation_fork_probability.interval
     """,
     "keys": """
+        attacks.selfish_pools.mine_many.keys
+        attacks.selfish_pools.relative_revenue.keys
         simulate_many.keys tally_many.keys attacks.double_spend.race.keys attacks.double_spend.walks.keys
         attacks.selfish.mine_many.keys attacks.selfish.relative_revenue.keys
     """,
@@ -137,10 +179,12 @@ _RIGHT = {
         attacks.double_spend.race.confirmations
     """,
     "0, 0.5, 1.5, 1e-30, third": """
+        protocols.pofl.communication
         nodes.lognormal.sigma nodes.zipf.exponent theory.byzantium_interval.delay theory.clique_win_share.delay
         theory.near_tie_probability.delay
     """,
     "history": """
+        analysis.fairness_exponent.history
         summarise.history analysis.cost.history analysis.fairness.history analysis.tally.history
         analysis.winner_work.history
     """,
@@ -175,6 +219,16 @@ _RIGHT = {
         Scenario.mechanism TaskStream.idle testing.check_mechanism.mechanism
     """,
     "network": """
+        protocols.pofl.network
+        protocols.coin_ai.network
+        protocols.d_podl.network
+        protocols.dlbc.network
+        protocols.podl.network
+        protocols.pole.network
+        protocols.pow.network
+        protocols.sedulity.network
+        protocols.wekacoin.network
+        network.verified.network
         Scenario.network network.random_delays.base testing.check_network.network
     """,
     "three, square, cube, range": """
@@ -229,6 +283,7 @@ _RIGHT = {
         theory.near_tie_probability.shape
     """,
     "1.5, 1e30, three, square, cube": """
+        protocols.d_podl.after
         network.uniform_delay.high
     """,
     "1.5, three, square, cube": """

@@ -40,6 +40,12 @@ TRAINING = {
 }
 
 
+LEARNED = {
+    **{"nodes": NODES, "network": CLIQUE, "training": BANK, "threshold": 0.7, "difficulty": pj.difficulty.fixed()},
+}
+RANKED = {"nodes": NODES, "network": CLIQUE, "window": 2.0, "submit": "best", "ties": "hash", "jitter": 0.02}
+
+
 def law(key, address, shape):
     """A law of work."""
     return address.astype(np.float32) + shape
@@ -193,6 +199,27 @@ CALLS = {
     "pj.mechanisms.gamma": {"mean": 600.0, "shape": 1.0},
     "pj.mechanisms.lognormal": {"mean": 600.0, "sigma": 1.0},
     "pj.mechanisms.weibull": {"mean": 600.0, "shape": 1.0},
+    "pj.network.verified": {"network": CLIQUE, "seconds": 1.0},
+    "pj.protocols.coin_ai": {**LEARNED, "spread": 0.5, "drawn": "block"},
+    "pj.protocols.d_podl": {**LEARNED, "before": 10.0, "after": 4.0, "stretch": 2.0},
+    "pj.protocols.dlbc": {
+        **RANKED,
+        "banks": [BANK, BANK],
+        "training": [5.0, 6.0],
+        "rates": [0.1, 0.1],
+        "ranks": [2.0, 1.0],
+        "capacity": 4,
+    },
+    "pj.protocols.podl": {**RANKED, "bank": BANK, "training": 5.0},
+    "pj.protocols.pofl": {**LEARNED, "communication": 1.0, "speedup": 0.9, "phase": None, "window": None},
+    "pj.protocols.pole": {**LEARNED, "election": pj.elections.FirstSeen()},
+    "pj.protocols.pools": {"nodes": NODES, "count": 1, "speedup": 0.9},
+    "pj.protocols.pow": {"nodes": NODES, "network": CLIQUE, "work": 600.0, "difficulty": pj.difficulty.fixed()},
+    "pj.protocols.sedulity": {
+        **{"nodes": NODES, "network": CLIQUE, "work": 600.0, "difficulty": pj.difficulty.fixed()},
+        **{"check": 1.0, "overhead": 0.1},
+    },
+    "pj.protocols.wekacoin": {**RANKED, "bank": BANK, "training": 5.0, "appear": 1.0, "appear_cv": 0.5},
     "pj.attacks.Cheating": {"bank": BANK, "plays": np.array([True, False, False])},
     "pj.attacks.EarlyKey": {"lead": np.ones(3), "release": 0.0, "bound": True},
     "pj.attacks.Leak": {"head_start": np.ones(3)},

@@ -39,6 +39,7 @@ CALLS = {
     "pj.theory.retarget_cv": {"window": 10, "measured": 9},
     "pj.theory.retarget_mean": {"window": 10, "target": 30.0, "measured": 9},
     "pj.theory.retarget_survival": {"interval": [0.0, 1.0], "window": 10, "target": 30.0, "measured": 9},
+    "pj.theory.selfish_pools_revenue": {"shares": [0.2, 0.2], "accuracy": 1e-6},
     "pj.theory.selfish_revenue": {"alpha": 0.3, "gamma": 0.5},
     "pj.theory.selfish_threshold": {"gamma": 0.5},
     "pj.theory.task_spread_cv": {"cv": 1.0, "task_cv": 1.0},

@@ -37,7 +37,7 @@ def fairness_exponent(history: History, nodes: Nodes | Scheduled, confidence: fl
     confidence = checks.confidence(confidence)
     won, _ = settled_wins(history)
     if not isinstance(nodes, Nodes | Scheduled):
-        raise ValueError(f"nodes must be made by polejax.nodes, got {nodes!r}: pass those simulated")
+        raise ValueError(f"nodes must be made by polejax.nodes, got {checks.shown(nodes)}: pass those simulated")
     if nodes.count != history.num_nodes:
         raise ValueError(f"nodes must be the history's {history.num_nodes}, got {nodes.count}: pass those simulated")
     power = power_share(nodes, np.atleast_2d(history.settled).sum(axis=0))

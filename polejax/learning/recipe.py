@@ -78,6 +78,7 @@ class Recipe(Record):
             evaluate_every=lambda value: checks.whole("evaluate_every", value, low=1),
             max_steps=lambda value: checks.whole("max_steps", value, low=self.evaluate_every),
         )
+        checks.function("make_optimiser", self.make_optimiser)  # before the model is traced
         check_optimiser(self.make_optimiser, self.learning_rate, self._check_model())
 
     def _check_model(self) -> Tree:

@@ -14,7 +14,6 @@ from polejax.mechanisms.parametric import Law, Parametric, gamma, lognormal, wei
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.pow import PoW
 from polejax.mechanisms.replay import Replay
-from polejax.mechanisms.task_spread import TaskSpread
 from polejax.mechanisms.task_stream import TaskStream
 from polejax.mechanisms.training_phase import TrainingPhase
 from polejax.mechanisms.verification import Claim, PostedTask, Reason, Verdict, posted, verify
@@ -41,7 +40,6 @@ __all__ = [
     "Reason",
     "Replay",
     "Taken",
-    "TaskSpread",
     "TaskStream",
     "TrainingPhase",
     "Verdict",

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from polejax._core import checks, draw
 from polejax._core.numerics import rounded
-from polejax._core.record import convert, replace, static
+from polejax._core.record import axes, convert, replace, static
 from polejax._core.types import Array, Key, Numeric, Tree
 from polejax.consensus.claims import Claims
 from polejax.consensus.listening import Listening
@@ -36,7 +36,7 @@ class ArchitectureSpread(MechanismWrapper):
     """
 
     mechanism: Mechanism
-    cv: Numeric
+    cv: Numeric = axes(0)
     drawn: str = static(default="block")
 
     def __post_init__(self) -> None:

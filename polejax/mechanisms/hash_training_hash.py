@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from polejax._core import checks, draw
 from polejax._core.numerics import rounded
-from polejax._core.record import convert, replace
+from polejax._core.record import axes, convert, replace
 from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims
 from polejax.consensus.listening import Listening
@@ -38,9 +38,9 @@ class HashTrainingHash(MechanismWrapper):
     """
 
     mechanism: Mechanism
-    before: Numeric
-    after: Numeric
-    stretch: Numeric
+    before: Numeric = axes(0)
+    after: Numeric = axes(0)
+    stretch: Numeric = axes(0)
 
     def __post_init__(self) -> None:
         if not isinstance(self.mechanism, Mechanism):

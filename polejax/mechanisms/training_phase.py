@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from polejax._core import checks, draw
 from polejax._core.numerics import rounded
-from polejax._core.record import convert, replace, static
+from polejax._core.record import axes, convert, replace, static
 from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims, Learning
 from polejax.consensus.listening import Listening
@@ -50,13 +50,13 @@ class TrainingPhase(Mechanism):
     """
 
     bank: Bank
-    seconds: Numeric
-    pause: Numeric = 0.0
-    pause_cv: Numeric = 0.0
-    jitter: Numeric = 0.02
+    seconds: Numeric = axes(0)
+    pause: Numeric = axes(0, default=0.0)
+    pause_cv: Numeric = axes(0, default=0.0)
+    jitter: Numeric = axes(0, default=0.02)
     submit: str = static(default="best")
     ties: str = static(default="hash")
-    latest: Array | None = None
+    latest: Array | None = axes(2, default=None)
 
     def __post_init__(self) -> None:
         if not isinstance(self.bank, Bank):

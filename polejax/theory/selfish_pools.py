@@ -43,7 +43,7 @@ def selfish_pools_revenue(shares: Sequence[float], accuracy: float = 1e-9) -> tu
     over everybody's. Of one pool it is `selfish_revenue` at gamma 1/2. Source: the rules are those of Bai et al. 2018
     (arXiv 1811.08263), as `attacks.selfish_pools.mine` reads them; following expected blocks is ours.
     """
-    power = [arguments.scalar("shares", share, above=0.0, below=0.5) for share in shares]
+    power = arguments.vector("shares", shares, above=0.0, below=0.5).tolist()
     accuracy = float(checks.real("accuracy", accuracy, above=0.0, below=1.0, ndim=0))
     if not power or sum(power) >= 1.0:
         raise ValueError(f"shares must be of at least one pool and below 1 together, got {list(shares)}: lower them")

@@ -13,7 +13,7 @@ from polejax.analysis.figure_style import Plot, canvas
 from polejax.jobs.claims import fairness, job, page
 from polejax.jobs.claims.section import Section
 from polejax.jobs.claims.workbench import Bench, intervals, over_parts, row, scenario
-from polejax.mechanisms.task_spread import TaskSpread
+from polejax.mechanisms.architecture_spread import ArchitectureSpread
 
 
 def section(rows, plot=None):
@@ -23,22 +23,15 @@ def section(rows, plot=None):
 @pytest.mark.parametrize("task_cv", [0.0, 0.5, 1.0])
 def test_spread_tasks_have_the_law_s_variation(task_cv):
     """Gamma work of shape 4: c = 1/2 of one node alone; the spread multiplies second moments."""
-    chain = pj.Scenario(pj.nodes.equal(1), pj.network.instant(1), TaskSpread(pj.mechanisms.gamma(60.0, 4.0), task_cv))
+    chain = pj.Scenario(
+        pj.nodes.equal(1), pj.network.instant(1), ArchitectureSpread(pj.mechanisms.gamma(60.0, 4.0), task_cv)
+    )
     keys = jax.random.split(jax.random.key(3), 128)
     history = pj.simulate_many(keys, chain, 256, devices=jax.devices()[:2])
     found = pj.summarise(history).interval_cv
     wanted = theory.task_spread_cv(0.5, task_cv)
     assert abs(found.value - wanted) < 5 * (found.high - found.low) / 3.92
     assert pj.summarise(history).interval_mean.value == pytest.approx(60.0, rel=0.03)
-
-
-def test_every_node_has_the_same_task_and_every_height_another():
-    chain = pj.Scenario(pj.nodes.equal(3), pj.network.instant(3), TaskSpread(pj.PoW(3.0), 1.0))
-    pj.testing.check_mechanism(chain.mechanism)
-    with pytest.raises(ValueError, match=r"^cv must be at least 0, got -1"):
-        TaskSpread(pj.PoW(3.0), -1.0)
-    with pytest.raises(ValueError, match=r"^mechanism must be a polejax\.Mechanism"):
-        TaskSpread(3.0, 1.0)
 
 
 def test_the_win_exponent_is_that_of_the_law():

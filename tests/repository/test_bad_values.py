@@ -49,6 +49,7 @@ MADE = {
     *("pj.analysis.Tally", "pj.analysis.WinnersCurse", "pj.analysis.figures.Plot", "pj.attacks.detection.Honesty"),
     *("pj.attacks.detection.Measures", "pj.attacks.detection.Roc", "pj.attacks.head_start.Identity"),
     *("pj.attacks.head_start.Lesson", "pj.attacks.head_start.Run", "pj.attacks.selfish.Revenue"),
+    "pj.attacks.selfish_pools.PoolsRevenue",
     *("pj.attacks.theft.Attempt", "pj.attacks.theft.Encounter", "pj.elections.Closing", "pj.elections.Elected"),
     *("pj.mechanisms.Claim", "pj.mechanisms.Evidence", "pj.mechanisms.Learning", "pj.mechanisms.PostedTask"),
     *("pj.mechanisms.Profile", "pj.mechanisms.Reason", "pj.mechanisms.Taken", "pj.mechanisms.Verdict"),
@@ -67,6 +68,7 @@ LAWS = {
         "pj.network.Regions",
     ),
     "pj.nodes.Scheduled",
+    "pj.mechanisms.TrainingPhase",
 }
 """Classes whose lower-case constructor checks, and is in the table."""
 
@@ -84,6 +86,7 @@ INSIDE = {
     ),
     *("pj.SecureMappingLayer.check", "pj.SecureMappingLayer.derive", "pj.TaskStream.postings"),
     *("pj.nodes.Nodes.at", "pj.nodes.Nodes.seconds", "pj.nodes.Scheduled.at", "pj.Bank.of"),
+    "pj.mechanisms.HashTrainingHash.added",
 }
 """What mechanisms call inside compiled rounds, on arrays of theirs."""
 

@@ -9,8 +9,8 @@ from polejax.consensus import difficulty
 from polejax.jobs.claims.drawing import draw_lines
 from polejax.jobs.claims.section import Section, word
 from polejax.jobs.claims.workbench import NODES, THRESHOLD, Bench, Row, as_estimate, intervals, row, scenario, select
+from polejax.mechanisms.architecture_spread import ArchitectureSpread
 from polejax.mechanisms.pow import PoW
-from polejax.mechanisms.task_spread import TaskSpread
 
 UNITS = {"interval mean": "s", "interval CV": "ratio", "stale per canonical": "ratio"}
 WINDOW, ASERT_BLOCKS = 10, 288
@@ -53,7 +53,7 @@ def _spread(bench: Bench, spreads: tuple[float, ...]) -> list[Row]:
     rows: list[Row] = []
     alone = 0.0
     for number, cv in enumerate(spreads):
-        played = scenario(TaskSpread(bench.replay(), cv), delay=0.0)
+        played = scenario(ArchitectureSpread(bench.replay(), cv), delay=0.0)
         of = {"against": "task spread", "mechanism": "PoLe", "threshold": THRESHOLD, "nodes": NODES, "task CV": cv}
         found = bench.rows(played, intervals, 400 + number, units=UNITS, of=of)
         alone = alone or select(found, statistic="interval CV")[0]["value"]  # the first spread is 0

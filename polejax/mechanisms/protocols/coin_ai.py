@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.types import Numeric
 from polejax.consensus.difficulty import Difficulty, fixed
 from polejax.consensus.nodes import AnyNodes
@@ -13,6 +15,7 @@ from polejax.mechanisms.protocols.pole import learned
 from polejax.network.base import Network
 
 
+@checked
 def coin_ai(
     nodes: AnyNodes,
     network: Network,
@@ -45,5 +48,6 @@ def coin_ai(
     Source: Baldominos, Saez 2019 (Entropy 21(8), 723; arXiv 1903.09800), ss. 4 to 6: requirements and the grammar of
     architectures. Left out: architectures that never reach the threshold, and proof of storage.
     """
+    checks.real("spread", spread, low=0.0)
     spread_out = ArchitectureSpread(learned(training, threshold=threshold, **rules), spread, drawn)
     return Scenario(nodes, network, spread_out, difficulty=difficulty)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.types import Numeric
 from polejax.consensus.difficulty import Difficulty, fixed
 from polejax.consensus.nodes import AnyNodes
@@ -13,6 +15,7 @@ from polejax.mechanisms.protocols.pole import learned
 from polejax.network.base import Network
 
 
+@checked
 def d_podl(
     nodes: AnyNodes,
     network: Network,
@@ -51,5 +54,7 @@ def d_podl(
     (model referencing, the D), and the weight-based rule of choosing branches; here the longest chain counts.
     """
     inner = learned(training, threshold=threshold, **rules)
+    if stretch is not None:
+        checks.real("stretch", stretch, above=0.0)
     steps = float(training.evaluate_every) if stretch is None else stretch
     return Scenario(nodes, network, HashTrainingHash(inner, before, after, steps), difficulty=difficulty)

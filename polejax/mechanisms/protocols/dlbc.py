@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.types import Numeric
 from polejax.consensus.elections import BestInWindow
 from polejax.consensus.nodes import AnyNodes
@@ -13,6 +15,7 @@ from polejax.mechanisms.training_phase import TrainingPhase
 from polejax.network.base import Network
 
 
+@checked
 def dlbc(
     nodes: AnyNodes,
     network: Network,
@@ -48,9 +51,14 @@ def dlbc(
     Source: Li, Chenli, Xu, Shi, Jung 2019 (arXiv 1904.07349). Read here: the abstract. Left out: the watermark against
     stolen models, and several tasks in training at once.
     """
+    checks.real("window", window, low=0.0)
+    checks.real("ranks", ranks, ndim=1)
     if not isinstance(banks, Sequence) or not banks or len(banks) != len(training):
         got = f"{len(banks) if isinstance(banks, Sequence) else banks!r} and {len(training)}"
         raise ValueError(f"banks and training must be lists of one length, got {got}: one entry for each kind of task")
+    for name, numbers in (("rates", rates), ("ranks", ranks)):
+        if len(numbers) != len(banks):
+            raise ValueError(f"{name} must have one entry for each kind of task ({len(banks)}), got {len(numbers)}")
     for bank, seconds in zip(banks, training, strict=True):
         check_length(bank, nodes, seconds)
     phases = [

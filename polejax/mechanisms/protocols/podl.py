@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from polejax._core import checks
+from polejax._core import checks, ranges
+from polejax._core.checked import checked
 from polejax._core.types import Numeric
 from polejax.consensus.elections import BestInWindow
 from polejax.consensus.nodes import AnyNodes
@@ -12,6 +13,7 @@ from polejax.mechanisms.training_phase import TrainingPhase
 from polejax.network.base import Network
 
 
+@checked
 def podl(
     nodes: AnyNodes,
     network: Network,
@@ -47,6 +49,7 @@ def podl(
     unequal accuracy are weighed; here the longest chain counts.
     """
     check_length(bank, nodes, training)
+    checks.real("window", window, low=0.0)
     mechanism = TrainingPhase(bank, training, jitter=jitter, submit=submit, ties=ties)
     return Scenario(nodes, network, mechanism, BestInWindow(window))
 
@@ -55,7 +58,7 @@ def check_length(bank: Bank, nodes: AnyNodes, seconds: Numeric) -> None:
     """Raise a ValueError if the fastest node would train beyond the bank's curves, whose accuracies nobody knows."""
     if not isinstance(bank, Bank):
         raise ValueError(f"bank must be a polejax.Bank, got {type(bank).__name__}: see polejax.learning_curves")
-    checks.real("training", seconds, above=0.0)
+    checks.real("training", seconds, low=ranges.LEAST, high=ranges.MOST)
     if checks.is_traced(seconds) or checks.is_traced(nodes.power):
         return
     steps = float(np.max(seconds) * np.max(nodes.power))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.types import Numeric
 from polejax.consensus.difficulty import Difficulty, fixed
 from polejax.consensus.elections import BestInWindow
@@ -18,6 +19,7 @@ from polejax.mechanisms.training_phase import TrainingPhase
 from polejax.network.base import Network
 
 
+@checked
 def pofl(
     nodes: Nodes,
     network: Network,
@@ -63,16 +65,21 @@ def pofl(
     steps = training.evaluate_every
     power = (steps / (steps / np.asarray(united.power, np.float64) + seconds)).astype(np.float32)
     united = Nodes(power, united.address)
+    if phase is None and window is not None:
+        raise ValueError(f"window has no meaning without a phase, got {checks.shown(window)}: leave it out")
     if phase is None:
         return Scenario(united, network, learned(training, threshold=threshold, **rules), difficulty=difficulty)
+    checks.real("phase", phase, above=0.0)
     if window is None or not isinstance(training, Bank):
         raise ValueError(f"phase needs a bank and a window, got window {window!r}: give both, or leave phase out")
     if rules:
         raise ValueError(f"{min(rules)} has no meaning where the best model after a phase wins: leave it out")
+    checks.real("window", window, low=0.0)
     check_length(training, united, phase)
     return Scenario(united, network, TrainingPhase(training, phase), BestInWindow(window))
 
 
+@checked
 def pools(nodes: Nodes, count: int, speedup: float = 1.0) -> Nodes:
     """Miners dealt in turn to `count` pools: miner i joins pool i mod count; a pool has its first miner's address.
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from polejax._core.checked import checked
 from polejax._core.types import Numeric
 from polejax.consensus.difficulty import Difficulty, fixed
 from polejax.consensus.elections import Election, FirstSeen
@@ -15,6 +16,7 @@ from polejax.mechanisms.replay import Replay
 from polejax.network.base import Network
 
 
+@checked
 def pole(
     nodes: AnyNodes,
     network: Network,

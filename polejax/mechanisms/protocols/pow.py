@@ -1,5 +1,6 @@
 """Proof of Work, for reference."""
 
+from polejax._core.checked import checked
 from polejax._core.types import Numeric
 from polejax.consensus.difficulty import Difficulty, fixed
 from polejax.consensus.nodes import AnyNodes
@@ -8,6 +9,7 @@ from polejax.mechanisms.pow import PoW
 from polejax.network.base import Network
 
 
+@checked
 def pow(nodes: AnyNodes, network: Network, work: Numeric, difficulty: Difficulty = fixed()) -> Scenario:  # noqa: B008
     """Proof of Work: the first hash below the target makes the block.
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.record import replace
 from polejax._core.types import Numeric
 from polejax.consensus.difficulty import Difficulty, fixed
@@ -13,6 +14,7 @@ from polejax.network.base import Network
 from polejax.network.verified import verified
 
 
+@checked
 def sedulity(
     nodes: Nodes,
     network: Network,
@@ -47,5 +49,6 @@ def sedulity(
     share = float(checks.real("overhead", overhead, low=0.0, below=1.0, ndim=0))
     if not isinstance(nodes, Nodes):
         raise ValueError(f"nodes must be polejax.nodes.Nodes, got {type(nodes).__name__}: their power is rescaled")
+    checks.real("check", check, low=0.0)
     slowed = replace(nodes, power=np.float32(1.0 - share) * nodes.power)
     return Scenario(slowed, verified(network, check), PoW(work), difficulty=difficulty)

@@ -1,5 +1,7 @@
 """WekaCoin: models are committed to before the test data exist for anyone, and ranked when they appear."""
 
+from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.types import Numeric
 from polejax.consensus.elections import BestInWindow
 from polejax.consensus.nodes import AnyNodes
@@ -10,6 +12,7 @@ from polejax.mechanisms.training_phase import TrainingPhase
 from polejax.network.base import Network
 
 
+@checked
 def wekacoin(
     nodes: AnyNodes,
     network: Network,
@@ -45,5 +48,8 @@ def wekacoin(
     rank, and competitions that span several blocks.
     """
     check_length(bank, nodes, training)
+    checks.real("window", window, low=0.0)
+    checks.real("appear", appear, low=0.0)
+    checks.real("appear_cv", appear_cv, low=0.0)
     mechanism = TrainingPhase(bank, training, appear, appear_cv, jitter, submit, ties)
     return Scenario(nodes, network, mechanism, BestInWindow(window))
