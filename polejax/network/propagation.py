@@ -38,6 +38,7 @@ def hop_delay(
     hop = checks.whole("messages", messages, low=1) * latency + num_bytes / bandwidth + verification
     if (hop > ranges.MOST).any():
         raise ValueError(
-            f"latency, num_bytes / bandwidth and verification must add up to at most {ranges.MOST:g} s, got {hop.max():g}"
+            f"latency, num_bytes / bandwidth and verification must add up to at most {ranges.MOST:g} s, "
+            f"got {hop.max():g}"
         )
     return hop
