@@ -98,6 +98,10 @@ def _check_any(name: str, value: Any, hints: tuple[Any, ...]) -> None:
     if origins & {os.PathLike, pathlib.Path}:
         paths.checked(name, value)
         return
+    classes = tuple(hint for hint in hints if inspect.isclass(hint) and hint is not float and hint not in _SIMPLE)
+    if len(classes) == len(hints) > 1 and not isinstance(value, classes):
+        wanted = " or ".join(_article(one.__name__) for one in classes)
+        raise ValueError(f"{name} must be {wanted}, got {checks.kind(value)}")
     for hint in hints:
         try:
             check(name, value, hint)

@@ -58,7 +58,7 @@ def test_budgets(pole):
     assert pj.learning_curves(jax.random.key(0), pole, 1, num_steps=7).num_steps == 6  # evaluated every 2
     with pytest.raises(ValueError, match="num_steps must be at least 2 and at most 60, got 61"):
         pj.learning_curves(jax.random.key(0), pole, 1, num_steps=61)
-    with pytest.raises(ValueError, match=r"must be a polejax\.PoLe, got PoW"):
+    with pytest.raises(ValueError, match="mechanism must be a PoLe or a Recipe, got PoW"):
         pj.learning_curves(jax.random.key(0), pj.PoW(work=1.0), 1)
 
 
