@@ -108,7 +108,11 @@ CALLS = {
         "top": 2,
         "confidence": 0.95,
     },
-    "pj.analysis.fairness_exponent": {"history": HISTORY, "nodes": pj.nodes.from_shares([3.0, 2.0, 1.0]), "confidence": 0.95},
+    "pj.analysis.fairness_exponent": {
+        "history": HISTORY,
+        "nodes": pj.nodes.from_shares([3.0, 2.0, 1.0]),
+        "confidence": 0.95,
+    },
     "pj.analysis.fairness": {"history": HISTORY, "nodes": NODES, "majority": 0.5, "confidence": 0.95},
     "pj.analysis.gini": {"shares": [3.0, 2.0, 1.0]},
     "pj.analysis.hhi": {"shares": [3.0, 2.0, 1.0]},
