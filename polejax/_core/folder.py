@@ -105,7 +105,7 @@ class Folder:
                 raise StudyError(f"{self.path} is a file: give the folder that holds {self.kind}.json")
             if not os.path.isdir(self.path):
                 raise StudyError(f"{self.path} does not exist, and holds no {self.kind}: check the path")
-            for other in ("study", "bank", "attack"):
+            for other in ("study", "bank", "attack", "claims"):
                 if self._exists(os.path.join(self.path, f"{other}.json")):
                     raise StudyError(f"{self.path} holds {other}.json and no {self.kind}: check the path")
             kept = len(self._parts())

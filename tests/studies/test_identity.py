@@ -12,6 +12,8 @@ import pytest
 from banks import small_pole
 
 import polejax as pj
+from polejax._core import identity
+from polejax._core.folder import _digest
 from polejax._core.record import replace
 from polejax.mechanisms import draw
 from polejax.network import DelayLaw
@@ -111,16 +113,18 @@ def test_copies_of_a_function_go_on_whatever_their_names(tmp_path, plan):
         pj.study(scenario(lambda work: work + 2.0), 2, 3, tmp_path)
 
 
-def test_versions_decide_only_where_programs_differ(tmp_path, plan):
-    pj.study(scenario(), 2, 3, tmp_path)
+def test_versions_decide_only_where_programs_differ(tmp_path, plan, monkeypatch):
+    others = {**identity.tracing_versions(), "jax": "0.0.1"}
+    with monkeypatch.context() as patch:
+        patch.setattr(identity, "tracing_versions", lambda: others)
+        pj.study(scenario(), 2, 3, tmp_path)
     path = tmp_path / "study.json"
     manifest = json.loads(path.read_text())
-    assert (manifest["generator"], manifest["versions"]["jax"]) == ("threefry2x32", jax.__version__)
-    manifest["versions"]["jax"] = "0.0.1"
-    path.write_text(json.dumps(manifest))
+    assert (manifest["generator"], manifest["versions"]["jax"]) == ("threefry2x32", "0.0.1")
     pj.study(scenario(), 2, 3, tmp_path)  # the same program
     manifest["programs"]["scenarios[0]"] = "0" * 64
-    path.write_text(json.dumps(manifest))
+    del manifest["sha256"]
+    path.write_text(json.dumps({**manifest, "sha256": _digest(manifest)}))
     with pytest.raises(pj.StudyError, match=rf"begun with jax 0\.0\.1, not {jax.__version__}, of which scenarios"):
         pj.study(scenario(), 2, 3, tmp_path)
 
