@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from polejax._core import checks, draw
 from polejax._core.numerics import rounded
-from polejax._core.record import convert, replace
+from polejax._core.record import axes, convert, replace
 from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims
 from polejax.consensus.listening import Listening
@@ -38,9 +38,9 @@ class HashTrainingHash(MechanismWrapper):
     """
 
     mechanism: Mechanism
-    before: Numeric
-    after: Numeric
-    stretch: Numeric
+    before: Numeric = axes(0)
+    after: Numeric = axes(0)
+    stretch: Numeric = axes(0)
 
     def __post_init__(self) -> None:
         if not isinstance(self.mechanism, Mechanism):
@@ -55,7 +55,9 @@ class HashTrainingHash(MechanismWrapper):
     def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """The inner mechanism's claims with the hashing and further training added; see `Mechanism.race`."""
         claims = self.mechanism.race(key, views, nodes, listening)
-        return replace(claims, work=rounded(claims.work + self.added(key, nodes.address)))
+        added = self.added(key, nodes.address)
+        ends = None if claims.censored is None else claims.censored + added
+        return replace(claims, work=rounded(claims.work + added), censored=ends)
 
     def added(self, key: Key, address: Array) -> Array:
         """Work f32[N] of hashing before training, and of training after the inner claim."""

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from polejax._core import checks
-from polejax._core.record import convert
+from polejax._core.record import axes, convert
 from polejax._core.types import Array, Numeric
 from polejax.network.base import Network, NetworkWrapper
 from polejax.network.min_plus import Arrivals
@@ -19,7 +19,7 @@ class Verified(NetworkWrapper):
     """
 
     network: Network
-    seconds: Numeric
+    seconds: Numeric = axes(0)
 
     def __post_init__(self) -> None:
         if not isinstance(self.network, Network):

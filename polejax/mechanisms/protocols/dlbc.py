@@ -7,7 +7,6 @@ from polejax.consensus.elections import BestInWindow
 from polejax.consensus.nodes import AnyNodes
 from polejax.consensus.scenario import Scenario
 from polejax.mechanisms.bank import Bank
-from polejax.mechanisms.protocols.podl import check_length
 from polejax.mechanisms.task_stream import TaskStream
 from polejax.mechanisms.training_phase import TrainingPhase
 from polejax.network.base import Network
@@ -51,8 +50,6 @@ def dlbc(
     if not isinstance(banks, Sequence) or not banks or len(banks) != len(training):
         got = f"{len(banks) if isinstance(banks, Sequence) else banks!r} and {len(training)}"
         raise ValueError(f"banks and training must be lists of one length, got {got}: one entry for each kind of task")
-    for bank, seconds in zip(banks, training, strict=True):
-        check_length(bank, nodes, seconds)
     phases = [
         TrainingPhase(bank, seconds, jitter=jitter, submit=submit, ties=ties)
         for bank, seconds in zip(banks, training, strict=True)

@@ -5,7 +5,6 @@ from polejax.consensus.elections import BestInWindow
 from polejax.consensus.nodes import AnyNodes
 from polejax.consensus.scenario import Scenario
 from polejax.mechanisms.bank import Bank
-from polejax.mechanisms.protocols.podl import check_length
 from polejax.mechanisms.training_phase import TrainingPhase
 from polejax.network.base import Network
 
@@ -44,6 +43,5 @@ def wekacoin(
     commitment by hash. Not read, and left out: who proposes the block beside the winner, how validators are drawn to
     rank, and competitions that span several blocks.
     """
-    check_length(bank, nodes, training)
     mechanism = TrainingPhase(bank, training, appear, appear_cv, jitter, submit, ties)
     return Scenario(nodes, network, mechanism, BestInWindow(window))
