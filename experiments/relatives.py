@@ -24,8 +24,7 @@ def trained(curves: int, steps: int, path: Path) -> pj.Bank:
     """A bank of the digits with half of the test samples held out, from its file if it is there."""
     task, held_out = pj.tasks.hold_out(pj.tasks.digits())
     mechanism = pj.PoLe(task, holdout=held_out)
-    evaluations = steps // mechanism.recipe.evaluate_every
-    return pj.learning_curves(jax.random.key(2), mechanism, curves, num_evaluations=evaluations, out=path)
+    return pj.learning_curves(jax.random.key(2), mechanism, curves, num_steps=steps, out=path)
 
 
 def main(arguments: Sequence[str] | None = None, bank: pj.Bank | None = None) -> list[Path]:

@@ -187,9 +187,6 @@ def _mine_many(keys: Key, shares: Array, num_found: int) -> PoolsRevenue:
 
 def _checked_shares(shares: Numeric) -> Array:
     checked = checks.real("shares", shares, above=0.0, below=1.0, ndim=1)
-    if not checks.is_traced(checked):
-        if checked.size == 0:
-            raise ValueError("shares must list at least one pool, got none: give each pool's share of the power")
-        if float(np.sum(checked, dtype=np.float64)) >= 1.0:
-            raise ValueError(f"shares must be below 1 together, got {np.asarray(checked).tolist()}: leave others some")
+    if not checks.is_traced(checked) and float(np.sum(checked, dtype=np.float64)) >= 1.0:
+        raise ValueError(f"shares must be below 1 together, got {np.asarray(checked).tolist()}: leave others some")
     return checked

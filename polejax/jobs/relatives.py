@@ -120,7 +120,7 @@ def run(
     if not isinstance(bank, Bank):
         raise ValueError(f"bank must be a polejax.Bank, got {type(bank).__name__}: see polejax.learning_curves")
     reached = bank.share_reaching(float(checks.real("threshold", threshold, low=0.0, high=1.0, ndim=0)))
-    if reached < 0.98:
+    if reached < 0.99:
         raise ValueError(f"bank must reach the threshold {threshold:g}, got {reached:.0%} of its curves: lower it")
     shared = Setting(miners or nodes.lognormal(16, 0.5, total=16.0), delay, threshold, bank)
     banks = [join([piece] * parts) for piece in bank.split(parts)]  # tiled: all of one shape, so of one program

@@ -66,6 +66,7 @@ class ArchitectureSpread(MechanismWrapper):
         variance = jnp.log1p(self.cv**2)
         normal = draw.normal(jax.random.fold_in(key, jnp.uint32(_FACTOR)), nodes.address)
         drawn = rounded(jnp.exp(jnp.sqrt(variance) * normal - variance / 2))
-        if self.drawn == "node":
-            return replace(claims, work=rounded(claims.work * drawn))
-        return replace(claims, work=rounded(claims.work * views.branch), carried=drawn)
+        factor = drawn if self.drawn == "node" else views.branch
+        ends = None if claims.censored is None else rounded(claims.censored * factor)
+        carried = None if self.drawn == "node" else drawn
+        return replace(claims, work=rounded(claims.work * factor), censored=ends, carried=carried)

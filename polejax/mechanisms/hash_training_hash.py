@@ -55,7 +55,9 @@ class HashTrainingHash(MechanismWrapper):
     def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """The inner mechanism's claims with the hashing and further training added; see `Mechanism.race`."""
         claims = self.mechanism.race(key, views, nodes, listening)
-        return replace(claims, work=rounded(claims.work + self.added(key, nodes.address)))
+        added = self.added(key, nodes.address)
+        ends = None if claims.censored is None else claims.censored + added
+        return replace(claims, work=rounded(claims.work + added), censored=ends)
 
     def added(self, key: Key, address: Array) -> Array:
         """Work f32[N] of hashing before training, and of training after the inner claim."""

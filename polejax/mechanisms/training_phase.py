@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from polejax._core import checks, draw
 from polejax._core.numerics import rounded
@@ -10,7 +11,7 @@ from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims, Learning
 from polejax.consensus.listening import Listening
 from polejax.consensus.mechanism import Mechanism, Profile
-from polejax.consensus.nodes import Nodes
+from polejax.consensus.nodes import AnyNodes, Nodes
 from polejax.consensus.views import Views
 from polejax.mechanisms.bank import Bank
 
@@ -29,7 +30,7 @@ class TrainingPhase(Mechanism):
     test accuracy, so that an election of the best claim (`polejax.elections.BestInWindow`) is what chooses. The
     difficulty is the phase's length, which a difficulty rule for work may move. A node that has not evaluated once when
     the phase ends claims nothing, unless nobody has: then all claim with their first evaluation, as a fallback (ours).
-    A curve that ends before the phase does leaves its node with what it had by then: use a bank that is long enough.
+    A bank whose curves end before training would, and before the fastest node's phase, is refused.
 
     Attributes:
       bank: `Bank` of learning curves.
@@ -44,7 +45,8 @@ class TrainingPhase(Mechanism):
       latest: made from the others when a simulation begins (`prepare`); None before.
 
     Raises:
-      ValueError: a bank that is none, a number out of range, or an unknown word.
+      ValueError: a bank that is none, a number out of range, or an unknown word; when a scenario is built: a bank too
+        short.
 
     Source: ours; what it stands for, the presets in `polejax.protocols` say.
     """
@@ -85,7 +87,19 @@ class TrainingPhase(Mechanism):
 
     def nameless(self) -> "TrainingPhase":
         """See `Mechanism.nameless`."""
-        return replace(self, bank=replace(self.bank, trained="[]"))
+        return replace(self, bank=replace(self.bank, trained="[]", max_steps=None))
+
+    def check(self, nodes: AnyNodes) -> None:
+        """See `Mechanism.check`: refuse curves that end before the fastest node's phase; nobody knows what follows."""
+        known = (self.seconds, nodes.power, self.bank.validation)
+        if self.bank.whole or any(checks.is_traced(value) for value in known):
+            return
+        steps = float(np.max(self.seconds)) * float(np.max(nodes.power))
+        if steps > self.bank.num_steps:
+            raise ValueError(
+                f"bank must hold the {steps:.0f} steps that the fastest node takes in {float(np.max(self.seconds)):g} "
+                f"s of training, got {self.bank.num_steps}: record longer curves, or train for a shorter time"
+            )
 
     def prepare(self, difficulty_is_fixed: bool) -> "TrainingPhase":
         """The same mechanism, knowing which model of each curve a node has after each evaluation."""
@@ -125,7 +139,7 @@ class TrainingPhase(Mechanism):
             score=score,
             valid=some | fallback,
             fallback=fallback,
-            learning=Learning(claimed, none, bank.diverged[curve], jnp.zeros((nodes.count, 0)), holdout),
+            learning=Learning(claimed, none, bank.diverged.reshape(-1)[place], jnp.zeros((nodes.count, 0)), holdout),
         )
 
     def _pause(self, key: Key) -> Array:

@@ -67,7 +67,7 @@ def test_one_pool_is_eyal_and_sirers_with_even_ties():
     ("wrong", "message"),
     [
         (lambda: selfish_pools.mine(jax.random.key(0), [0.5, 0.5], 10), "shares must be below 1 together, got"),
-        (lambda: selfish_pools.mine(jax.random.key(0), [], 10), "shares must list at least one pool"),
+        (lambda: selfish_pools.mine(jax.random.key(0), [], 10), "shares must hold at least one number"),
         (lambda: selfish_pools.mine(jax.random.key(0), [0.2, 0.0], 10), "shares must be above 0 and below 1, got 0"),
         (lambda: selfish_pools.mine(jax.random.key(0), [0.2], 0), "num_found must be"),
         (lambda: selfish_pools.relative_revenue(jax.random.key(0), [0.2]), "keys must be one axis of keys"),

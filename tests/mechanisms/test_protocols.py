@@ -18,14 +18,14 @@ NODES = pj.nodes.from_shares([4, 3, 2, 1], total=4.0)
 NETWORK = pj.network.clique(4, 0.5)
 
 
-def rising_bank(curves=64, evaluations=30, seed=0, **changes):
+def rising_bank(curves=64, evaluations=30, seed=0, max_steps=None):
     """Curves that rise by chance, never level, every two steps; what is held out tells which curve it is."""
     gain = np.random.default_rng(seed).uniform(0.0, 0.05, (curves, evaluations)).astype(np.float32)
     validation = np.minimum(0.1 + np.cumsum(gain, axis=1), 1.0).astype(np.float32)
     test = np.round(validation * 400) / 400
-    holdout = np.broadcast_to(np.arange(curves, dtype=np.float32)[:, None], validation.shape)
-    whole = Bank(validation, test.astype(np.float32), np.zeros(curves, bool), 2, "{}", holdout)
-    return whole if not changes else replace(whole, **changes)
+    number = np.arange(curves, dtype=np.float32)[:, None] / curves
+    holdout = np.broadcast_to(number, validation.shape)
+    return Bank(validation, test.astype(np.float32), np.zeros(curves, bool), 2, "{}", holdout, max_steps)
 
 
 LAWS = {
@@ -57,7 +57,7 @@ def test_the_clock_makes_blocks_and_the_best_model_wins():
     wins = np.bincount(np.asarray(history.producer)[settled], minlength=4)
     assert wins[0] > wins[3]  # the fastest is further on its curve
     claimed = np.asarray(history.rounds.blocks.learning.claimed)
-    made = np.asarray(history.rounds.blocks.learning.holdout).astype(int)
+    made = np.round(np.asarray(history.rounds.blocks.learning.holdout) * 64).astype(int)
     steps = 20.0 * np.asarray(NODES.power)  # about this far on its curve, but for the jitter
     for node in range(4):
         near = [rising_bank().validation[made[:, node], int(steps[node] / 2) + shift] for shift in (-3, 1)]
@@ -174,7 +174,10 @@ def test_recipes_really_train():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda: pj.protocols.podl(NODES, NETWORK, rising_bank(), 100.0, 3.0), "bank must hold the 160 steps .*got 60"),
+        (
+            lambda: pj.protocols.podl(NODES, NETWORK, rising_bank(max_steps=999), 100.0, 3.0),
+            "bank must hold the 160 steps .*got 60",
+        ),
         (lambda: pj.protocols.podl(NODES, NETWORK, "digits", 10.0, 3.0), "bank must be a polejax.Bank, got str"),
         (lambda: pj.protocols.pole(NODES, NETWORK, None), "training must be a polejax.Bank or a polejax.Recipe"),
         (lambda: TrainingPhase(rising_bank(), 0.0), "seconds must be above 0, got 0"),

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-from polejax._core import checks
+from polejax._core import checks, ranges
 from polejax._core.checked import checked
 from polejax._core.types import Numeric
 from polejax.consensus.elections import BestInWindow
 from polejax.consensus.nodes import AnyNodes
 from polejax.consensus.scenario import Scenario
 from polejax.mechanisms.bank import Bank
-from polejax.mechanisms.protocols.podl import check_length
 from polejax.mechanisms.task_stream import TaskStream
 from polejax.mechanisms.training_phase import TrainingPhase
 from polejax.network.base import Network
@@ -59,8 +58,7 @@ def dlbc(
     for name, numbers in (("rates", rates), ("ranks", ranks)):
         if len(numbers) != len(banks):
             raise ValueError(f"{name} must have one entry for each kind of task ({len(banks)}), got {len(numbers)}")
-    for bank, seconds in zip(banks, training, strict=True):
-        check_length(bank, nodes, seconds)
+    checks.real("training", training, low=ranges.LEAST, high=ranges.MOST, ndim=1)
     phases = [
         TrainingPhase(bank, seconds, jitter=jitter, submit=submit, ties=ties)
         for bank, seconds in zip(banks, training, strict=True)

@@ -1,7 +1,5 @@
 """Proof of Deep Learning: a fixed training phase, then the best test accuracy wins."""
 
-import numpy as np
-
 from polejax._core import checks, ranges
 from polejax._core.checked import checked
 from polejax._core.types import Numeric
@@ -48,22 +46,7 @@ def podl(
     Left out, as it could not be read: how the phases' lengths are agreed on, a least accuracy, and how branches of
     unequal accuracy are weighed; here the longest chain counts.
     """
-    check_length(bank, nodes, training)
+    checks.real("training", training, low=ranges.LEAST, high=ranges.MOST)
     checks.real("window", window, low=0.0)
     mechanism = TrainingPhase(bank, training, jitter=jitter, submit=submit, ties=ties)
     return Scenario(nodes, network, mechanism, BestInWindow(window))
-
-
-def check_length(bank: Bank, nodes: AnyNodes, seconds: Numeric) -> None:
-    """Raise a ValueError if the fastest node would train beyond the bank's curves, whose accuracies nobody knows."""
-    if not isinstance(bank, Bank):
-        raise ValueError(f"bank must be a polejax.Bank, got {type(bank).__name__}: see polejax.learning_curves")
-    checks.real("training", seconds, low=ranges.LEAST, high=ranges.MOST)
-    if checks.is_traced(seconds) or checks.is_traced(nodes.power):
-        return
-    steps = float(np.max(seconds) * np.max(nodes.power))
-    if steps > bank.num_steps:
-        raise ValueError(
-            f"bank must hold the {steps:.0f} steps that the fastest node takes in {float(np.max(seconds)):g} s of "
-            f"training, got {bank.num_steps}: record longer curves, or train for a shorter time"
-        )

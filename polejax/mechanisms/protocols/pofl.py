@@ -13,7 +13,6 @@ from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
 from polejax.learning.recipe import Recipe
 from polejax.mechanisms.bank import Bank
-from polejax.mechanisms.protocols.podl import check_length
 from polejax.mechanisms.protocols.pole import learned
 from polejax.mechanisms.training_phase import TrainingPhase
 from polejax.network.base import Network
@@ -75,7 +74,6 @@ def pofl(
     if rules:
         raise ValueError(f"{min(rules)} has no meaning where the best model after a phase wins: leave it out")
     checks.real("window", window, low=0.0)
-    check_length(training, united, phase)
     return Scenario(united, network, TrainingPhase(training, phase), BestInWindow(window))
 
 

@@ -1,13 +1,12 @@
 """WekaCoin: models are committed to before the test data exist for anyone, and ranked when they appear."""
 
-from polejax._core import checks
+from polejax._core import checks, ranges
 from polejax._core.checked import checked
 from polejax._core.types import Numeric
 from polejax.consensus.elections import BestInWindow
 from polejax.consensus.nodes import AnyNodes
 from polejax.consensus.scenario import Scenario
 from polejax.mechanisms.bank import Bank
-from polejax.mechanisms.protocols.podl import check_length
 from polejax.mechanisms.training_phase import TrainingPhase
 from polejax.network.base import Network
 
@@ -47,7 +46,7 @@ def wekacoin(
     commitment by hash. Not read, and left out: who proposes the block beside the winner, how validators are drawn to
     rank, and competitions that span several blocks.
     """
-    check_length(bank, nodes, training)
+    checks.real("training", training, low=ranges.LEAST, high=ranges.MOST)
     checks.real("window", window, low=0.0)
     checks.real("appear", appear, low=0.0)
     checks.real("appear_cv", appear_cv, low=0.0)
