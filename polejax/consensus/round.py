@@ -72,7 +72,8 @@ class Round:
       blocks: `Blocks` of all nodes.
       fallback: bool[], whether no node finished before the deadline.
       flawed: bool[], whether a claim at this height or below was flawed, its work NaN or negative, or its score NaN;
-        or no node published a block; or power or difficulty left its range (`polejax.consensus.range_checks`).
+        or no node published a block, or one took a block before any was published; or power or difficulty left its
+        range (`polejax.consensus.range_checks`).
       useful: f32[], work units of all nodes until they finished or closed the height; None: no work was computed.
       computed: f32[], work units that the program computed for that; None: no work was computed.
       published: bool[N], whether the node published; None: exactly the nodes that took their own block did.
@@ -137,7 +138,8 @@ def play_round(key: Key, scenario: "Scenario", views: Views) -> tuple[Views, Rou
 
     blocks, extended = _extend(key, scenario, views, claims, finish - views.stamp)
     stopped = ~(finish.min() < jnp.inf)  # where no node publishes, or a time is NaN, no block is made from then on
-    flawed = views.flawed | (claims.valid & ~sound).any() | stopped
+    early = ~(close >= finish.min()).all()  # by a negative delay, window or hold that no check could see within `jit`
+    flawed = views.flawed | (claims.valid & ~sound).any() | stopped | early
     if varies(scenario):
         flawed = flawed | ~in_range(scenario, nodes, views.difficulty)
     own = source == jnp.arange(nodes.count) if published is None else published
