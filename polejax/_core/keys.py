@@ -23,4 +23,5 @@ def key_of(seed: int) -> Key:
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed must be at least 0 and below 2^64, got {seed}")
     words: Any = np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
-    return jax.random.wrap_key_data(words, impl=GENERATOR)
+    made: Key = jax.random.wrap_key_data(words, impl=GENERATOR)
+    return made

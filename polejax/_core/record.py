@@ -53,7 +53,8 @@ def record(kind: _Class) -> _Class:
         return value
 
     jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
-    return cls
+    made: _Class = cls
+    return made
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static, axes))

@@ -125,8 +125,9 @@ def on_host(kept: Kept) -> Kept:
     """The same as NumPy arrays; one thread a device copies what it holds, as new memory comes slowly to one thread."""
     parts = len(kept.interval.addressable_shards)
     if parts == 1:
-        return jax.tree.map(np.asarray, kept)
-    whole = jax.tree.map(lambda of: np.empty(of.shape, of.dtype), kept)
+        alone: Kept = jax.tree.map(np.asarray, kept)
+        return alone
+    whole: Kept = jax.tree.map(lambda of: np.empty(of.shape, of.dtype), kept)
 
     def copy(part: int) -> None:
         for to, of in zip(whole, kept, strict=True):
@@ -195,7 +196,7 @@ def rounded_up(in_flight: float) -> float:
     """To a power of 2^(1/4), so that the scenarios of a sweep share a few compiled programs; none and many stay."""
     if not 0 < in_flight <= 2:
         return in_flight
-    return 2.0 ** (math.ceil(4 * math.log2(max(in_flight, 2**-20))) / 4)
+    return math.pow(2.0, math.ceil(4 * math.log2(max(in_flight, 2**-20))) / 4)
 
 
 def refusal(scenario: Scenario) -> str | None:

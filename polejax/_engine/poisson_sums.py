@@ -505,7 +505,8 @@ def sums_of_chains(
             own[name] = jnp.where(right.reshape(-1, *[1] * (one.ndim - 1)), one, other)
         return others._replace(**own)
 
-    return jax.lax.cond(right.all(), lambda keys: sums, mended, keys)
+    whole: Sums = jax.lax.cond(right.all(), lambda keys: sums, mended, keys)
+    return whole
 
 
 def _of_kept(kept: Kept, mean: Array, count: int, together: int) -> Sums:
@@ -594,10 +595,10 @@ def to_tally(computed: Sums, mean: np.float64, num_seeds: int, num_blocks: int, 
     sums: Sums = jax.tree.map(np.asarray, computed)
     rows = num_seeds // pooled
 
-    def added(of: np.ndarray, kind: Any = np.float64) -> np.ndarray:
+    def added(of: Array, kind: Any = np.float64) -> np.ndarray:
         """From chains, or some of them together, to rows."""
         group = pooled * of.shape[0] // sums.settled.shape[0]
-        of = of[: rows * group]
+        of = np.asarray(of)[: rows * group]
         return of.astype(kind, copy=False) if group == 1 else of.reshape(rows, group, -1).sum(axis=1, dtype=kind)
 
     settled, published = (added(of[:, None])[:, 0] for of in (sums.settled, sums.published))

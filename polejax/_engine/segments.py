@@ -143,7 +143,7 @@ def _settle(
 
 def concatenate(parts: list[History]) -> History:
     """One history from those of consecutive segments, [S, H] NumPy leaves; blocks by node are summed."""
-    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *parts)
+    joined: History = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *parts)
     return replace(joined, published_by=np.sum([part.published_by for part in parts], axis=0))
 
 

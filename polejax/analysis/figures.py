@@ -109,10 +109,10 @@ def win_shares(summaries: Mapping[str, Summary], nodes: Mapping[str, AnyNodes], 
       tells both where a point stands and the power share itself.
     """
     figure, axes = canvas(2.7)
-    shares = {label: theory.power_share(nodes[label].power) for label in summaries}
+    shares = {label: np.asarray(theory.power_share(nodes[label].power)) for label in summaries}
     largest, least = max(s.max() for s in shares.values()), min(s.min() for s in shares.values())
     won = min(summary.win_share.value.min() for summary in summaries.values()) > 0
-    equal, logarithmic = largest < (1 + 1e-6) * least, bool(largest > 10 * least and won)
+    equal, logarithmic = bool(largest < (1 + 1e-6) * least), bool(largest > 10 * least and won)
     columns: dict[str, np.ndarray] = {}
     for place, (label, summary, mark) in enumerate(marks(summaries)):
         power, beside = shares[label], _beside(shares[label], place, len(summaries), equal)

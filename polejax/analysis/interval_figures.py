@@ -46,7 +46,7 @@ def interval_survival(histories: Histories, confidence: float = 0.95) -> Plot:
             f"{label}: survival [probability]": survival,
         }
     x = np.linspace(0.0, 1.05 * longest, 200)
-    exponential = theory.exponential_survival(x, 1.0)
+    exponential = np.asarray(theory.exponential_survival(x, 1.0))
     width = theory.dkw_half_width(int(fewest), confidence)
     low, high = np.maximum(exponential - width, 0.0), np.minimum(exponential + width, 1.0)
     axes.fill_between(x, low, high, color="0.85", lw=0, label=f"{confidence:.0%} DKW band, n = {fewest:,}", zorder=0)

@@ -86,7 +86,8 @@ def _replayed(
 
     def one(*records: Array) -> Array:
         zeros = jnp.zeros(source.shape[-1])
-        return jax.lax.scan(step, (jnp.int32(1), zeros, zeros), records)[1]
+        clock: tuple[Array, ...] = (jnp.int32(1), zeros, zeros)
+        return jax.lax.scan(step, clock, records)[1]
 
     return jax.vmap(one)(source, interval, published)
 

@@ -127,7 +127,7 @@ class MarkovModulated(Arrivals):
                 wait = sojourns[1 - state] * jax.random.exponential(jax.random.fold_in(stretch_key, count))
                 return 1 - state, wait, length - left, volume + rates[state] * left, count + 1
 
-            start = (*carry, length, jnp.float32(0.0), jnp.int32(1))
+            start: tuple[Array, ...] = (*carry, length, jnp.float32(0.0), jnp.int32(1))
             state, left, length, volume, _ = jax.lax.while_loop(lambda loop: loop[1] < loop[2], change, start)
             return (state, left - length), (volume + rates[state] * length, rates[state])
 
@@ -264,4 +264,5 @@ def lognormal_fees(classes: int, mean: float = 1.0, sigma: float = 1.0) -> Seque
     mean = float(checks.real("mean", mean, above=0.0, ndim=0))
     sigma = float(checks.real("sigma", sigma, above=0.0, ndim=0))
     edges = special.ndtri(np.linspace(1.0, 0.0, classes + 1))
-    return (classes * mean * -np.diff(special.ndtr(edges - sigma))).tolist()
+    fees: list[float] = (classes * mean * -np.diff(special.ndtr(edges - sigma))).tolist()
+    return fees

@@ -183,7 +183,8 @@ class Robbed(MechanismWrapper):
 
     def extend_branch(self, key: Key, branch: Broadcast, interval: Array, claims: Claims) -> Broadcast:
         """The models that the nodes' own blocks would carry; see `Mechanism.extend_branch`."""
-        return claims.carried
+        carried: Broadcast = claims.carried
+        return carried
 
     def race(self, key: Key, views: Views, nodes: Nodes, listening: Listening | None = None) -> Claims:
         """Claims of honest nodes and thieves, and their models; see `Mechanism.race`."""

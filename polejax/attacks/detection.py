@@ -188,7 +188,7 @@ def excess(mechanism: PoLe, tried: Attempt) -> Estimate | None:
     liar's has the winner's curse. Truthful cheats, as honest nodes, choose by them when to claim.
     """
     steps, finished = cheat_steps(mechanism, tried)
-    index = (steps / mechanism.recipe.evaluate_every).astype(int)[:, None]
+    index = np.asarray(steps / mechanism.recipe.evaluate_every).astype(int)[:, None]
     test, validation = (np.take_along_axis(np.asarray(a), index, axis=1)[:, 0] for a in (tried.test, tried.validation))
     return estimate.mean((test - validation) * finished, finished.astype(int), CONFIDENCE)
 
@@ -228,8 +228,8 @@ def roc(honest: Array, cheats: Array) -> tuple[Array, Array, Array]:
     honest, cheats = (np.sort(_along_seeds(name, value)) for name, value in (("honest", honest), ("cheats", cheats)))
     scores = np.unique(np.concatenate([honest, cheats]))
     thresholds = np.append(scores, np.nextafter(scores[-1], np.inf))
-    shares = [np.searchsorted(found, thresholds, side="left") / found.size for found in (honest, cheats)]
-    return thresholds, *shares
+    rejected, detected = (np.searchsorted(found, thresholds, side="left") / found.size for found in (honest, cheats))
+    return thresholds, rejected, detected
 
 
 @checked

@@ -69,9 +69,9 @@ def walks(keys: Key, share: float, confirmations: int, give_up: int = 40, confid
     Args: confidence: of the interval, in (0, 1); the others as `walk`.
     """
     checks.key("keys", keys, ndim=1)
-    share = checks.real("share", share, above=0.0, below=1.0, ndim=0)
+    chance = checks.real("share", share, above=0.0, below=1.0, ndim=0)
     checks.confidence(confidence)
-    won = np.asarray(_walks(keys, share, confirmations, give_up), np.float64)
+    won = np.asarray(_walks(keys, chance, confirmations, give_up), np.float64)
     return estimate.share(won, np.ones_like(won), checks.confidence(confidence))
 
 
@@ -81,7 +81,7 @@ def _walks(keys: Key, share: Array, confirmations: int, give_up: int) -> Array:
 
 
 @checked
-def overtakes(public: np.ndarray, private: np.ndarray, confirmations: int | Sequence[int]) -> np.ndarray:
+def overtakes(public: Array, private: Array, confirmations: int | Sequence[int]) -> np.ndarray:
     """Whether a private chain, one block ahead at time 0, is ever the longer one after z confirmations.
 
     It is if for some n >= z its n-th further block comes before the public chain's block n + 1: n + 1 against n.

@@ -134,7 +134,8 @@ def train_from(
     for rows in layout.numbers.reshape(-1, layout.width):
         who, begun, taught = lanes.rows_of((identity, start, targets), rows)
         runs.append(train(bare, begun, prepare(ready.recipe, who.key, layers(ready.recipe, who), taught)))
-    return layout.cut(jax.tree.map(lambda *parts: np.concatenate([np.asarray(part) for part in parts]), *runs))
+    whole: Run = jax.tree.map(lambda *parts: np.concatenate([np.asarray(part) for part in parts]), *runs)
+    return layout.cut(whole)
 
 
 def _check_start(start: Tree, count: int) -> None:

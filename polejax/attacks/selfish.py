@@ -117,11 +117,12 @@ def relative_revenue(
 @steady
 def mine_many(keys: Key, share: float, tie_share: float, num_found: int) -> Revenue:
     """`mine` for many seeds: typed keys [S] to `Revenue` of NumPy int64[S]; raises what `mine` raises."""
-    share, tie_share = _checked_shares(share, tie_share)
+    shares = _checked_shares(share, tie_share)
     checks.key("keys", keys, ndim=1)
     num_found = checks.whole("num_found", num_found, low=1, high=2**30)
-    revenue = _mine_many(keys, share, tie_share, num_found)
-    return jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.int64), revenue)
+    revenue = _mine_many(keys, *shares, num_found)
+    counted: Revenue = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.int64), revenue)
+    return counted
 
 
 @functools.partial(jax.jit, static_argnums=3)

@@ -134,7 +134,8 @@ def _react(race: _Race) -> _Race:
         has=jnp.where(ahead & ~alone, TIED, jnp.where(ahead | level | (has == TIED), NOTHING, has)),
         live=jnp.append(ahead & ~alone, alone),
     )
-    return jax.tree.map(lambda one, other: jnp.where(ahead.any(), one, other), released, tie)
+    after: _Race = jax.tree.map(lambda one, other: jnp.where(ahead.any(), one, other), released, tie)
+    return after
 
 
 def _settle(race: _Race) -> _Race:
@@ -177,7 +178,8 @@ def mine_many(keys: Key, shares: Numeric, num_found: int) -> PoolsRevenue:
     checks.key("keys", keys, ndim=1)
     checks.whole("num_found", num_found, low=1, high=2**30)
     revenue = _mine_many(keys, _checked_shares(shares), num_found)
-    return jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.int64), revenue)
+    counted: PoolsRevenue = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.int64), revenue)
+    return counted
 
 
 @functools.partial(jax.jit, static_argnums=2)

@@ -236,7 +236,8 @@ def _regression_flops(met: Encounter, keyed: bool) -> float:
     mapped = jax.ShapeDtypeStruct((inputs.shape[0], width), jnp.float32)
     rows, first = jax.eval_shape(rebasing.layered(met.recipe.model).first_inputs, mapped).shape
     old = 2 * inputs.size * width if keyed else 0
-    return old + rows * first * (first + 4 * _hidden(met)) + first**3 / 3
+    flops: float = old + rows * first * (first + 4 * _hidden(met)) + first**3 / 3
+    return flops
 
 
 def _hidden(met: Encounter) -> int:

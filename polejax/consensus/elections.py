@@ -264,7 +264,8 @@ def best_first(heard: _Heard, network: Network) -> Array:
         )
         return changed, left & (nodes != claimant)
 
-    (_, _, source), _ = jax.lax.while_loop(undecided, spread, (known, published))
+    state: tuple[tuple[Array, ...], Array] = (known, published)
+    (_, _, source), _ = jax.lax.while_loop(undecided, spread, state)
     return source
 
 

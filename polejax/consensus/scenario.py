@@ -130,7 +130,8 @@ def try_round(scenario: Scenario) -> Views:
                 f"{place} must be an array or a number, got {checks.shown(leaf)}: declare it with polejax.static()"
             )
     try:
-        return jax.eval_shape(_one_round, scenario)
+        views: Views = jax.eval_shape(_one_round, scenario)
+        return views
     except ValueError as error:  # without what JAX notes about frames that it has left out
         raise ValueError(str(error)) from error.__cause__
 

@@ -115,7 +115,8 @@ def _kernel(header: Any, constants: Any, out: Any) -> None:
     def full(word: Any) -> jax.Array:
         # For a TPU, a loop's carry that is known to be equal in all lanes must stay so, or the kernel does not compile:
         # `nothing` hides that these words are.
-        return nothing | jnp.uint32(word)
+        hidden: jax.Array = nothing | jnp.uint32(word)
+        return hidden
 
     def compress(state: tuple[jax.Array, ...], block: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         def rounds(group: jax.Array, carry: Any) -> Any:

@@ -116,7 +116,7 @@ def meets(digest: Array, target: Array) -> jax.Array:
 
 def meets_words(digest: Sequence[Array], target: Sequence[Array]) -> jax.Array:
     """What `meets` returns, given one array u32[...] for each of 8 words and of 8 limbs."""
-    at_most = jnp.bool_(True)
+    at_most: jax.Array = jnp.bool_(True)
     for word, limit in zip(digest, reversed(target), strict=True):  # the last word's last byte is the number's first
         mine = sha256.swap_bytes(word)
         at_most = (mine < limit) | ((mine == limit) & at_most)

@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import jax
 
@@ -29,6 +29,8 @@ from polejax.learning.optimisers import momentum
 from polejax.learning.sml import SecureMappingLayer
 from polejax.mechanisms.pole import PoLe
 from polejax.studies import shards
+
+_Result = TypeVar("_Result")
 
 POW, POLE, EQUAL_STALE = "PoW", "PoLe", "PoW, equal stale"
 SERVICE_SEEDS, SERVICE_BLOCKS = 64, 4_096
@@ -140,7 +142,7 @@ def run(settings: Settings, progress: Callback) -> Outcome:
     keys = shards.seed_keys(seed, 0, count)
     seconds, compiling = {}, {}
 
-    def timed(label: str, work: Callable[[], Any]) -> Any:
+    def timed(label: str, work: Callable[[], _Result]) -> _Result:
         begun = time.perf_counter()
         with timing.compilation() as counter:
             result = work()

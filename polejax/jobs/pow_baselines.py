@@ -118,7 +118,7 @@ def _between(low: float, high: float, at_low: float, at_high: float, asked: floa
     if at_high <= 0.0:
         return math.sqrt(low * high)
     share = math.log(at_low / asked) / math.log(at_low / at_high)
-    return low * (high / low) ** min(max(share, 0.02), 0.98)
+    return low * math.pow(high / low, min(max(share, 0.02), 0.98))
 
 
 def _power(scenario: Scenario) -> float:

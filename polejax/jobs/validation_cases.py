@@ -121,7 +121,7 @@ def races(scale: int) -> list[Case]:
         Case(
             "Weibull(4) win share of 30%",
             "proportional hazards",
-            win[0],
+            float(win[0]),
             steady(functools.partial(measures.win_share, 0)),
         ),
         Case(

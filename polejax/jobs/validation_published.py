@@ -7,6 +7,7 @@ to differ, the case says within what tolerance the two are compared.
 
 import functools
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,7 @@ def _count_error(share: float, blocks: int) -> float:
     return math.sqrt(share * (1.0 - share) / blocks)
 
 
-def _scenario(shares: Array, connected: Network, interval: float) -> Scenario:
+def _scenario(shares: Sequence[float] | np.ndarray, connected: Network, interval: float) -> Scenario:
     return Scenario(nodes.from_shares(shares), connected, PoW(interval))
 
 

@@ -93,14 +93,14 @@ def users(scale: int) -> list[Case]:
             theory.bulk_queue(rate, blocks, places).wait,
             busy(_mean_wait),
         ),
-        Case("wait at load 0.9, median (s)", queue, quantiles[0], busy(functools.partial(_quantile, 0))),
-        Case("wait at load 0.9, 90% quantile (s)", queue, quantiles[1], busy(functools.partial(_quantile, 1))),
+        Case("wait at load 0.9, median (s)", queue, float(quantiles[0]), busy(functools.partial(_quantile, 0))),
+        Case("wait at load 0.9, 90% quantile (s)", queue, float(quantiles[1]), busy(functools.partial(_quantile, 1))),
         Case("full blocks at load 0.9", queue, theory.full_block_share(rate, blocks, places), busy(_full_share)),
     ] + [
         Case(
             f"wait of fee class {kind + 1} of 3, load 0.9 (s)",
             queue,
-            waits[kind],
+            float(waits[kind]),
             busy(functools.partial(_class_wait, kind), **by_fee),
         )
         for kind in range(3)

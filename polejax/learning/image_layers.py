@@ -35,7 +35,8 @@ def _padded(images: Array) -> Array:
 
 
 def _neighbours_give_back(images: Array, gradient: Array) -> tuple[Array]:
-    return jax.linear_transpose(_padded, images)(gradient)
+    given_back: tuple[Array] = jax.linear_transpose(_padded, images)(gradient)
+    return given_back
 
 
 neighbourhoods.defvjp(lambda images: (neighbourhoods(images), images), _neighbours_give_back)

@@ -244,5 +244,5 @@ def _normal_quantiles() -> np.ndarray:
     """The midpoint quantiles of the normal law in 2^16 equal parts, f32[65536], exact multiples of 2^-16."""
     from scipy.special import ndtri  # imported here: only this table needs it
 
-    quantiles = ndtri((np.arange(2**16) + 0.5) / 2**16)
+    quantiles: np.ndarray = ndtri((np.arange(2**16) + 0.5) / 2**16)
     return (np.round(quantiles * 2**16) / 2**16).astype(np.float32)

@@ -93,7 +93,12 @@ class HashedPoW(Mechanism):
             best = jnp.concatenate([jnp.take_along_axis(word, place, axis=1) for word in digests], axis=1)
             return chunks + 1, found | new, jnp.where(new, used, tries), jnp.where(new[:, None], best, proof)
 
-        nothing = (jnp.int32(0), jnp.zeros(count, bool), jnp.zeros(count), jnp.zeros((count, 8), jnp.uint32))
+        nothing: tuple[Array, ...] = (
+            jnp.int32(0),
+            jnp.zeros(count, bool),
+            jnp.zeros(count),
+            jnp.zeros((count, 8), jnp.uint32),
+        )
         chunks, found, tries, proof = jax.lax.while_loop(undecided, step, nothing)
         found, tries = found | too_hard, jnp.where(too_hard, jnp.nan, tries)  # NaN, so that the round is flawed
         computed = jnp.full(count, chunk, jnp.float32) * chunks.astype(jnp.float32)

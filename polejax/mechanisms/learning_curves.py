@@ -117,5 +117,5 @@ def _curves(keys: Array, recipe: Recipe, num_evaluations: int) -> tuple[Array, A
 
     networks = training.begin(recipe, start, material)
     _, (validation, diverged, judged) = jax.lax.scan(stretch, networks, length=num_evaluations)
-    test, held_out = (*judged, None)[:2]
-    return validation.T, test.T, diverged.T, None if held_out is None else held_out.T
+    test, *held_out = (accuracy.T for accuracy in judged)
+    return validation.T, test, diverged.T, held_out[0] if held_out else None

@@ -180,7 +180,7 @@ class Replay(Mechanism):
             elapsed, valid = jnp.where(fallback, ends, elapsed), jnp.where(fallback, chosen, done)
             return jnp.bool_(False), some, valid, elapsed, fallback
 
-        state = (left, drawn.some, drawn.done, drawn.elapsed, jnp.bool_(False))
+        state: tuple[Array, ...] = (left, drawn.some, drawn.done, drawn.elapsed, jnp.bool_(False))
         _, some, valid, elapsed, fallback = jax.lax.while_loop(lambda state: state[0], complete, state)
         place = drawn.curve * self.bank.num_evaluations + some - 1
         return Claims(
@@ -283,7 +283,7 @@ class Replay(Mechanism):
 
         costly = self.rules.verification > 0.0
         racing = jnp.broadcast_to(costly, drawn.made.shape)
-        state = (jnp.int32(0), jnp.zeros_like(drawn.made), jnp.zeros_like(drawn.chunk), racing)
+        state: tuple[Array, ...] = (jnp.int32(0), jnp.zeros_like(drawn.made), jnp.zeros_like(drawn.chunk), racing)
         _, some, elapsed, _ = jax.lax.while_loop(racing_on, evaluate, state)
         found = some, drawn.finished & (some == drawn.made), elapsed
         without = drawn.some, drawn.done, drawn.elapsed

@@ -222,7 +222,8 @@ class TaskStream(Mechanism):
                 return _complete(mechanism.race(again, racing, nodes, among), models)
 
             nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(race))
-            return jax.lax.cond(on.any(), race, lambda: nothing)
+            claims: Claims = jax.lax.cond(on.any(), race, lambda: nothing)
+            return claims
 
         numbers = jnp.arange(count, dtype=jnp.int32)
         of_tasks = jax.lax.map(
@@ -267,16 +268,19 @@ def _stacked(tasks: Sequence[Mechanism]) -> Mechanism:
             raise ValueError(
                 f"tasks must be of one kind and shape, but task {number} is unlike task 0: cut or pad them"
             )
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *alike)
+    stacked: Mechanism = jax.tree.map(lambda *leaves: np.stack(leaves), *alike)
+    return stacked
 
 
 def _first(stacked: Mechanism) -> Mechanism:
-    return jax.tree.map(lambda leaf: leaf[0], stacked)
+    first: Mechanism = jax.tree.map(lambda leaf: leaf[0], stacked)
+    return first
 
 
 def _race_claims(mechanism: Mechanism, key: Array, views: Views, nodes: Nodes) -> Claims:
     """Shapes of a mechanism's claims."""
-    return jax.eval_shape(lambda: mechanism.race(key, views, nodes, None))
+    shapes: Claims = jax.eval_shape(lambda: mechanism.race(key, views, nodes, None))
+    return shapes
 
 
 def _complete(claims: Claims, models: list[Claims]) -> Claims:
@@ -303,5 +307,5 @@ def _chosen(every: Claims, task: Array) -> Claims:
     """Of claims [T + 1, N, ...] each node's for its task i32[N]; a fallback is one when it is for all nodes."""
     nodes = jnp.arange(task.shape[0], dtype=jnp.int32)
     fallback = every.fallback[task].all()  # type: ignore[index]
-    chosen = jax.tree.map(lambda leaf: leaf[task, nodes], replace(every, fallback=None))
+    chosen: Claims = jax.tree.map(lambda leaf: leaf[task, nodes], replace(every, fallback=None))
     return replace(chosen, fallback=fallback)

@@ -112,6 +112,6 @@ def internet(
 def _quota(share: tuple[float, ...], count: int) -> np.ndarray:
     """Whole numbers that sum to `count`, in proportion to the shares by the method of largest remainders."""
     exact = np.asarray(share) / np.sum(share) * count
-    quota = np.floor(exact).astype(int)
+    quota: np.ndarray = np.floor(exact).astype(int)
     quota[np.argsort(quota - exact, kind="stable")[: count - quota.sum()]] += 1
     return quota

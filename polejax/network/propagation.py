@@ -35,7 +35,7 @@ def hop_delay(
     bandwidth = np.asarray(checks.real("bandwidth", bandwidth, above=0.0, infinite=True), np.float64)
     num_bytes = float(checks.real("num_bytes", num_bytes, low=0.0, ndim=0))
     verification = float(checks.real("verification", verification, low=0.0, ndim=0))
-    hop = checks.whole("messages", messages, low=1) * latency + num_bytes / bandwidth + verification
+    hop: np.ndarray = checks.whole("messages", messages, low=1) * latency + num_bytes / bandwidth + verification
     if (hop > ranges.MOST).any():
         raise ValueError(
             f"latency, num_bytes / bandwidth and verification must add up to at most {ranges.MOST:g} s, "

@@ -14,6 +14,7 @@ from polejax._core.fingerprint import Traced, Unidentified
 from polejax._core.keys import key_of
 from polejax._core.record import Record, static
 from polejax._core.switches import steady
+from polejax._core.types import Array
 from polejax._engine import runner
 from polejax._engine.program import program_of
 from polejax._engine.runner import Method
@@ -196,13 +197,14 @@ _folded = jax.jit(jax.vmap(jax.random.fold_in, in_axes=(None, 0)))
 def seed_keys(seed: int, first: int, count: int) -> jax.Array:
     """Typed keys [count] of a study's chains `first`, `first + 1`, ..."""
     numbers = np.arange(first, first + count, dtype=np.uint32)
-    return _folded(key_of(seed), numbers)
+    keys: jax.Array = _folded(key_of(seed), numbers)
+    return keys
 
 
 def variables(history: History) -> Arrays:
     """The arrays of a history [S, H] that a study keeps, in dtypes as narrow as their range; hashes are left out."""
     index = np.int16 if history.num_nodes < 2**15 else np.int32
-    arrays = {
+    arrays: dict[str, Array] = {
         "interval": history.interval,
         "producer": history.producer.astype(index),
         "score": history.score,
@@ -227,7 +229,7 @@ def variables(history: History) -> Arrays:
             arrays["holdout"] = history.learning.holdout
     if history.taken is not None:
         arrays |= {name: getattr(history.taken, name) for name in ("task", "reward", "waiting")}
-    return arrays
+    return {name: np.asarray(array) for name, array in arrays.items()}
 
 
 def sums(seeds: Tally) -> Arrays:

@@ -92,7 +92,7 @@ def ethereum_interval_clamped(step: float = 10.0, uncle_share: float = 0.0, lowe
     def drift(t: float) -> float:
         return 1 + uncles - (1 - uncles) * geometric_sum(t, terms) - uncles * geometric_sum(t, terms + 1)
 
-    return step / optimize.brentq(drift, 1e-9, 1.0, xtol=1e-15)
+    return step / float(optimize.brentq(drift, 1e-9, 1.0, xtol=1e-15))
 
 
 # D' = D / (1 + (X / T - 1) / B) with X = E D / P, E exponential of mean 1, makes R = T P / D a moving average of

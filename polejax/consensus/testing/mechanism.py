@@ -191,7 +191,8 @@ def _reordered(scenario: Scenario, order: np.ndarray) -> Scenario:
 
 def _of(claims: Claims, chosen: np.ndarray, count: int) -> Claims:
     """The claims of the chosen nodes only."""
-    return jax.tree.map(lambda leaf: np.asarray(leaf)[chosen] if leaf.shape[:1] == (count,) else leaf, claims)
+    of: Claims = jax.tree.map(lambda leaf: np.asarray(leaf)[chosen] if leaf.shape[:1] == (count,) else leaf, claims)
+    return of
 
 
 def _check_prepared(name: str, scenario: Scenario, claims: Claims, key: Key) -> None:
