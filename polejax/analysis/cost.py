@@ -84,12 +84,7 @@ def cost(
     for name, value in (("joules_per_unit", joules_per_unit), ("flops_per_unit", flops_per_unit)):
         if value is not None:
             checks.real(name, value, low=0.0, ndim=0)
-    check_history(history)
-    if not isinstance(scenario, Scenario):
-        raise ValueError(f"scenario must be a polejax.Scenario, got {checks.kind(scenario)}: pass the one simulated")
-    if scenario.nodes.count != history.num_nodes:
-        raise ValueError(f"scenario must have the history's {history.num_nodes} nodes, got {scenario.nodes.count}")
-    check_settled(history)
+    _check_match(history, scenario)
     settled = np.atleast_2d(history.settled)
     some = settled.any(axis=1)
     spent = _spent(history, scenario, checks.whole("top", top, low=1, high=history.num_nodes))
@@ -116,6 +111,16 @@ def cost(
         num_blocks=int(settled.sum()),
         confidence=confidence,
     )
+
+
+def _check_match(history: History, scenario: Scenario) -> None:
+    """Refuse what is no history or scenario, a history without a settled height, and nodes that are not the history's."""
+    check_history(history)
+    if not isinstance(scenario, Scenario):
+        raise ValueError(f"scenario must be a polejax.Scenario, got {checks.kind(scenario)}: pass the one simulated")
+    if scenario.nodes.count != history.num_nodes:
+        raise ValueError(f"scenario must have the history's {history.num_nodes} nodes, got {scenario.nodes.count}")
+    check_settled(history)
 
 
 class _Spent(NamedTuple):

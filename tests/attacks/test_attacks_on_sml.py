@@ -121,12 +121,12 @@ def test_head_starts_train_as_proof_of_learning_does(met):
     @jax.jit
     def plain(recipe, who):
         material = training.prepare(recipe, order, who.tip, who.address)
-        networks = training.begin(recipe, begin, material)
-        accuracies = [training.validate(recipe, material, networks.params)]
-        for _ in range(2):
-            networks = training.train(recipe, material, networks, recipe.evaluate_every)
-            accuracies.append(training.validate(recipe, material, networks.params))
-        return jnp.stack(accuracies, axis=1)
+
+        def stretch(networks, _):
+            trained = training.train(recipe, material, networks, recipe.evaluate_every)
+            return trained, training.validate(recipe, material, networks.params)
+
+        return jax.lax.scan(stretch, training.begin(recipe, begin, material), length=3)[1].T
 
     expected = plain(jax.tree.map(jnp.asarray, met.recipe), who)
     np.testing.assert_allclose(met.honest.validation[:, :3], expected, atol=0.011)  # one sample of 96 on the edge
@@ -238,7 +238,7 @@ def test_live_thieves_win_as_replayed_ones_do(met):
 
     def played(mechanism, adversary, blocks):
         scenario = pj.Scenario(nodes, network, mechanism, adversary=adversary)
-        return pj.simulate_many(keys, scenario, blocks, segment=heights)
+        return pj.simulate_many(keys, scenario, blocks)
 
     live = played(mechanism, cheating.LiveTheft(plays, rebasing.rebase), heights)
     bank = cheating.cheats_bank(mechanism, theft.rebasing_thief(met))
@@ -302,5 +302,6 @@ def test_bad_input_names_the_remedy(met):
         rebasing.rebase(*flat[:4])
     with pytest.raises(ValueError, match="sml must be a layer"):
         rebasing.rebase(replace(met.recipe, sml=None), {}, {}, {})
+    recipe, params, _, new, samples = setting(SecureMappingLayer(), MultilayerPerceptron((5,), 3))
     with pytest.raises(ValueError, match="at least 6 units"):
-        rebasing.regress(replace(met.recipe, model=MultilayerPerceptron((5,), 3)), {}, {}, None, None)
+        rebasing.regress(recipe, params, new, samples, recipe.task.train_labels)
