@@ -114,7 +114,7 @@ def cost(
 
 
 def _check_match(history: History, scenario: Scenario) -> None:
-    """Refuse what is no history or scenario, a history without a settled height, and nodes that are not the history's."""
+    """Refuse what is no history or scenario, one without a settled height, and nodes that are not the history's."""
     check_history(history)
     if not isinstance(scenario, Scenario):
         raise ValueError(f"scenario must be a polejax.Scenario, got {checks.kind(scenario)}: pass the one simulated")

@@ -77,6 +77,6 @@ def test_values_in_vectors_are_the_same_values():
 def test_other_numbers_than_float32_stay_what_they_are():
     image = made((1, 3, 5, 2)).astype(jnp.bfloat16)
     for way in (image_layers.neighbourhoods, image_layers.pooled):
-        answer, back = jax.eval_shape(lambda image, way=way: jax.vjp(way, image), image)
+        answer, _ = jax.eval_shape(lambda image, way=way: jax.vjp(way, image), image)
         gradient = jax.eval_shape(lambda image, way=way: jax.vjp(way, image)[1](way(image))[0], image)
         assert answer.dtype == gradient.dtype == jnp.bfloat16
