@@ -1,6 +1,5 @@
 """Studies small enough to be killed twenty times, and processes that run them; `python studies.py` is one of them."""
 
-import concurrent.futures
 import os
 import select
 import signal
@@ -8,15 +7,9 @@ import subprocess
 import sys
 import time
 
-import h5netcdf  # noqa: F401
-import h5py
 import numpy as np
 
-import polejax as pj
-
-# polejax imports JAX and all of itself, and h5netcdf, when they are first needed: here that is before the forks, once
-# for all of them. No backend is running yet.
-from polejax import study
+import polejax as pj  # imported once, before the forks: no backend is running yet
 from polejax._core import netcdf
 
 SEEDS, BLOCKS, SHARD = 40, 6, 2
@@ -29,16 +22,13 @@ def scenarios():
 
 
 def run(out, seeds=SEEDS, **options):
-    return study(scenarios(), seeds, BLOCKS, out, seed=3, seeds_per_shard=SHARD, **options)
+    return pj.study(scenarios(), seeds, BLOCKS, out, seed=3, seeds_per_shard=SHARD, **options)
 
 
 def parts(out):
-    """Each shard's arrays by name, as they are stored: to read hundreds of files as netCDF would take seconds."""
-    found = {}
-    for name in sorted(os.listdir(os.path.join(out, "parts"))):
-        with h5py.File(os.path.join(out, "parts", name)) as file:
-            found[name] = {variable: array[...] for variable, array in file.items()}
-    return found
+    """Each shard's arrays by name."""
+    folder = os.path.join(out, "parts")
+    return {name: netcdf.read(os.path.join(folder, name))[0] for name in sorted(os.listdir(folder))}
 
 
 def assert_same_parts(out, whole):
@@ -57,44 +47,24 @@ def spawn(*arguments):
     )
 
 
-class Recorded:
-    """An executor that returns the shards that a whole run of the study in another folder left: none is simulated."""
-
-    def __init__(self, whole):
-        self.whole = whole
-
-    def submit(self, _, task, shard):
-        """What `run_shard` would return."""
-        found = concurrent.futures.Future()
-        found.set_result((netcdf.read(os.path.join(self.whole, "parts", shard.name))[0], {}))
-        return found
-
-
-def _child(out, ready, executor):
+def _child(out, ready):
     """Run the study; say so when the first shard of this life is done."""
     os.close(ready[0])
-    run(out, MANY, progress=lambda progress: os.write(ready[1], b"."), executor=executor)
+    run(out, MANY, progress=lambda progress: os.write(ready[1], b"."))
     os._exit(0)
 
 
 def kill_often(out, kills, seed):
-    """Start the study and kill it at random moments, `kills` times; print how far each life came.
-
-    Every fifth life simulates, and is killed at any time while it starts and compiles. To compile in all of them takes
-    a second each and no other moment of writing: the first simulates a shard, and the others write what is recorded
-    in the folder "whole" beside `out`.
-    """
+    """Start the study and kill it at random moments, `kills` times; print how far each life came."""
     rng = np.random.default_rng(seed)
-    recorded = Recorded(os.path.join(os.path.dirname(out), "whole"))
     for life in range(kills):
-        starting = life % 5 == 4
         ready = os.pipe()
         child = os.fork()
         if child == 0:
-            _child(out, ready, None if starting or life == 0 else recorded)
+            _child(out, ready)
         os.close(ready[1])
         # Once it has written a shard, or at any time while it starts and compiles.
-        select.select([ready[0]], [], [], rng.uniform(0.0, 1.5) if starting else None)
+        select.select([ready[0]], [], [], rng.uniform(0.0, 1.5) if life % 5 == 4 else None)
         time.sleep(rng.uniform(0.0, 0.03))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
@@ -117,7 +87,7 @@ def peaks(out, *seeds):
 
     unit = 2**20 if sys.platform == "darwin" else 2**10
     for count in seeds:
-        study(scenarios()[0], count, 250, f"{out}-{count}", records="chains", seeds_per_shard=256)
+        pj.study(scenarios()[0], count, 250, f"{out}-{count}", records="chains", seeds_per_shard=256)
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit, flush=True)
 
 
