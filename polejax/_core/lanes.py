@@ -102,7 +102,7 @@ def lay_out(
     Raises:
       ValueError: `lanes` below 1.
     """
-    on = chosen(devices)
+    on = tuple(devices) if devices else chosen(devices)  # callers check what users pass
     share = -(-count // len(on))
     most = in_lockstep(share, cached, held, on) if lanes is None else checks.whole("chains", lanes, low=1)
     if not even:

@@ -18,6 +18,14 @@ def momentum(learning_rate: Array) -> optax.GradientTransformation:
     return optax.sgd(learning_rate, momentum=0.9)
 
 
+def check_maker(make: MakeOptimiser) -> None:
+    """Raise a ValueError unless `make` can be called with a learning rate; a class is not taken for a function."""
+    if not callable(make) or isinstance(make, type):
+        raise ValueError(
+            f"make_optimiser must be a function of the learning rate, got {type(make).__name__}: pass optax.adam itself"
+        )
+
+
 def check_optimiser(make: MakeOptimiser, learning_rate: Numeric, params: Tree) -> None:
     """Try a step abstractly.
 
@@ -30,10 +38,6 @@ def check_optimiser(make: MakeOptimiser, learning_rate: Numeric, params: Tree) -
       ValueError: `make` is no function of a learning rate, or does not make an optimiser that needs gradients and
         parameters alone, keeps the shapes of its state, and returns changes in the shapes and types of the parameters.
     """
-    if not callable(make):
-        raise ValueError(
-            f"make_optimiser must be a function of the learning rate, got {type(make).__name__}: pass optax.adam itself"
-        )
     rate = jax.ShapeDtypeStruct((), jnp.float32)
     try:
         with jax.numpy_dtype_promotion("standard"):  # as in training

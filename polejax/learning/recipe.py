@@ -12,7 +12,7 @@ from polejax._core.switches import steady
 from polejax._core.types import Array, Numeric, Tree
 from polejax.learning.cost import step_bytes, step_flops
 from polejax.learning.networks import MultilayerPerceptron
-from polejax.learning.optimisers import MakeOptimiser, check_optimiser, momentum
+from polejax.learning.optimisers import MakeOptimiser, check_maker, check_optimiser, momentum
 from polejax.learning.sml import SecureMappingLayer
 from polejax.learning.tasks import Samples, Task
 
@@ -78,7 +78,7 @@ class Recipe(Record):
             evaluate_every=lambda value: checks.whole("evaluate_every", value, low=1),
             max_steps=lambda value: checks.whole("max_steps", value, low=self.evaluate_every),
         )
-        checks.function("make_optimiser", self.make_optimiser)  # before the model is traced
+        check_maker(self.make_optimiser)  # before the model is traced
         check_optimiser(self.make_optimiser, self.learning_rate, self._check_model())
 
     def _check_model(self) -> Tree:

@@ -82,7 +82,7 @@ class PoLe(Mechanism):
         fallback: str = "best",
         curve_points: int = 0,
     ) -> None:
-        curve_points = checks.whole("curve_points", curve_points, low=0)
+        curve_points = checks.whole("curve_points", curve_points, low=0, high=2**20)
         rules = ClaimRules(threshold, accept, margin, deadline, jitter, verification, fallback)
         recipe = Recipe(
             task,

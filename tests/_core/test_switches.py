@@ -171,7 +171,7 @@ def entries():
     one = {
         "simulate": lambda key: pj.simulate(key, mined, 1),
         "learning_curves": lambda key: pj.learning_curves(key, small_pole(), 1),
-        "bank_estimate": lambda key: pj.bank_estimate(key, mined, 4, 2, float),
+        "bank_estimate": lambda key: pj.bank_estimate(key, mined, 4, 2, lambda summary: 0.0),
         "serve": lambda key: pj.serve(key, chain, load),
         "identities": lambda key: attacks.head_start.identities(key, 2),
         "encounter": lambda key: attacks.theft.encounter(key, small_pole(), 2, 2),

@@ -105,7 +105,7 @@ def test_what_cannot_be_summed_up_is_refused_by_name(pools):
     for function in (pj.tally_many, pj.simulate_many):
         for method in ("rounds", "poisson"):
             play = functools.partial(function, jax.random.split(jax.random.key(0), 2), method=method)
-            with pytest.raises(ValueError, match=r"^difficulty must be of one scenario, got leading axes \(2,\): use"):
+            with pytest.raises(ValueError, match=r"^mechanism\.work must be one number, got shape \(2,\), a sweep: "):
                 play(swept, 9)
             with pytest.raises(ValueError, match=r"^scenario must be a polejax.Scenario, got Nodes: build one$"):
                 play(pools.nodes, 9)

@@ -54,14 +54,17 @@ def test_paths_that_are_none_are_refused(path):
 def test_spreadsheets_get_words_and_numbers(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     words = ["=1+1", "+x", "-x", "@x", "\tx", "\rx", "\nx", "＝x", "x=1", "'", "-cmd|' /C calc'!A0"]  # noqa: RUF001
-    columns = {f"{word}: a": np.array([-1.5, np.nan, -np.inf, 1e-9]) for word in words} | {"word": np.array(words)}
+    labels = [word for word in words if word.isprintable()]
+    with pytest.raises(ValueError, match="its labels must be a word"):
+        save(Figure(), "~/table", {"\tx": np.zeros(1)})
+    columns = {f"{word}: a": np.array([-1.5, np.nan, -np.inf, 1e-9]) for word in labels} | {"word": np.array(words)}
     paths = save(Figure(), "~/table", columns)
     assert paths[2] == tmp_path / "table.csv"
     with open(paths[2], newline="", encoding="utf-8") as file:
         head, *rows = csv.reader(file)
     kept = {"x=1": "x=1", "'": "'", "\tx": r"\tx", "\rx": r"\rx", "\nx": r"\nx"}
     safe = [kept.get(word, f"'{word}") for word in words]
-    assert head == [*(f"{word}: a" for word in safe), "word"]
+    assert head == [*(f"{kept.get(word, chr(39) + word)}: a" for word in labels), "word"]
     assert [row[-1] for row in rows] == safe
     assert [row[0] for row in rows][:4] == ["-1.5", "nan", "-inf", "1e-09"]
     write_csv(tmp_path / "other.csv", ["-1"], [["-2", "+3", "-inf", -4, 5.5, "-2x"]])

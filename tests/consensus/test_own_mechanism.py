@@ -268,7 +268,7 @@ def test_check_mechanism_names_what_is_broken():
     with pytest.raises(ValueError, match="must answer the difficulty, got the same work at 16 times as much"):
         pj.testing.check_mechanism(altered(lambda claims, _: claims, Deaf))
     pj.testing.check_mechanism(altered(lambda claims, _: claims, Deaf), answers=False)
-    with pytest.raises(ValueError, match=r"mechanism must be a polejax.Mechanism, got float"):
+    with pytest.raises(ValueError, match=r"mechanism must be a Mechanism, got float"):
         pj.testing.check_mechanism(1.0)
 
 

@@ -105,7 +105,7 @@ class Backward(Ring):
         (Hasty(1.0, 7), r"arrivals: arrival\[\d\] must be min_j"),
         (Backward(1.0, 7), r"between\(0, 4\) must be delays_from\(0\)\[4\] = 3, got 4"),
         (WideRing(1.0, 7), r"delays_from must be f32\[7\], got f32\[7, 1\]"),
-        (7, "network must be a polejax.network.Network, got int"),
+        (7, "network must be a Network, got int"),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -131,7 +131,7 @@ BROKEN = np.where(np.arange(30)[:, None] == 7, np.nan, X)
         (lambda: tasks.from_arrays(X * 1e300, Y), "too large"),
         (
             lambda: tasks.from_splits((X, Y), (X, Y), X),
-            r"test must be a pair \(inputs, labels\), got ndarray",
+            r"test must be a tuple, got ndarray",
         ),
         (lambda: tasks.from_splits((X, Y), (X, Y), (BROKEN, Y)), "test inputs must be finite.*sample 7"),
         (lambda: tasks.from_splits((X, Y), (X[:, :1], Y), (X, Y)), r"validation inputs have.*\(1,\)"),

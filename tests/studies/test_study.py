@@ -171,7 +171,7 @@ def test_arguments_are_checked(tmp_path):
     scenario = pj.Scenario(pj.nodes.equal(2), pj.network.instant(2), pj.PoW(work=10.0))
     for wrong, message in (
         ({"scenarios": []}, "scenarios must not be empty"),
-        ({"scenarios": [scenario, 3]}, r"scenarios\[1\] must be a polejax.Scenario, got int"),
+        ({"scenarios": [scenario, 3]}, r"scenarios\[1\] must be a Scenario, got int"),
         ({"num_seeds": 0}, "num_seeds must be at least 1, got 0"),
         ({"names": ["a", "b"]}, "names must be 1 different words"),
         ({"records": "all"}, "records must be one of blocks, chains; got 'all'"),

@@ -58,7 +58,7 @@ def dlbc(
     for name, numbers in (("rates", rates), ("ranks", ranks)):
         if len(numbers) != len(banks):
             raise ValueError(f"{name} must have one entry for each kind of task ({len(banks)}), got {len(numbers)}")
-    checks.real("training", training, low=ranges.LEAST, high=ranges.MOST, ndim=1)
+    checks.real("training", training, low=ranges.LEAST, high=ranges.MOST / 10, ndim=1)
     phases = [
         TrainingPhase(bank, seconds, jitter=jitter, submit=submit, ties=ties)
         for bank, seconds in zip(banks, training, strict=True)

@@ -46,7 +46,7 @@ def podl(
     Left out, as it could not be read: how the phases' lengths are agreed on, a least accuracy, and how branches of
     unequal accuracy are weighed; here the longest chain counts.
     """
-    checks.real("training", training, low=ranges.LEAST, high=ranges.MOST)
+    checks.real("training", training, low=ranges.LEAST, high=ranges.MOST / 10)
     checks.real("window", window, low=0.0)
     mechanism = TrainingPhase(bank, training, jitter=jitter, submit=submit, ties=ties)
     return Scenario(nodes, network, mechanism, BestInWindow(window))

@@ -46,7 +46,7 @@ def wekacoin(
     commitment by hash. Not read, and left out: who proposes the block beside the winner, how validators are drawn to
     rank, and competitions that span several blocks.
     """
-    checks.real("training", training, low=ranges.LEAST, high=ranges.MOST)
+    checks.real("training", training, low=ranges.LEAST, high=ranges.MOST / 10)
     checks.real("window", window, low=0.0)
     checks.real("appear", appear, low=0.0)
     checks.real("appear_cv", appear_cv, low=0.0)
