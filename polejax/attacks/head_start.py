@@ -113,6 +113,7 @@ def train_from(
     Returns:
       `Run`; a seed's results depend neither on the other seeds nor on the devices.
     """
+    lanes.chosen(devices)
     num_evaluations = checks.whole("num_evaluations", num_evaluations, low=1)
     sweep.check_single("mechanism", mechanism)
     count = identity.address.shape[0]

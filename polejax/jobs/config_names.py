@@ -21,7 +21,6 @@ _NETWORKS = (
     network.regions,
     network.from_matrix,
     network.relay,
-    network.verified,
     network.random_delays,
 )
 _MECHANISMS = (
@@ -33,9 +32,6 @@ _MECHANISMS = (
     mechanisms.weibull,
     mechanisms.lognormal,
     mechanisms.TaskStream,
-    mechanisms.TrainingPhase,
-    mechanisms.ArchitectureSpread,
-    mechanisms.HashTrainingHash,
 )
 CONSTRUCTORS: dict[str, tuple[Callable[..., Any], ...]] = {
     "nodes": (

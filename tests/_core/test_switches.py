@@ -188,7 +188,7 @@ def entries():
         "serve many": lambda keys: pj.serve(keys, chain, load),
         "mine_many": lambda keys: attacks.selfish.mine_many(keys, 0.3, 0.5, 10),
         "walks": lambda keys: attacks.double_spend.walks(keys, 0.1, 1),
-        "race": lambda keys: attacks.double_spend.race(keys, mined, mined, 1),
+        "race": lambda keys: attacks.double_spend.race(keys, mined, pj.nodes.equal(2), 1),
     }
     return [*((name, call, False) for name, call in one.items()), *((name, call, True) for name, call in many.items())]
 

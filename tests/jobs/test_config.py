@@ -197,8 +197,11 @@ def test_whatever_there_is_can_be_named_in_a_file():
 
 
 NO_PARTS = {
-    "network": {"hop_delay"},
-    "mechanisms": {"Mechanism", "MechanismWrapper", "Parametric", "posted", "verify"},  # Parametric: by its three laws
+    "network": {"hop_delay", "verified"},  # what pj.protocols is built of has no name in files yet
+    "mechanisms": {
+        *("Mechanism", "MechanismWrapper", "Parametric", "posted", "verify"),  # Parametric: by its three laws
+        *("ArchitectureSpread", "HashTrainingHash", "TrainingPhase"),
+    },
     "elections": {"Election"},
     "difficulty": {"Accuracy", "Asert", "Difficulty", "Ethereum", "Fixed", "LevelRule", "MovingAverage", "Window"},
     "attacks": {"Adversary", "EarlyKey", "Leak", "Withholding", "cheats_bank", "honest_bank"},
