@@ -83,11 +83,9 @@ def entries(name: str, value: Any) -> np.ndarray:
     Raises:
       ValueError: neither.
     """
-    if isinstance(value, np.ndarray | jax.Array) and value.dtype == bool and not np.ma.is_masked(value):
-        return np.asarray(value)
-    if isinstance(value, list | tuple) and value and all(isinstance(part, bool | np.bool_) for part in value):
-        return np.asarray(value)
-    return numbers(name, value)
+    array = isinstance(value, np.ndarray | jax.Array) and value.dtype == bool and not np.ma.is_masked(value)
+    flags = isinstance(value, list | tuple) and value and all(isinstance(part, bool | np.bool_) for part in value)
+    return np.asarray(value) if array or flags else numbers(name, value)
 
 
 class _Masked(ValueError):

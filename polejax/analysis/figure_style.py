@@ -18,6 +18,7 @@ from polejax._core.checked import checked
 from polejax._core.netcdf import write_whole
 from polejax._core.printable import printable
 from polejax.analysis.csv_files import write_csv
+from polejax.analysis.estimate import Estimate
 from polejax.consensus.history import History
 
 _Arguments = ParamSpec("_Arguments")
@@ -132,6 +133,23 @@ def sample_size(sizes: Mapping[str, tuple[int, int]]) -> str:
 def sizes(histories: Mapping[str, History]) -> dict[str, tuple[int, int]]:
     """Seeds S and heights H of each history, unsettled heights included."""
     return {label: (np.atleast_2d(h.settled).shape[0], h.num_blocks) for label, h in histories.items()}
+
+
+def draw_estimate(
+    axes: Axes, x: Any, estimate: Estimate, mark: Mark, filled: bool = True, label: str | None = None
+) -> None:
+    """Draw estimates with their intervals; an infinite interval has no bar."""
+    value, low, high = (np.atleast_1d(part) for part in (estimate.value, estimate.low, estimate.high))
+    bars = np.stack([value - low, high - value])
+    bars = np.where(np.isfinite(bars), np.maximum(bars, 0.0), 0.0)
+    look = {**open_marker(mark), "mfc": mark.colour if filled else "white"}
+    axes.errorbar(np.atleast_1d(x), value, bars, ls="", elinewidth=0.8, capsize=1.5, label=label, **look)
+
+
+def estimate_columns(estimate: Estimate, name: str, unit: str = "") -> dict[str, np.ndarray]:
+    """Columns of an estimate and the ends of its interval."""
+    parts = {"": estimate.value, " low": estimate.low, " high": estimate.high}
+    return {f"{name}{which}{unit}": np.atleast_1d(part) for which, part in parts.items()}
 
 
 def say_size(axes: Axes, text: str) -> None:

@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from polejax import theory
 from polejax._core import checks, paths
 from polejax._core.checked import checked
-from polejax.analysis.estimate import Estimate, stack
+from polejax.analysis.estimate import Estimate
 from polejax.analysis.figure_style import (
-    Mark,
     Plot,
     canvas,
+    draw_estimate,
+    estimate_columns,
     file_name,
     marks,
-    open_marker,
     sample_size,
     save,
     say_size,
@@ -30,7 +29,8 @@ from polejax.analysis.figure_style import (
     styled,
 )
 from polejax.analysis.interval_figures import Histories, interval_quantiles, interval_series, interval_survival
-from polejax.analysis.service_at_loads import ServiceAtLoads, latency_mean, latency_quantile
+from polejax.analysis.service_at_loads import ServiceAtLoads
+from polejax.analysis.service_figures import latency_against_load
 from polejax.analysis.summaries import Summary, summarise
 from polejax.consensus.history import History
 from polejax.consensus.nodes import AnyNodes
@@ -63,13 +63,14 @@ def variation_and_stale_blocks(summaries: Mapping[str, Summary], size: str) -> P
       summaries: label -> `Summary`.
       size: of the samples, in words.
     """
-    wide = sum(map(len, summaries)) > 20  # side by side longer names would run into each other
+    words = [shown(label).replace(" ", "\n") for label in summaries]
+    wide = len(words) * max(len(line) for word in words for line in word.split("\n")) > 24  # they would run together
     figure, (left, right) = canvas(2.3 + 0.17 * len(summaries) * wide, 1, 2)
     drawn: list[tuple[str, str, Estimate]] = []
     for place, (label, summary, mark) in enumerate(marks(summaries)):
-        _point(left, place, summary.interval_cv, mark, label=shown(label))
-        _point(right, place - 0.15, summary.stale_per_block, mark)
-        _point(right, place + 0.15, summary.stale_per_main, mark, filled=False)
+        draw_estimate(left, place, summary.interval_cv, mark, label=shown(label))
+        draw_estimate(right, place - 0.15, summary.stale_per_block, mark)
+        draw_estimate(right, place + 0.15, summary.stale_per_main, mark, filled=False)
         drawn += [
             (label, "interval CV [ratio]", summary.interval_cv),
             (label, "stale / published [share]", summary.stale_per_block),
@@ -83,14 +84,16 @@ def variation_and_stale_blocks(summaries: Mapping[str, Summary], size: str) -> P
     for axes in (left, right):
         axes.set_xlim(-0.6, len(summaries) - 0.4)
         axes.set_ylim(0.0, None)
-        axes.set_xticks(range(len(summaries)), [""] * len(summaries) if wide else [shown(label) for label in summaries])
+        axes.set_xticks(range(len(summaries)), [""] * len(summaries) if wide else words)
     if wide:
         figure.legend(*left.get_legend_handles_labels(), loc="outside lower left")
     right.set_xlabel("filled: of published\nopen: per canonical", fontsize=6)
     figure.suptitle(f"{size}; {_bars(summaries)} over seeds", fontsize=7, color="0.3")
     labels, names, estimates = zip(*drawn, strict=True)
     stacked = Estimate(*(np.array([getattr(e, part) for e in estimates]) for part in ("value", "low", "high")))
-    return Plot(figure, {"label": np.array(labels), "statistic [unit]": np.array(names), **_columns(stacked, "value")})
+    return Plot(
+        figure, {"label": np.array(labels), "statistic [unit]": np.array(names), **estimate_columns(stacked, "value")}
+    )
 
 
 @checked
@@ -118,12 +121,12 @@ def win_shares(summaries: Mapping[str, Summary], nodes: Mapping[str, AnyNodes], 
         power, beside = shares[label], _beside(shares[label], place, len(summaries), equal)
         stands = power * np.exp(0.1 * beside) if logarithmic else power + 0.02 * largest * beside
         stands = 1 + np.arange(power.size) + 0.3 * beside if equal else stands
-        _point(axes, stands, summary.win_share, mark, label=shown(label))
+        draw_estimate(axes, stands, summary.win_share, mark, label=shown(label))
         columns |= {
             f"{label}: power share [fraction]": power,
             f"{label}: drawn at [{'node' if equal else 'fraction'}]": stands,
         }
-        columns |= _columns(summary.win_share, f"{label}: win share", " [fraction]")
+        columns |= estimate_columns(summary.win_share, f"{label}: win share", " [fraction]")
     if equal:
         axes.axhline(largest, color="0.3", lw=0.8, label=f"power share {largest:.3g}", zorder=0)
         axes.set_ylim(0.0, 1.4 * axes.get_ylim()[1])
@@ -137,42 +140,6 @@ def win_shares(summaries: Mapping[str, Summary], nodes: Mapping[str, AnyNodes], 
     axes.set_ylabel("share of the blocks won [fraction]")
     axes.legend(loc="upper left")
     say_size(axes, f"{size}; {_bars(summaries)}")
-    return Plot(figure, columns)
-
-
-@checked
-@styled
-def latency_against_load(service: ServiceAtLoads) -> Plot:
-    """Mean and 95% confirmation latency against load, with confidence intervals; both axes of ratios are logarithmic.
-
-    Args:
-      service: of `polejax.analysis.service_at_loads`; loads that a chain is too short for are left out.
-
-    Returns:
-      `Plot`. The horizontal axis is the unused share of the capacity, 1 - load, falling to the right.
-    """
-    figure, axes = canvas(2.7)
-    columns: dict[str, np.ndarray] = {}
-    for place, (label, by_load, mark) in enumerate(marks(service.summaries)):
-        told = {load: found for load, found in sorted(by_load.items()) if found is not None}
-        stands = np.array([(1 - load) * 1.03 ** (place - 1) for load in told])
-        columns[f"{label}: load [share of its capacity]"] = np.array(list(told))
-        for name, pick, filled in (("mean", latency_mean, True), ("95%", latency_quantile, False)):
-            if not told:
-                continue
-            estimate = stack([pick(found) for found in told.values()])
-            axes.plot(stands, estimate.value, color=mark.colour, ls=mark.line, lw=0.8)
-            _point(axes, stands, estimate, mark, filled, label=shown(label) if filled else None)
-            columns |= _columns(estimate, f"{label}: {name} latency", " [s]")
-    axes.set(xscale="log", yscale="log")
-    axes.invert_xaxis()
-    loads = sorted(service.loads)
-    axes.set_xticks([1 - load for load in loads], [f"{load:g}" for load in loads])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlabel("load [share of the chain's own capacity]")
-    axes.set_ylabel("confirmation latency [s]")
-    axes.legend(loc="upper left")
-    say_size(axes, f"filled: mean, open: 95%; {service.capacity:,} transactions a block")
     return Plot(figure, columns)
 
 
@@ -270,15 +237,6 @@ def write_all(
     return [path for name, plot in plots.items() for path in save(plot.figure, place / name, plot.columns)]
 
 
-def _point(axes: Axes, x: Any, estimate: Estimate, mark: Mark, filled: bool = True, label: str | None = None) -> None:
-    """Draw estimates with their intervals; an infinite interval has no bar."""
-    value, low, high = (np.atleast_1d(part) for part in (estimate.value, estimate.low, estimate.high))
-    bars = np.stack([value - low, high - value])
-    bars = np.where(np.isfinite(bars), np.maximum(bars, 0.0), 0.0)
-    look = {**open_marker(mark), "mfc": mark.colour if filled else "white"}
-    axes.errorbar(np.atleast_1d(x), value, bars, ls="", elinewidth=0.8, capsize=1.5, label=label, **look)
-
-
 def _bars(summaries: Mapping[str, Summary]) -> str:
     """What the bars are; that a chain alone has none, lest its points look exact."""
     confidence = next(iter(summaries.values())).confidence
@@ -288,12 +246,6 @@ def _bars(summaries: Mapping[str, Summary]) -> str:
     return f"bars: {confidence:.0%} intervals" + (
         f" (none of {', '.join(map(shown, alone))}: one chain)" if alone else ""
     )
-
-
-def _columns(estimate: Estimate, name: str, unit: str = "") -> dict[str, np.ndarray]:
-    """Columns of an estimate and the ends of its interval."""
-    parts = {"": estimate.value, " low": estimate.low, " high": estimate.high}
-    return {f"{name}{which}{unit}": np.atleast_1d(part) for which, part in parts.items()}
 
 
 def _beside(power: np.ndarray, place: int, places: int, alone: bool) -> np.ndarray:

@@ -14,6 +14,7 @@ from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
 from polejax.attacks import head_start
 from polejax.attacks.head_start import Run
+from polejax.attacks.seed_numbers import along_seeds, paired_seeds
 from polejax.attacks.theft import Attempt
 from polejax.learning.tasks import majority_accuracy
 from polejax.mechanisms.pole import PoLe
@@ -166,7 +167,7 @@ def advantage(honest: Array, cheats: Array, nodes: int = 10, confidence: float =
       confidence: of the interval.
     """
     confidence = checks.confidence(confidence)
-    honest, cheats = _paired(honest=honest, cheats=cheats, infinite=True)
+    honest, cheats = paired_seeds(honest=honest, cheats=cheats, infinite=True)
     nodes = checks.whole("nodes", nodes, low=2)
 
     def ratio_of(honest: Array, cheats: Array) -> float:
@@ -225,7 +226,7 @@ def roc(honest: Array, cheats: Array) -> tuple[Array, Array, Array]:
     Returns:
       Accept thresholds, rising; the share of honest claims below each (false rejections) and of cheats' (detections).
     """
-    honest, cheats = (np.sort(_along_seeds(name, value)) for name, value in (("honest", honest), ("cheats", cheats)))
+    honest, cheats = (np.sort(along_seeds(name, value)) for name, value in (("honest", honest), ("cheats", cheats)))
     scores = np.unique(np.concatenate([honest, cheats]))
     thresholds = np.append(scores, np.nextafter(scores[-1], np.inf))
     rejected, detected = (np.searchsorted(found, thresholds, side="left") / found.size for found in (honest, cheats))
@@ -253,7 +254,7 @@ def auc(honest: Array, cheats: Array, confidence: float = CONFIDENCE) -> Estimat
       confidence: of the interval.
     """
     confidence = checks.confidence(confidence)
-    honest, cheats = _paired(honest=honest, cheats=cheats)
+    honest, cheats = paired_seeds(honest=honest, cheats=cheats)
     wins = (honest[:, None] > cheats[None]) + 0.5 * (honest[:, None] == cheats[None])
     value, count = wins.mean(), honest.size
     if count < 2:
@@ -269,7 +270,7 @@ def saved(honest: Array, steps: Array, confidence: float = CONFIDENCE) -> Estima
 
     Where all seeds' cheats take no step, the interval is that of a share of seeds that save all or nothing.
     """
-    honest, steps = _paired(honest=honest, steps=steps)
+    honest, steps = paired_seeds(honest=honest, steps=steps)
     return _bounded(ratio(honest - steps, honest, confidence), len(honest), confidence, low=-np.inf)
 
 
@@ -277,7 +278,7 @@ def saved(honest: Array, steps: Array, confidence: float = CONFIDENCE) -> Estima
 def ratio(parts: Array, wholes: Array, confidence: float = CONFIDENCE) -> Estimate:
     """Ratio of the sums over seeds of what is paired by seed, [S] each."""
     confidence = checks.confidence(confidence)
-    parts, wholes = _paired(parts=parts, wholes=wholes)
+    parts, wholes = paired_seeds(parts=parts, wholes=wholes)
     if not wholes.sum():
         raise ValueError("wholes must not add up to 0: there is nothing to divide by")
     value = parts.sum() / wholes.sum()
@@ -292,23 +293,8 @@ def _bounded(found: Estimate, count: int, confidence: float, low: float = 0.0, h
     return Estimate(found.value, np.maximum(found.low, low), np.minimum(found.high, high))
 
 
-def _along_seeds(name: str, value: Any, infinite: bool = False) -> Array:
-    """Numbers f64[S], one per seed."""
-    checks.real(name, value, ndim=1, infinite=infinite)
-    return np.asarray(value, np.float64)
-
-
-def _paired(infinite: bool = False, **numbers: Any) -> list[Array]:
-    """Numbers f64[S] that are paired by seed."""
-    found = {name: _along_seeds(name, value, infinite) for name, value in numbers.items()}
-    (first, one), (second, other) = found.items()
-    if one.shape != other.shape:
-        raise ValueError(f"{first} and {second} must be paired by seed, got {one.size} and {other.size} of them")
-    return [one, other]
-
-
 @checked
 def mean(values: Any, confidence: float = CONFIDENCE) -> Estimate:
     """Mean over seeds, [S]."""
-    values = _along_seeds("values", values)
+    values = along_seeds("values", values)
     return ratio(values, np.ones_like(values), confidence)

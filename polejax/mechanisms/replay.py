@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from polejax._core import checks, draw
 from polejax._core.numerics import rounded
-from polejax._core.record import Record, axes, replace, static
+from polejax._core.record import replace, static
 from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims, Evidence, Learning
 from polejax.consensus.listening import Listening
@@ -17,22 +17,7 @@ from polejax.consensus.views import Views
 from polejax.mechanisms import censoring
 from polejax.mechanisms.bank import Bank
 from polejax.mechanisms.claim_rules import ClaimRules
-
-
-class Passage(Record):
-    """Where the curves of a bank pass, worked out before the first round; what is None is not asked for.
-
-    Attributes:
-      made: i32[B], evaluations up to and with the first valid claim at the fixed threshold; -K: none of K.
-      claims: i32[B, K], how many of the evaluations up to each one are at or above the fixed threshold.
-      reach: f32[B, K], the highest threshold that a curve passes at one of the evaluations up to each one.
-      highest: f32[B, K], its highest validation accuracy up to each one.
-    """
-
-    made: Array | None = axes(1)
-    claims: Array | None = axes(2)
-    reach: Array | None = axes(2)
-    highest: Array | None = axes(2)
+from polejax.mechanisms.passage import Passage
 
 
 class Replay(Mechanism):
@@ -57,11 +42,9 @@ class Replay(Mechanism):
       bank: `Bank`.
       rules: `ClaimRules`.
       passage: made from the others when a simulation begins (`prepare`); None before.
-      censored: as above.
 
     Raises:
-      ValueError: a number out of range, an unknown fallback, or a bank that is none; when a scenario is built: curves
-        that end too early.
+      ValueError: a number out of range, an unknown fallback, no bank; when a scenario is built: curves too short.
 
     Source: ours; the protocol is Lan, Liu, Li 2020 (arXiv 2007.15145).
     """

@@ -9,64 +9,16 @@ import numpy as np
 
 from polejax._core import checks, draw
 from polejax._core.keys import GENERATOR
-from polejax._core.record import axes, record, replace, static
+from polejax._core.record import axes, replace, static
 from polejax._core.types import Array, Key, Numeric
 from polejax.consensus.claims import Claims, Taken
 from polejax.consensus.listening import Listening
 from polejax.consensus.mechanism import Mechanism, Profile, Unit
 from polejax.consensus.nodes import AnyNodes, Nodes
 from polejax.consensus.views import Views
+from polejax.mechanisms.task_queue import UNCOUNTED, Queue
 
-_UNCOUNTED = 2**31 - 1  # postings that int32 cannot count: the branch's claims are flawed from then on
 ORDERS = ("fifo", "reward")
-
-
-@record
-class Queue:
-    """A branch's queue, oldest task first; leading axis N.
-
-    Attributes:
-      line: i32[N, Q], numbers of the tasks that wait.
-      taken: what the branch has done with its tasks, each leaf [N].
-    """
-
-    line: Array
-    taken: Taken
-
-    def admit(self, tasks: Array, count: Array) -> "Queue":
-        """The queue after the first `count` i32[N] of `tasks` i32[Q] have come; those beyond its end are dropped."""
-        place = jnp.arange(self.line.shape[1], dtype=jnp.int32)[None]
-        taken, waiting = self.taken, self.taken.waiting
-        admitted = jnp.minimum(count, self.line.shape[1] - waiting)
-        behind = place - waiting[:, None]
-        new = (behind >= 0) & (behind < admitted[:, None])
-        line = jnp.where(new, tasks[jnp.clip(behind, 0)], self.line)
-        posted = jnp.where(count > _UNCOUNTED - taken.posted, _UNCOUNTED, taken.posted + count)
-        dropped = jnp.where(posted == _UNCOUNTED, _UNCOUNTED, taken.dropped + count - admitted)
-        return Queue(line, replace(taken, waiting=waiting + admitted, posted=posted, dropped=dropped))
-
-    def take(self, rewards: Array, order: str) -> "Queue":
-        """The queue after its next task has been taken: the oldest, or the oldest of those with the highest reward."""
-        taken, (count, length) = self.taken, self.line.shape
-        place = jnp.arange(length, dtype=jnp.int32)[None]
-        next_ = jnp.zeros(count, jnp.int32)
-        if order == "reward":
-            next_ = jnp.where(place < taken.waiting[:, None], rewards[self.line], -jnp.inf).argmax(axis=1)
-        some = taken.waiting > 0
-        number = jnp.take_along_axis(self.line, next_[:, None], axis=1)[:, 0]
-        line = jnp.where(place < next_[:, None], self.line, jnp.roll(self.line, -1, axis=1))
-        one = some.astype(jnp.int32)
-        return Queue(
-            line,
-            Taken(
-                jnp.where(some, number, rewards.shape[0]),
-                jnp.where(some, rewards[number], 0.0),
-                taken.waiting - one,
-                taken.posted,
-                taken.served + one,
-                taken.dropped,
-            ),
-        )
 
 
 class TaskStream(Mechanism):
@@ -192,7 +144,7 @@ class TaskStream(Mechanism):
         # All that come after the first Q of an interval are dropped, so that their number may be a normal variate.
         late = jnp.maximum(interval - times[-1], 0.0) * self.rates.sum()
         late = jnp.maximum(jnp.round(late + jnp.sqrt(late) * excess), 0.0)
-        count = jnp.where(late < 2.0**30, count + jnp.minimum(late, 2.0**30).astype(jnp.int32), _UNCOUNTED)
+        count = jnp.where(late < 2.0**30, count + jnp.minimum(late, 2.0**30).astype(jnp.int32), UNCOUNTED)
         return branch.admit(tasks, count).take(self.rewards, self.order)
 
     def postings(self, key: Array) -> tuple[Array, Array, Array]:
@@ -233,7 +185,7 @@ class TaskStream(Mechanism):
         every = jax.tree.map(lambda some, one: jnp.concatenate([some, one[None]]), of_tasks, of_idle)
         some = every.valid[task, jnp.arange(nodes.count)].any()
         chosen = _chosen(every, jnp.where(some, task, task[0]))
-        uncounted = views.branch.taken.posted == _UNCOUNTED
+        uncounted = views.branch.taken.posted == UNCOUNTED
         return replace(chosen, work=jnp.where(uncounted, jnp.nan, chosen.work), valid=chosen.valid | uncounted)
 
 

@@ -18,6 +18,7 @@ from polejax.consensus.claims import Learning
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes, Scheduled
 from polejax.studies.contents import Contents
+from polejax.studies.parameters import column, flat
 from polejax.studies.shards import BLOCKS, IDENTITY, SUMS, Arrays, Shard, cut, dimensions
 
 UNITS = {
@@ -244,7 +245,7 @@ class Results:
         return filled
 
     def _coordinates(self) -> dict[str, Any]:
-        scenarios = [_flat(scenario) for scenario in self._manifest["scenarios"]]
+        scenarios = [flat(scenario) for scenario in self._manifest["scenarios"]]
         coordinates: dict[str, Any] = {
             "scenario": self.names,
             "seed": np.arange(self.num_seeds),
@@ -259,7 +260,7 @@ class Results:
                 if name.startswith("nodes."):
                     coordinates[name] = (("scenario", "node"), self._by_node(values))
             else:
-                coordinates[name] = ("scenario", _column(values))
+                coordinates[name] = ("scenario", column(values))
         return coordinates
 
     def _by_node(self, values: list[Any]) -> np.ndarray:
@@ -281,27 +282,6 @@ def sizes_of(manifest: dict[str, Any]) -> tuple[int, ...]:
 def open_study(path: str | os.PathLike[str]) -> Results:
     """Results of a finished or a partial study from its folder; raises StudyError where there is none."""
     return Results(path)
-
-
-def _flat(description: Any, path: str = "") -> dict[str, Any]:
-    """A scenario's numbers, words and lists of numbers by path; what is large (data, banks) is left out."""
-    if isinstance(description, dict):
-        if "sha256" in description:
-            return {}
-        parts = (
-            _flat(part, f"{path}.{name}" if path else name)
-            for name, part in description.items()
-            if path or name != "type"
-        )
-        return {name: value for part in parts for name, value in part.items()}
-    return {path: description} if path and not (isinstance(description, str) and len(description) > 100) else {}
-
-
-def _column(values: list[Any]) -> np.ndarray:
-    numbers = [float(v) if v in ("inf", "-inf") else np.nan if v is None else v for v in values]
-    if all(isinstance(value, bool | int | float) for value in numbers):
-        return np.asarray(numbers)
-    return np.asarray(["" if value is None else str(value) for value in values])
 
 
 def _as_history(arrays: Arrays) -> History:

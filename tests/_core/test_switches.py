@@ -95,8 +95,15 @@ def test_foreign_settings_change_no_number():
 
 def test_reused_keys_are_none_of_ours():
     """JAX checks while it traces, so nothing need be computed."""
+
+    def twice(key):
+        return jax.random.uniform(key) + jax.random.uniform(key)
+
     with jax.debug_key_reuse(True):
-        jax.jit(jax.vmap(lambda key: pj.simulate(key, scenario(stream()), 2))).trace(keys(2))
+        with pytest.raises(jax.errors.KeyReuseError):  # so what follows can fail
+            jax.jit(jax.vmap(twice)).trace(keys(2))
+        traced = jax.jit(jax.vmap(lambda key: pj.simulate(key, scenario(stream()), 2))).trace(keys(2))
+    assert traced.out_info.interval.shape == (2, 2)
 
 
 def test_engines_are_compiled_and_placed_as_ever():

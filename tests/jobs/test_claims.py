@@ -10,7 +10,7 @@ import pytest
 import polejax as pj
 from polejax import theory
 from polejax.analysis.figure_style import Plot, canvas
-from polejax.jobs.claims import fairness, job, page
+from polejax.jobs.claims import job, page
 from polejax.jobs.claims.section import Section
 from polejax.jobs.claims.workbench import Bench, intervals, over_parts, row, scenario
 from polejax.mechanisms.architecture_spread import ArchitectureSpread
@@ -34,14 +34,18 @@ def test_spread_tasks_have_the_law_s_variation(task_cv):
     assert pj.summarise(history).interval_mean.value == pytest.approx(60.0, rel=0.03)
 
 
-def test_the_win_exponent_is_that_of_the_law():
-    power = np.random.default_rng(0).lognormal(0.0, 0.5, 64)
-    for k in (1.0, 3.0):
-        share = power**k / (power**k).sum()
-        assert fairness.win_exponent(1e6 * share, power / power.sum()) == pytest.approx(k, rel=1e-3)
-    only = np.zeros(64)
-    only[power.argmax()] = 1_000
-    assert np.isfinite(fairness.win_exponent(only, power))
+def test_a_part_draws_its_own_numbers():
+    """Parts that shared what they draw would differ too little: intervals too short."""
+    bench = Bench(None, None, jax.random.key(5), 8, 16, 4, True)
+    drawn = []
+
+    def statistic(history, key):
+        drawn.append(int(jax.random.bits(key)))
+        return {"blocks": float(history.settled.sum())}
+
+    bench.measure(scenario(pj.PoW(160.0), 2), statistic, 1)
+    bench.measure(scenario(pj.PoW(160.0), 2), statistic, 2)
+    assert len(set(drawn)) == 16
 
 
 def test_intervals_over_parts_hold_the_truth_as_often_as_they_say():

@@ -3,8 +3,9 @@
 import numpy as np
 
 from polejax import network
-from polejax._core.types import Array
+from polejax._core.types import Key
 from polejax.analysis.fairness import gini, nakamoto
+from polejax.analysis.fairness_exponent import fairness_exponent
 from polejax.analysis.figure_style import Plot, canvas, say_size, styled
 from polejax.consensus import difficulty, nodes
 from polejax.consensus.history import History
@@ -34,7 +35,7 @@ def measure(bench: Bench) -> list[Row]:
         for number, (name, mechanism) in enumerate(mechanisms.items()):
             played = Scenario(chosen, network.clique(COUNT, DELAY), mechanism, difficulty=difficulty.fixed())
 
-            def statistic(history: History, chosen: Nodes = chosen) -> dict[str, float]:
+            def statistic(history: History, key: Key, chosen: Nodes = chosen) -> dict[str, float]:
                 return shares(history, chosen)
 
             power = np.sort(power_share(chosen.power))[::-1]
@@ -63,32 +64,14 @@ def shares(history: History, chosen: Nodes) -> dict[str, float]:
     """Win exponent, Gini and Nakamoto coefficients of wins, and the joint win shares of the strongest nodes."""
     settled = np.asarray(history.settled)
     wins = np.bincount(np.asarray(history.producer)[settled], minlength=chosen.count).astype(np.float64)
-    power = np.asarray(power_share(chosen.power), np.float64)
-    order = np.argsort(-power, kind="stable")
+    order = np.argsort(-np.asarray(chosen.power), kind="stable")
     held = np.cumsum(wins[order]) / wins.sum()
     found = {
-        "win exponent": win_exponent(wins, power),
+        "win exponent": float(fairness_exponent(history, chosen).value),
         "gini of wins": float(gini(wins)),
         "nakamoto of wins": float(nakamoto(wins)),
     }
     return found | {f"share of the top {top}": float(held[top - 1]) for top in TOP}
-
-
-def win_exponent(wins: Array, power: Array) -> float:
-    """Exponent k of the law win share ~ power^k that makes the wins [N] likeliest: 1 is fair; ours.
-
-    The likelihood is that of independent blocks; its slope falls with k, so bisection finds the root. Half a win a node
-    is added (Jeffreys), without which the exponent were infinite where only the strongest won.
-    """
-    log = np.log(power[power > 0])
-    won = wins[power > 0] + 0.5
-    mean = (won * log).sum() / won.sum()
-    low, high = -4.0, 64.0
-    for _ in range(80):
-        k = (low + high) / 2
-        weight = np.exp(k * (log - log.max()))
-        low, high = (k, high) if (weight * log).sum() / weight.sum() < mean else (low, k)
-    return (low + high) / 2
 
 
 def tell(rows: list[Row]) -> Section:

@@ -5,6 +5,7 @@ import numpy as np
 
 from polejax import theory
 from polejax._core.record import replace
+from polejax._core.types import Key
 from polejax.analysis.figure_style import Plot, canvas, say_size, styled
 from polejax.attacks import adversary
 from polejax.attacks.double_spend import race
@@ -69,7 +70,7 @@ def _deviations(bench: Bench) -> list[Row]:
     return rows
 
 
-def _first(history: History) -> dict[str, float]:
+def _first(history: History, key: Key) -> dict[str, float]:
     """Win share over power share of node 0, and the mean interval."""
     settled = np.asarray(history.settled)
     producer = np.asarray(history.producer)[settled]

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from polejax import theory
+from polejax._core.types import Key
 from polejax.analysis.figure_style import Plot, canvas, say_size, styled
 from polejax.analysis.mempool import serve
 from polejax.analysis.service import service
@@ -104,11 +105,13 @@ def _risk(bench: Bench, learned: Scenario, depths: tuple[int, ...]) -> np.ndarra
     return np.asarray(race(keys, learned, equal_nodes(ATTACKERS), depths, horizon=60).value)
 
 
-def served(history: History, *, load: float, warm_up: int, cool_down: int, confirmations: int) -> dict[str, float]:
+def served(
+    history: History, key: Key, *, load: float, warm_up: int, cool_down: int, confirmations: int
+) -> dict[str, float]:
     """Throughput and latency of one part's chains at a load measured against their own mean interval."""
     mean = intervals(history)["interval mean"]
     asked = Load.at(load, mean, CAPACITY)
-    keys = jax.random.split(jax.random.key(confirmations), np.shape(history.settled)[0])
+    keys = jax.random.split(key, np.shape(history.settled)[0])
     found = service(
         serve(keys, history, asked),
         history,

@@ -27,7 +27,8 @@ Row = dict[str, Any]
 """One number: `statistic`, what it is of (`mechanism` and parameters), `value`, `low`, `high`, its `unit`, how many
 seeds and blocks it comes from, and `law`, the closed form's value or None."""
 
-Statistic = Callable[[History], Mapping[str, float]]
+Statistic = Callable[[History, Key], Mapping[str, float]]
+"""Numbers by name of one part's histories [S / G, H], and a typed key of the part's own for what they draw."""
 
 NODES, DELAY = 16, 2.0
 THRESHOLD = 0.9
@@ -68,19 +69,20 @@ class Bench:
 
         Args:
           scenario: of which each part is simulated with its own part of every bank.
-          statistic: of one part's histories [S / G, H]; several numbers by name.
+          statistic: see `Statistic`.
           purpose: of the measurement, folded into the key.
           blocks: heights; None: the bench's.
         """
         keys = jax.random.split(jax.random.fold_in(self.key, purpose), self.seeds).reshape(self.parts, -1)
+        own = jax.random.split(jax.random.fold_in(jax.random.fold_in(self.key, purpose), 1), self.parts)
         found = []
         if any(isinstance(leaf, Bank) for leaf in jax.tree.leaves(scenario, is_leaf=lambda x: isinstance(x, Bank))):
-            for piece, part in zip(bank_error.pieces(scenario, self.parts), keys, strict=True):
-                found.append(statistic(simulate_many(part, piece, blocks or self.blocks)))
+            for piece, part, key in zip(bank_error.pieces(scenario, self.parts), keys, own, strict=True):
+                found.append(statistic(simulate_many(part, piece, blocks or self.blocks), key))
         else:
             history = simulate_many(keys.reshape(-1), scenario, blocks or self.blocks)
-            for part in np.split(np.arange(self.seeds), self.parts):
-                found.append(statistic(jax.tree.map(lambda leaf, part=part: np.asarray(leaf)[part], history)))
+            for part, key in zip(np.split(np.arange(self.seeds), self.parts), own, strict=True):
+                found.append(statistic(jax.tree.map(lambda leaf, part=part: np.asarray(leaf)[part], history), key))
         return {name: over_parts(np.array([one[name] for one in found])) for name in found[0]}
 
     def rows(
@@ -141,8 +143,8 @@ def pow_at(interval: float, beside: Scenario) -> Scenario:
     return replace(beside, mechanism=PoW(interval * power), adversary=None)
 
 
-def intervals(history: History) -> dict[str, float]:
-    """Mean and CV of the interval and the stale rate of settled heights."""
+def intervals(history: History, key: Key | None = None) -> dict[str, float]:
+    """Mean and CV of the interval and the stale rate of settled heights; nothing is drawn."""
     settled = np.asarray(history.settled)
     interval = np.asarray(history.interval, np.float64)[settled]
     published = np.asarray(history.published)[settled].sum()

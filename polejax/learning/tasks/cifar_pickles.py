@@ -66,12 +66,16 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 
 # The one written in Python: its memo is a dict, where that written in C makes room for any number that a file names.
 class _Reader(pickle._Unpickler):  # type: ignore[misc,name-defined]
+    """Reads plain arrays, words and numbers, and refuses whatever else a pickle names."""
+
     def find_class(self, module: str, name: str) -> Any:
+        """What stands for a name in the file, if it is one of those that plain arrays need."""
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f"it names {module}.{name}")
         return _ALLOWED[module, name]
 
     def persistent_load(self, identity: Any) -> Any:
+        """Nothing: a batch file holds all that it needs."""
         raise pickle.UnpicklingError("it names what lies elsewhere")
 
 
