@@ -30,7 +30,8 @@ SERVICE = pj.analysis.Service(
     np.tile(np.arange(1, 13, dtype=np.int32)[:, None, None], (SEEDS, 1, 2, 1)),
     *(np.ones((SEEDS, 12, 2), np.float32), np.ones((SEEDS, 12, 2), np.float32), np.zeros(SEEDS, bool)),
 )
-AT_LOADS = pj.analysis.ServiceAtLoads({"one": {0.5: None}}, {"one": {0.5: 9}}, {"one": SUMMARY.interval_mean}, 10)
+SERVED = pj.analysis.service(SERVICE, HISTORY, LOAD, confirmations=1, quantiles=[0.5, 0.95], warm_up=1, cool_down=1)
+AT_LOADS = pj.analysis.ServiceAtLoads({"one": {0.5: SERVED}}, {"one": {0.5: 9}}, {"one": SUMMARY.interval_mean}, 10)
 MODEL = pj.models.MultilayerPerceptron(hidden=(6,), num_classes=3)
 POLE = pj.PoLe(TASK, threshold=0.4, model=MODEL, batch_size=16, evaluate_every=2, max_steps=60)
 RECIPE = POLE.recipe

@@ -19,7 +19,12 @@ def latency_against_load(service: ServiceAtLoads) -> Plot:
 
     Returns:
       `Plot`. The horizontal axis is the unused share of the capacity, 1 - load, falling to the right.
+
+    Raises:
+      ValueError: no chain is long enough for any of the loads.
     """
+    if not any(found for by_load in service.summaries.values() for found in by_load.values()):
+        raise ValueError("service must have a load that some chain is long enough for, got none: play longer chains")
     figure, axes = canvas(2.7)
     columns: dict[str, np.ndarray] = {}
     for place, (label, by_load, mark) in enumerate(marks(service.summaries)):
@@ -53,5 +58,5 @@ def _sizes(service: ServiceAtLoads) -> str:
         if any(found is not None for found in by_load.values())
     }
     chains = ", ".join(f"{shown(label)} {found.num_seeds:,}" for label, found in told.items())
-    confidence = next(iter(told.values())).confidence if told else 0.95
+    confidence = next(iter(told.values())).confidence
     return f"bars: {confidence:.0%} intervals over chains ({chains})"

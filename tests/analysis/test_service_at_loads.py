@@ -1,5 +1,7 @@
 """Service at equal loads: the law of the bulk queue, warm-up by load, doubts beside the numbers, refusals."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -78,6 +80,8 @@ def test_chains_that_are_too_short_are_told_to_be(found):
     assert str(found).count("\n") == 6  # a heading, and three lines for each load
     plot = pj.figures.latency_against_load(short)
     assert plot.columns["PoW: load [share of its capacity]"].tolist() == [0.5]
+    with pytest.raises(ValueError, match="^service must have a load that some chain is long enough for"):
+        pj.figures.latency_against_load(replace(short, summaries={"PoW": {0.95: None}}))
 
 
 @pytest.mark.parametrize(
