@@ -80,7 +80,7 @@ def test_chains_that_are_too_short_are_told_to_be(found):
     assert str(found).count("\n") == 6  # a heading, and three lines for each load
     plot = pj.figures.latency_against_load(short)
     assert plot.columns["PoW: load [share of its capacity]"].tolist() == [0.5]
-    with pytest.raises(ValueError, match="^service must have a load that some chain is long enough for"):
+    with pytest.raises(ValueError, match=r"^service must have a load that some chain is long enough for"):
         pj.figures.latency_against_load(replace(short, summaries={"PoW": {0.95: None}}))
 
 
