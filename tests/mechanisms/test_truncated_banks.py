@@ -1,9 +1,8 @@
 """Banks whose curves end before training does: refused, or told beside every number, and made longer."""
 
-import jax
 import numpy as np
 import pytest
-from banks import geometric_bank, keys, small_pole
+from banks import geometric_bank, keys
 
 import polejax as pj
 from polejax._core.record import replace
@@ -35,6 +34,7 @@ def test_a_bank_that_would_give_another_law_is_refused_in_one_line_with_three_re
         scenario(SHORT, deadline=50.0)
 
 
+@pytest.mark.usefixtures("light_compilation")
 def test_where_it_seldom_decides_it_runs_and_the_blocks_it_decides_are_told():
     few = scenario(SHORT, count=4)  # 0.26 ** 4 = 0.5% of the heights
     summary = pj.summarise(pj.simulate_many(keys(0, 8), few, BLOCKS))
@@ -57,6 +57,7 @@ def test_unmarked_blocks_are_those_of_longer_curves():
     assert (short.interval[short.censored] < whole.interval[short.censored]).any()  # a marked one came too early
 
 
+@pytest.mark.usefixtures("light_compilation")
 def test_accepted_as_it_is_every_decided_block_is_marked():
     history = pj.simulate_many(keys(0, 8), scenario(SHORT, censored=True), BLOCKS)
     np.testing.assert_array_equal(history.censored[history.settled], history.fallback[history.settled])
@@ -71,19 +72,6 @@ def test_streams_and_wrappers_ask_the_banks_they_hold():
     stream = pj.TaskStream(tasks, rates=[0.1, 0.1], rewards=[1.0, 2.0], idle=pj.Replay(SHORT, 0.5, jitter=0.0))
     with pytest.raises(ValueError, match=r"^threshold 0\.5 is never passed"):
         pj.Scenario(pj.nodes.equal(1), pj.network.instant(1), stream)
-
-
-def test_a_bank_grows_in_length_and_its_beginning_stays(tmp_path):
-    pole, out = small_pole(), tmp_path / "bank"
-    short = pj.learning_curves(jax.random.key(1), pole, 24, num_steps=20, out=out)
-    assert (short.num_steps, short.max_steps, short.whole) == (20, 60, False)
-    longer = pj.learning_curves(jax.random.key(1), pole, 24, num_steps=60, out=out)
-    assert longer.whole
-    np.testing.assert_array_equal(longer.validation[:, :10], short.validation)
-    np.testing.assert_array_equal(longer.test[:, :10], short.test)
-    again = pj.load_bank(out, pole)
-    np.testing.assert_array_equal(again.validation, longer.validation)
-    assert again.max_steps == 60
 
 
 def test_every_bank_of_a_scenario_is_split_for_its_error():
@@ -159,6 +147,7 @@ def test_another_file_is_not_called_a_damaged_bank(tmp_path, monkeypatch):
         pj.load_bank(tmp_path / "bank.nc")
 
 
+@pytest.mark.usefixtures("light_compilation")
 def test_live_and_replayed_training_have_one_law_at_every_threshold():
     """At a low, a middle and a high threshold, which many curves never pass (`polejax validate`: means, too)."""
     rows = validate.run(chosen=[case for case in validation_replay.replays(1) if "CV" in case.name])

@@ -23,6 +23,8 @@ def assert_same(one, other):
 def test_longer_curves_begin_with_the_shorter_ones_in_memory_and_in_a_folder(tmp_path):
     pole, key, out = small_pole(), jax.random.key(1), tmp_path / "bank"
     short, long = (pj.learning_curves(key, pole, 40, num_steps=steps) for steps in (20, 60))
+    assert (short.num_steps, short.max_steps, short.whole) == (20, 60, False)
+    assert long.whole
     assert_same(long.until(10), short)
     assert_same(pj.learning_curves(key, pole, 40, num_steps=20, out=out), short)
     assert_same(pj.learning_curves(key, pole, 40, num_steps=60, out=out), long)

@@ -20,6 +20,8 @@ from polejax.network import DelayLaw
 from polejax.studies import study as studies
 from polejax.studies.shards import Shard, run_shard
 
+pytestmark = pytest.mark.usefixtures("light_compilation")
+
 
 class Own(pj.Mechanism):
     """Exponential work, bent by a function."""
