@@ -36,7 +36,6 @@ _RIGHT = {
         attacks.theft.attempt.flops models.model_block.other_bytes
     """,
     "0.5, 1e-30, third": """
-        theory.selfish_pools_revenue.accuracy
         analysis.fairness_exponent.confidence
         attacks.selfish_pools.relative_revenue.confidence
         Load.at.load analysis.service_at_loads.confidence
@@ -278,6 +277,7 @@ _RIGHT = {
         theory.tie_probability.shape
     """,
     "0.5, third": """
+        theory.selfish_pools_revenue.accuracy
         difficulty.accuracy.high
     """,
     "1.5": """

@@ -38,13 +38,13 @@ def selfish_pools_revenue(shares: Sequence[float], accuracy: float = 1e-9) -> tu
     """Shares of the main chain of pools that all mine selfishly, where tied branches are equally likely to be mined on.
 
     Args: shares: of the power, one for each pool, positive, together below 1, and each below the others' power, or its
-    lead grows without end; accuracy: probability below which a state is left out. Returns fractions. From a block on
-    that all agree on, every course of events is followed until all agree again; a pool's revenue is its expected blocks
-    over everybody's. Of one pool it is `selfish_revenue` at gamma 1/2. Source: the rules are those of Bai et al. 2018
-    (arXiv 1811.08263), as `attacks.selfish_pools.mine` reads them; following expected blocks is ours.
+    lead grows without end; accuracy: probability below which a state is left out, at least 1e-12. Returns fractions.
+    From a block on that all agree on, every course of events is followed until all agree again; a pool's revenue is its
+    expected blocks over everybody's. Of one pool it is `selfish_revenue` at gamma 1/2. Source: the rules are those of
+    Bai et al. 2018 (arXiv 1811.08263), as `attacks.selfish_pools.mine` reads them; following expected blocks is ours.
     """
     power = arguments.vector("shares", shares, above=0.0, below=0.5).tolist()
-    accuracy = float(checks.real("accuracy", accuracy, above=0.0, below=1.0, ndim=0))
+    accuracy = float(checks.real("accuracy", accuracy, low=1e-12, below=1.0, ndim=0))
     if not power or sum(power) >= 1.0:
         raise ValueError(f"shares must be of at least one pool and below 1 together, got {list(shares)}: lower them")
     pools = len(power)
