@@ -30,7 +30,7 @@ def trained(curves: int, steps: int, path: Path) -> pj.Bank:
 def main(arguments: Sequence[str] | None = None, bank: pj.Bank | None = None) -> list[Path]:
     """Train, tune, simulate, measure and write; returns the paths."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--curves", type=int, default=256, help="of the bank")
+    parser.add_argument("--curves", type=int, default=2_048, help="of the bank")
     parser.add_argument("--steps", type=int, default=400, help="of each curve")
     parser.add_argument("--seeds", type=int, default=16, help="chains of each protocol")
     parser.add_argument("--blocks", type=int, default=512, help="of each chain")

@@ -6,14 +6,16 @@ import types
 import jax
 import numpy as np
 import pytest
+from banks import geometric_bank
 
 import polejax as pj
 from polejax import theory
 from polejax.analysis.figure_style import Plot, canvas
 from polejax.jobs.claims import job, page
 from polejax.jobs.claims.section import Section
-from polejax.jobs.claims.workbench import Bench, intervals, over_parts, row, scenario
+from polejax.jobs.claims.workbench import Bench, intervals, row, scenario
 from polejax.mechanisms.architecture_spread import ArchitectureSpread
+from polejax.studies import bank_error
 
 
 def section(rows, plot=None):
@@ -45,13 +47,24 @@ def test_a_part_draws_its_own_numbers():
 
     bench.measure(scenario(pj.PoW(160.0), 2), statistic, 1)
     bench.measure(scenario(pj.PoW(160.0), 2), statistic, 2)
-    assert len(set(drawn)) == 16
+    assert len(set(drawn)) == 2 * (8 + 1)  # of the parts, and of the whole
 
 
 def test_intervals_over_parts_hold_the_truth_as_often_as_they_say():
+    """Of means of 8 parts; the whole is their mean."""
     draw = np.random.default_rng(1)
-    hits = [(lambda e: e.low < 2.0 < e.high)(over_parts(draw.normal(2.0, 1.0, 8))) for _ in range(2_000)]
-    assert 0.93 < np.mean(hits) < 0.97
+    parts = draw.normal(2.0, 1.0, (2_000, 8))
+    found = [bank_error.corrected(one.mean(), one, 0.95) for one in parts]
+    assert 0.93 < np.mean([one.low < 2.0 < one.high for one in found]) < 0.97
+
+
+def test_a_small_bank_is_split_into_fewer_parts_or_refused():
+    replay = scenario(pj.Replay(geometric_bank(0, 512), 0.5), 16)
+    bench = Bench(None, replay.mechanism.bank, jax.random.key(5), 16, 16, 4, True)
+    assert bench.parts_of(replay) == 8  # of 64 curves, 4 a node
+    assert [bench.enough(count) for count in (32, 33)] == [True, False]
+    with pytest.raises(ValueError, match=r"^parts must leave at least 4 curves a node"):
+        bench.measure(scenario(replay.mechanism, 64), intervals, 1)
 
 
 def test_the_page_says_all_and_escapes_what_is_not_its_own(tmp_path):

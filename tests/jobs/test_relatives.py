@@ -13,9 +13,9 @@ from polejax.mechanisms.bank import Bank
 
 @pytest.fixture(scope="module")
 def bank():
-    gain = np.random.default_rng(0).uniform(0.0, 0.06, (256, 40)).astype(np.float32)
+    gain = np.random.default_rng(0).uniform(0.0, 0.06, (512, 40)).astype(np.float32)
     validation = np.minimum(0.1 + np.cumsum(gain, axis=1), 0.99).astype(np.float32)
-    return Bank(validation, validation, np.zeros(256, bool), 5, "{}", validation - np.float32(0.01))
+    return Bank(validation, validation, np.zeros(512, bool), 5, "{}", validation - np.float32(0.01))
 
 
 @pytest.fixture(scope="module")

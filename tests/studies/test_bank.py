@@ -142,14 +142,34 @@ def test_an_honest_interval_includes_the_bank():
     assert naive <= 25
 
 
+def test_many_nodes_do_not_bias_the_estimate_and_too_many_are_refused():
+    """The fastest of 16 nodes: its mean number of evaluations is known, and a part's curves have it too high."""
+    bank, count = geometric_bank(5, 2_048), 16
+    scenario = pj.Scenario(
+        pj.nodes.equal(count, total=float(count)), pj.network.instant(count), pj.Replay(bank, 0.5, jitter=0.0)
+    )
+    made = np.arange(1, 400)
+    passed = (bank.validation > 0.5).argmax(axis=1) + 1  # of the bank itself, whose law replaying must give
+    later = (passed[None] > made[:, None] - 1).mean(axis=1)
+    exact = (later**count).sum()
+    found = bank_estimate(jax.random.key(3), scenario, 64, 400, lambda s: s.interval_mean.value, parts=32)
+    law = sum((0.8 ** (count * (step - 1))) for step in range(1, 400))
+    assert found.low < law < found.high
+    assert abs(found.value - exact) < 0.01
+    with pytest.raises(
+        ValueError, match=r"^parts must leave at least 4 curves a node in each, 64 for 16 nodes, got 64"
+    ):
+        bank_estimate(jax.random.key(3), scenario, 64, 4, lambda s: s.interval_mean.value, parts=64)
+
+
 def test_the_cheats_bank_is_split_as_the_honest_one_is():
     nodes, plays = pj.nodes.equal(2), np.array([False, True])
-    adversary = pj.attacks.Cheating(geometric_bank(1, 64), plays)
-    replay = pj.Replay(geometric_bank(0, 64), 0.5, jitter=0.0)
+    adversary = pj.attacks.Cheating(geometric_bank(1, 128), plays)
+    replay = pj.Replay(geometric_bank(0, 128), 0.5, jitter=0.0)
     scenario = pj.Scenario(nodes, pj.network.instant(2), replay, adversary=adversary)
     pieces = list(bank_error.pieces(scenario, 16))
     for index, piece in enumerate(pieces):
-        rows = slice(4 * index, 4 * index + 4)
+        rows = slice(8 * index, 8 * index + 8)
         np.testing.assert_array_equal(piece.mechanism.bank.validation, replay.bank.validation[rows])
         np.testing.assert_array_equal(piece.adversary.bank.validation, adversary.bank.validation[rows])
     found = bank_estimate(jax.random.key(0), scenario, 32, 50, lambda summary: summary.win_share.value)

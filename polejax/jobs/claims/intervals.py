@@ -25,7 +25,7 @@ def measure(bench: Bench) -> list[Row]:
     for number, threshold in enumerate(thresholds):
         of = {"against": "threshold", "mechanism": "PoLe", "threshold": threshold, "nodes": NODES}
         rows += bench.rows(scenario(bench.replay(threshold)), intervals, 100 + number, units=UNITS, of=of)
-    for number, count in enumerate(counts):
+    for number, count in enumerate(filter(bench.enough, counts)):
         of = {"against": "nodes", "mechanism": "PoLe", "threshold": THRESHOLD, "nodes": count}
         rows += bench.rows(scenario(bench.replay(), count), intervals, 200 + number, units=UNITS, of=of)
     rows += _live(bench)

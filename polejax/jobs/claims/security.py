@@ -6,6 +6,7 @@ import numpy as np
 from polejax import theory
 from polejax._core.record import replace
 from polejax._core.types import Key
+from polejax.analysis import estimate
 from polejax.analysis.figure_style import Plot, canvas, say_size, styled
 from polejax.attacks import adversary
 from polejax.attacks.double_spend import race
@@ -14,7 +15,7 @@ from polejax.consensus.history import History
 from polejax.consensus.mechanism import Mechanism
 from polejax.jobs.claims.drawing import draw_lines
 from polejax.jobs.claims.section import Section, word
-from polejax.jobs.claims.workbench import NODES, Bench, Row, equal_nodes, over_parts, row, scenario, select
+from polejax.jobs.claims.workbench import CONFIDENCE, NODES, Bench, Row, equal_nodes, row, scenario, select
 from polejax.mechanisms.pow import PoW
 from polejax.studies import bank_error
 
@@ -33,20 +34,23 @@ def _double_spends(bench: Bench) -> list[Row]:
     seeds = max(bench.parts * (64 if bench.quick else 256), bench.seeds)
     for place, (name, mechanism) in enumerate({"PoW": PoW(INTERVAL * NODES), "PoLe 0.9": bench.replay()}.items()):
         played = scenario(mechanism, delay=0.0)
-        pieces = list(bank_error.pieces(played, bench.parts)) if name != "PoW" else [played] * bench.parts
+        parts = bench.parts_of(played)
+        pieces = list(bank_error.pieces(played, parts)) if name != "PoW" else [played] * parts
         for number, (share, count) in enumerate(ATTACKERS.items()):
             key = jax.random.fold_in(bench.key, 3_000 + 10 * place + number)
-            keys = jax.random.split(key, seeds).reshape(bench.parts, -1)
+            keys = jax.random.split(key, seeds).reshape(parts, -1)
             values = np.stack(
                 [
                     race(part, piece, equal_nodes(count), DEPTHS, horizon=100).value
                     for part, piece in zip(keys, pieces, strict=True)
                 ]
             )
+            tries = np.full(parts, seeds // parts)
+            shares = [estimate.share(hits * tries, tries, CONFIDENCE) for hits in values.T]
             for column, depth in enumerate(DEPTHS):
                 law = theory.double_spend(count / (count + NODES), depth) if name == "PoW" else None
                 of = {"mechanism": name, "attacker": share, "confirmations": depth, "nodes": NODES}
-                rows.append(row("double spend", over_parts(values[:, column]), seeds, 100, law, "probability", **of))
+                rows.append(row("double spend", shares[column], seeds, 100, law, "probability", **of))
     return rows
 
 

@@ -11,7 +11,6 @@ from polejax import network
 from polejax._core.record import replace
 from polejax._core.types import Array, Key
 from polejax._engine.runner import simulate_many
-from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
 from polejax.consensus import difficulty, nodes
 from polejax.consensus.history import History
@@ -33,6 +32,7 @@ Statistic = Callable[[History, Key], Mapping[str, float]]
 NODES, DELAY = 16, 2.0
 THRESHOLD = 0.9
 CONFIDENCE = 0.95
+LEAST_PARTS = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Bench:
       mechanism: `PoLe` whose curves the bank holds.
       bank: of whole curves.
       key: typed key; each measurement folds in its own number.
-      parts: G, into which chains, and with them the bank, are split; intervals are Student's t over parts.
+      parts: G at most, a power of two, into which chains, and with them the bank, are split; intervals are Student's t
+        over parts.
       seeds: chains of a measurement, a multiple of `parts`.
       blocks: heights of a chain.
       quick: whether fewer points are measured.
@@ -73,17 +74,33 @@ class Bench:
           purpose: of the measurement, folded into the key.
           blocks: heights; None: the bench's.
         """
-        keys = jax.random.split(jax.random.fold_in(self.key, purpose), self.seeds).reshape(self.parts, -1)
-        own = jax.random.split(jax.random.fold_in(jax.random.fold_in(self.key, purpose), 1), self.parts)
-        found = []
-        if any(isinstance(leaf, Bank) for leaf in jax.tree.leaves(scenario, is_leaf=lambda x: isinstance(x, Bank))):
-            for piece, part, key in zip(bank_error.pieces(scenario, self.parts), keys, own, strict=True):
-                found.append(statistic(simulate_many(part, piece, blocks or self.blocks), key))
+        heights, parts = blocks or self.blocks, self.parts_of(scenario)
+        keys = jax.random.split(jax.random.fold_in(self.key, purpose), self.seeds)
+        own = jax.random.split(jax.random.fold_in(jax.random.fold_in(self.key, purpose), 1), parts + 1)
+        history = simulate_many(keys, scenario, heights)
+        whole, found = statistic(history, own[-1]), []
+        if _replays(scenario):
+            pieces = zip(bank_error.pieces(scenario, parts), keys.reshape(parts, -1), own[:-1], strict=True)
+            found = [statistic(simulate_many(part, piece, heights), key) for piece, part, key in pieces]
         else:
-            history = simulate_many(keys.reshape(-1), scenario, blocks or self.blocks)
-            for part, key in zip(np.split(np.arange(self.seeds), self.parts), own, strict=True):
+            for part, key in zip(np.split(np.arange(self.seeds), parts), own[:-1], strict=True):
                 found.append(statistic(jax.tree.map(lambda leaf, part=part: np.asarray(leaf)[part], history), key))
-        return {name: over_parts(np.array([one[name] for one in found])) for name in found[0]}
+        return {name: _possible(whole[name], np.array([one[name] for one in found])) for name in whole}
+
+    def parts_of(self, scenario: Scenario) -> int:
+        """Parts G of a measurement: fewer where a part of the bank would have too few curves a node.
+
+        Raises:
+          ValueError: the bank is too small for as many nodes.
+        """
+        parts = self.parts
+        while _replays(scenario) and parts > LEAST_PARTS and not self.enough(scenario.nodes.count, parts):
+            parts //= 2
+        return parts
+
+    def enough(self, nodes: int, parts: int = 4) -> bool:
+        """Whether the bank has curves enough for so many nodes."""
+        return self.bank.num_curves // parts >= bank_error.LEAST * nodes
 
     def rows(
         self,
@@ -112,9 +129,15 @@ class Bench:
         ]
 
 
-def over_parts(values: Array) -> Estimate:
-    """Mean of the parts' values [G] and its interval; ours: batch means."""
-    return estimate.real(values.mean(), estimate.left_out(values) / (len(values) - 1), CONFIDENCE)
+def _replays(scenario: Scenario) -> bool:
+    leaves = jax.tree.leaves(scenario, is_leaf=lambda leaf: isinstance(leaf, Bank))
+    return any(isinstance(leaf, Bank) for leaf in leaves)
+
+
+def _possible(whole: float, parts: Array) -> Estimate:
+    """A value and its interval; no statistic here is negative, so no interval is."""
+    found = bank_error.corrected(np.float64(whole), parts, CONFIDENCE)
+    return Estimate(*(np.maximum(end, 0.0) for end in (found.value, found.low, found.high)))
 
 
 def row(
