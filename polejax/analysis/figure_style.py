@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from polejax._core import paths
+from polejax._core.brief import brief
 from polejax._core.checked import checked
 from polejax._core.netcdf import write_whole
 from polejax._core.printable import printable
@@ -58,6 +59,9 @@ class Plot(NamedTuple):
 
     figure: Figure
     columns: dict[str, np.ndarray]
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 class Mark(NamedTuple):

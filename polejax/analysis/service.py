@@ -6,11 +6,14 @@ from typing import NamedTuple
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.brief import sizes
 from polejax._core.checked import checked
 from polejax._core.record import record, static
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate, stack
+from polejax.analysis.estimate_tables import entries_table, estimate_table
 from polejax.analysis.mempool import Service
 from polejax.analysis.seed_tally import check_settled
 from polejax.analysis.transactions import Load
@@ -18,7 +21,7 @@ from polejax.consensus.history import History
 
 
 @record
-class ServiceSummary:
+class ServiceSummary(Tabled):
     """What users got from S chains between warm-up and cool-down; float64 estimates. C fee classes, dearest first.
 
     Attributes:
@@ -42,23 +45,56 @@ class ServiceSummary:
       confidence: of the intervals, in (0, 1).
     """
 
-    offered: Estimate
-    throughput: Estimate
-    fullness: Estimate | None
-    full_share: Estimate | None
-    empty_share: Estimate
-    backlog_mean: Estimate
-    backlog_max: Estimate
+    offered: Estimate[float]
+    throughput: Estimate[float]
+    fullness: Estimate[float] | None
+    full_share: Estimate[float] | None
+    empty_share: Estimate[float]
+    backlog_mean: Estimate[float]
+    backlog_max: Estimate[float]
     backlog_largest: float
     latency_mean: Estimate
     latency_quantile: Estimate
     latency_mean_by_class: Estimate
     unconfirmed_share: Estimate
-    fees_per_second: Estimate
+    fees_per_second: Estimate[float]
     quantiles: tuple[float, ...] = static()
     num_seeds: int = static()
     num_blocks: int = static()
     confidence: float = static()
+
+    def tables(self) -> list[Table]:
+        """All numbers with their intervals, and latencies by confirmations and by fee class."""
+        rows = (
+            ("transactions offered", "1 / s", self.offered),
+            ("transactions confirmed", "1 / s", self.throughput),
+            ("transactions per block / capacity", "share", self.fullness),
+            ("blocks without a place left", "share", self.full_share),
+            ("blocks that confirm nothing", "share", self.empty_share),
+            ("backlog, mean over time", "transactions", self.backlog_mean),
+            ("backlog, largest of a chain", "transactions", self.backlog_max),
+            ("backlog, largest of all chains", "transactions", self.backlog_largest),
+            ("fees", "coins / s", self.fees_per_second),
+        )
+        sample = f"{sizes((self.num_seeds,), 'seeds')}, {sizes((self.num_blocks,), 'blocks')}"
+        latencies = {"mean (s)": self.latency_mean}
+        for place, quantile in enumerate(self.quantiles):
+            latencies[f"{100 * quantile:g}% (s)"] = _column(self.latency_quantile, place)
+        latencies["not confirmed in time (share)"] = self.unconfirmed_share
+        confirmations = [str(1 + k) for k in range(np.size(self.latency_mean.value))]
+        told = [
+            estimate_table(rows, self.confidence, sample),
+            entries_table(latencies, self.confidence, "confirmations", confirmations, "latency by confirmations"),
+        ]
+        if np.size(self.latency_mean_by_class.value) > 1:
+            by_class = {"mean latency (s), dearest first": self.latency_mean_by_class}
+            told.append(entries_table(by_class, self.confidence, "fee class"))
+        return told
+
+
+def _column(found: Estimate, place: int) -> Estimate:
+    """A column of an estimate of arrays [k, q]."""
+    return Estimate(found.value[:, place], found.low[:, place], found.high[:, place])
 
 
 def service(

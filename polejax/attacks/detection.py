@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.brief import sizes
 from polejax._core.checked import checked
 from polejax._core.record import Record
 from polejax._core.switches import steady
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
+from polejax.analysis.estimate_tables import SHOWN, entries_table, estimate_table
 from polejax.attacks import head_start
 from polejax.attacks.head_start import Run
 from polejax.attacks.seed_numbers import along_seeds, paired_seeds
@@ -22,7 +25,7 @@ from polejax.mechanisms.pole import PoLe
 CONFIDENCE = 0.95
 
 
-class Measures(Record):
+class Measures(Tabled, Record):
     """What an attempt achieves; every field an `Estimate` over seeds.
 
     Attributes:
@@ -38,19 +41,35 @@ class Measures(Record):
       excess: test less validation accuracy of accepted claims, see `excess`; None: none accepted.
     """
 
-    accuracy: Estimate
-    detected: Estimate
-    kept: Estimate
-    auc: Estimate
-    steps: Estimate
-    finished: Estimate
-    saved: Estimate
-    net: Estimate
-    advantage: Estimate
-    excess: Estimate | None
+    accuracy: Estimate[float]
+    detected: Estimate[float]
+    kept: Estimate[float]
+    auc: Estimate[float]
+    steps: Estimate[float]
+    finished: Estimate[float]
+    saved: Estimate[float]
+    net: Estimate[float]
+    advantage: Estimate[float]
+    excess: Estimate[float] | None
+
+    def tables(self) -> list[Table]:
+        """All numbers with their intervals."""
+        rows = (
+            ("test accuracy of the opening claim", "fraction", self.accuracy),
+            ("opening claims turned down", "share", self.detected),
+            ("opening accuracy above chance / an honest claim's", "share", self.kept),
+            ("area under the ROC curve", "probability", self.auc),
+            ("own steps to an accepted claim (a lower bound unless all finish)", "training steps", self.steps),
+            ("runs with an accepted claim within the budget", "share", self.finished),
+            ("honest node's steps saved", "share", self.saved),
+            ("honest node's steps saved, less the attack's cost", "share", self.net),
+            ("blocks per power, one among ten equal nodes", "ratio", self.advantage),
+            ("test - validation accuracy of accepted claims", "fraction", self.excess),
+        )
+        return [estimate_table(rows, CONFIDENCE)]
 
 
-class Roc(Record):
+class Roc(Tabled, Record):
     """Rates at every accept threshold that tells scores apart, with intervals over seeds.
 
     Attributes:
@@ -63,10 +82,23 @@ class Roc(Record):
     threshold: Array
     rejected: Estimate
     detected: Estimate
-    area: Estimate
+    area: Estimate[float]
+
+    def tables(self) -> list[Table]:
+        """The area under the curve, and rates at thresholds spread evenly over its points."""
+        rows = [("area under the ROC curve", "probability", self.area)]
+        count = np.size(self.threshold)
+        chosen = np.unique(np.linspace(0, count - 1, min(count, SHOWN)).astype(int))
+        rates = {
+            name: Estimate(one.value[chosen], one.low[chosen], one.high[chosen])
+            for name, one in (("honest claims rejected", self.rejected), ("cheats' claims detected", self.detected))
+        }
+        title = f"{chosen.size:,} of {sizes((count,), 'accept thresholds')}"
+        names = [f"{float(self.threshold[place]):.4g}" for place in chosen]
+        return [estimate_table(rows, CONFIDENCE), entries_table(rates, CONFIDENCE, "threshold", names, title)]
 
 
-class Honesty(Record):
+class Honesty(Tabled, Record):
     """What honest nodes achieve; every field an `Estimate` over seeds.
 
     Attributes:
@@ -76,10 +108,20 @@ class Honesty(Record):
       rejected: share of first claims at the threshold that verifiers turn down.
     """
 
-    accuracy: Estimate
-    steps: Estimate
-    finished: Estimate
-    rejected: Estimate
+    accuracy: Estimate[float]
+    steps: Estimate[float]
+    finished: Estimate[float]
+    rejected: Estimate[float]
+
+    def tables(self) -> list[Table]:
+        """All numbers with their intervals."""
+        rows = (
+            ("test accuracy when the budget is spent", "fraction", self.accuracy),
+            ("steps to an accepted claim (a lower bound unless all finish)", "training steps", self.steps),
+            ("runs with an accepted claim within the budget", "share", self.finished),
+            ("first claims at the threshold turned down", "share", self.rejected),
+        )
+        return [estimate_table(rows, CONFIDENCE)]
 
 
 @checked

@@ -1,6 +1,7 @@
 """Selfish mining: a pool that hides what it finds, as the state machine of its lead (Proof of Work, no delays)."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -8,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks, draw
+from polejax._core.brief import sizes
 from polejax._core.record import record
 from polejax._core.switches import steady
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array, Key
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
@@ -29,7 +32,7 @@ _FATE = np.array(
 
 
 @record
-class Revenue:
+class Revenue(Tabled):
     """Blocks whose fate is decided: who they belong to on the main chain, or stale. `S` seeds may lead.
 
     Attributes:
@@ -41,6 +44,19 @@ class Revenue:
     pool: Array
     honest: Array
     stale: Array
+
+    def tables(self) -> list[Table]:
+        """Blocks of all seeds together."""
+        return [blocks_table({"the pool": self.pool, "all others": self.honest, "stale": self.stale})]
+
+
+def blocks_table(blocks: Mapping[str, Array]) -> Table:
+    """Blocks of all seeds together, and their share of those on the main chain, by owner; "stale" ones last."""
+    totals = {owner: int(np.sum(counts, dtype=np.int64)) for owner, counts in blocks.items()}
+    main = max(sum(total for owner, total in totals.items() if owner != "stale"), 1)
+    rows = [(owner, f"{total:,}", f"{total / main:.4g}") for owner, total in totals.items()]
+    seeds = sizes(np.shape(blocks["stale"]), "seeds") if np.ndim(blocks["stale"]) else "one chain"
+    return Table(("blocks of", "blocks", "per block of the main chain"), rows, seeds)
 
 
 @steady
