@@ -5,7 +5,7 @@ import dataclasses
 import html
 import shutil
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from polejax._core.printable import printable
 
@@ -77,10 +77,12 @@ class Tabled(abc.ABC):
         return "".join(table.html() for table in self.tables())
 
 
-def side_by_side(cells: dict[str, dict[str, str]], head: Sequence[str], **words: str) -> Table:
+def side_by_side(
+    cells: Mapping[str, Mapping[str, str]], head: Sequence[str], title: str = "", notes: Sequence[str] = ()
+) -> Table:
     """A table of rows by name, each with cells by column; a row without a column's cell leaves it empty."""
     rows = [[name, *(row.get(column, "") for column in head[1:])] for name, row in cells.items()]
-    return Table(head, rows, **words)  # type: ignore[arg-type]
+    return Table(head, rows, title, notes)
 
 
 def _terminal() -> int:

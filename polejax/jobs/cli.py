@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import numpy as np
 import tyro
 
 from polejax._core import devices
@@ -23,7 +22,6 @@ from polejax.jobs.options import UserPath
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 DESCRIPTION = "Monte Carlo simulation of Proof of Learning consensus, against Proof of Work."
 
@@ -137,8 +135,7 @@ def _run_attack(settings: attack.Settings) -> int:
             _say(f"{time.perf_counter() - begun:5.0f} s  {progress.label}")
 
     cells = attack.run(settings, report)
-    for line in attack_report.lines(cells):
-        _say(line)
+    _say(str(attack_report.overview(cells)))
     paths = attack_report.save(cells, settings, time.perf_counter() - begun)
     _say(f"tables   {', '.join(str(path) for path in paths[:4])}\nfigures  {settings.out / 'figures'}")
     _say(f"took     {time.perf_counter() - begun:.0f} s")
@@ -195,15 +192,15 @@ def _run_info(command: Info) -> int:
 def _run_compare(settings: compare.Settings) -> int:
     from rich.console import Console
 
-    from polejax.jobs import compare_files
+    from polejax.jobs import compare_files, compare_tables
 
     begun = time.perf_counter()
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # paths may hold brackets
     compare_files.open_folder(settings.out)
     with _bars(console) as report:
         outcome = compare.run(settings, report)
-    console.print(_table(outcome))
-    console.print(_service_table(outcome))
+    for table in (compare_tables.mechanisms(outcome), compare_tables.service(outcome)):
+        print(f"{table}\n")
     for note in outcome.notes:
         console.print(printable(f"note     {note}"))
     paths = compare_files.save(outcome, settings, time.perf_counter() - begun)
@@ -241,41 +238,6 @@ def _bars(console: "Console") -> Iterator[Callback]:
                 console.print(str(progress))
 
         yield report
-
-
-def _table(outcome: compare.Outcome) -> "Table":
-    """The mechanisms side by side: each number with its 95% confidence interval."""
-    from rich.table import Table
-
-    from polejax.analysis.summaries import rows
-
-    sizes = {
-        label: f"{summary.num_seeds} seeds, {summary.num_blocks} blocks" for label, summary in outcome.summaries.items()
-    }
-    table = Table(
-        "", *(f"{label}\n{size}" for label, size in sizes.items()), title="estimate [95% confidence interval]"
-    )
-    lines: dict[str, dict[str, str]] = {}
-    for label, summary in outcome.summaries.items():
-        for name, unit, estimate in rows(summary):
-            if np.ndim(estimate.value) == 0:
-                lines.setdefault(f"{name} ({unit})" if unit else name, {})[label] = str(estimate)
-    for name, cells in lines.items():
-        table.add_row(name, *(cells.get(label, "") for label in outcome.summaries))
-    return table
-
-
-def _service_table(outcome: compare.Outcome) -> "Table":
-    """What users get of each chain at every load."""
-    from rich.table import Table
-
-    service = outcome.service
-    intervals = [f"{label}\none block in {seconds.value:.3g} s" for label, seconds in service.intervals.items()]
-    title = f"service at equal shares of each chain's own capacity, {service.capacity:,} transactions a block"
-    table = Table("", *intervals, title=title)
-    for name, cells in service.rows().items():
-        table.add_row(name, *(cells.get(label, "") for label in service.summaries), end_section="95%" in name)
-    return table
 
 
 _RUN: dict[type, Callable[[Any], int]] = {
