@@ -20,6 +20,7 @@ from polejax._core.netcdf import write_whole
 from polejax._core.printable import printable
 from polejax.analysis.csv_files import write_csv
 from polejax.analysis.estimate import Estimate
+from polejax.analysis.observed import Observed
 from polejax.consensus.history import History
 
 _Arguments = ParamSpec("_Arguments")
@@ -127,16 +128,20 @@ def canvas(height: float, rows: int = 1, columns: int = 1, **options: Any) -> tu
 def sample_size(sizes: Mapping[str, tuple[int, int]]) -> str:
     """'16 seeds × 64 blocks each', from each label's (S, H); every label's own where they differ."""
     texts = {
-        label: f"{seeds:,} seed{'s' * (seeds > 1)} × {blocks:,} blocks" for label, (seeds, blocks) in sizes.items()
+        label: f"{seeds:,} seed{'s' * (seeds > 1)} × {blocks:,} blocks" if seeds else f"measured, {blocks:,} blocks"
+        for label, (seeds, blocks) in sizes.items()
     }
     if len(set(texts.values())) == 1:
         return next(iter(texts.values())) + " each" * (len(texts) > 1)
     return "\n".join(f"{shown(label)}: {text}" for label, text in texts.items())
 
 
-def sizes(histories: Mapping[str, History]) -> dict[str, tuple[int, int]]:
-    """Seeds S and heights H of each history, unsettled heights included."""
-    return {label: (np.atleast_2d(h.settled).shape[0], h.num_blocks) for label, h in histories.items()}
+def sizes(histories: Mapping[str, History | Observed]) -> dict[str, tuple[int, int]]:
+    """Seeds S and heights H of each history, unsettled heights included; S is 0 for a measured chain."""
+    return {
+        label: (0 if isinstance(one, Observed) else np.atleast_2d(one.settled).shape[0], one.num_blocks)
+        for label, one in histories.items()
+    }
 
 
 def draw_estimate(

@@ -28,7 +28,8 @@ class Summary(Tabled):
     """What the settled heights of a history say; float64, each estimate with its confidence interval.
 
     Of a single chain the intervals are infinite, as one chain does not tell how much chains differ. Blocks that a
-    round's fallback made count like all others, unless said otherwise.
+    round's fallback made count like all others, unless said otherwise. Of a real chain (`polejax.analysis.observed`)
+    what its blocks do not tell is NaN or None.
 
     Attributes:
       interval_mean: `Estimate` [], s.

@@ -1,7 +1,6 @@
 """Selfish mining: a pool that hides what it finds, as the state machine of its lead (Proof of Work, no delays)."""
 
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -9,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks, draw
-from polejax._core.brief import sizes
 from polejax._core.record import record
 from polejax._core.switches import steady
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array, Key
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
+from polejax.attacks.decided_blocks import blocks_table
 
 # What a block does to the lead, and the blocks whose fate it decides: the pool's, the others', stale. Its finder is the
 # pool, one of the others that would mine on the pool's branch in a tie, or one that would not.
@@ -48,15 +47,6 @@ class Revenue(Tabled):
     def tables(self) -> list[Table]:
         """Blocks of all seeds together."""
         return [blocks_table({"the pool": self.pool, "all others": self.honest, "stale": self.stale})]
-
-
-def blocks_table(blocks: Mapping[str, Array]) -> Table:
-    """Blocks of all seeds together, and their share of those on the main chain, by owner; "stale" ones last."""
-    totals = {owner: int(np.sum(counts, dtype=np.int64)) for owner, counts in blocks.items()}
-    main = max(sum(total for owner, total in totals.items() if owner != "stale"), 1)
-    rows = [(owner, f"{total:,}", f"{total / main:.4g}") for owner, total in totals.items()]
-    seeds = sizes(np.shape(blocks["stale"]), "seeds") if np.ndim(blocks["stale"]) else "one chain"
-    return Table(("blocks of", "blocks", "per block of the main chain"), rows, seeds)
 
 
 @steady

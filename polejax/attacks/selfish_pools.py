@@ -13,7 +13,7 @@ from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array, Key, Numeric
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
-from polejax.attacks.selfish import blocks_table
+from polejax.attacks.decided_blocks import blocks_table
 
 NOTHING, HIDDEN, TIED = 0, 1, 2  # what a pool has: no branch of its own, one that it hides, one in a public tie
 
