@@ -36,6 +36,10 @@ class Table:
     def __str__(self) -> str:
         return self.text()
 
+    def titled(self, title: str) -> "Table":
+        """The same under another title."""
+        return dataclasses.replace(self, title=title)
+
     def text(self, width: int | None = None) -> str:
         """The table in lines of at most `width` characters; None: of the terminal, or as they are where there is none.
 

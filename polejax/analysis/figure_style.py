@@ -1,4 +1,4 @@
-"""The look of figures, and how they are written: PDF, PNG and a CSV of what is drawn, the same bytes on every run."""
+"""The look of figures, and how they are written: PDF, PNG, SVG and a CSV of what is drawn, the same bytes each time."""
 
 import functools
 import io
@@ -168,7 +168,7 @@ def say_size(axes: Axes, text: str) -> None:
 
 @checked
 def save(figure: Figure, path: str | Path, columns: Mapping[str, Any]) -> list[Path]:
-    """Write a figure as PDF and PNG, and what it draws as CSV.
+    """Write a figure as PDF, PNG and SVG, and what it draws as CSV.
 
     Args:
       figure: to write.
@@ -177,7 +177,7 @@ def save(figure: Figure, path: str | Path, columns: Mapping[str, Any]) -> list[P
         spreadsheets would take for formulas get an apostrophe in front.
 
     Returns:
-      The three paths. The same figure gives the same bytes: no dates, no versions. Each file is written whole or not
+      The four paths. The same figure gives the same bytes: no dates, no versions. Each file is written whole or not
       at all.
 
     Raises:
@@ -186,14 +186,23 @@ def save(figure: Figure, path: str | Path, columns: Mapping[str, Any]) -> list[P
     """
     path = Path(paths.checked("path", path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    files = [path.with_name(path.name + suffix) for suffix in (".pdf", ".png", ".csv")]
+    files = [path.with_name(path.name + suffix) for suffix in (".pdf", ".png", ".svg", ".csv")]
     with matplotlib.rc_context(STYLE):
         anonymous: Any = {"CreationDate": None, "Creator": None, "Producer": None}
         _draw(figure, files[0], "pdf", anonymous)
         _draw(figure, files[1], "png", {"Software": None})
+        write_whole(str(files[2]), as_svg(figure))
     cells = (map(_cell, np.ravel(column)) for column in columns.values())
-    write_csv(files[2], columns, zip_longest(*cells, fillvalue=""))
+    write_csv(files[3], columns, zip_longest(*cells, fillvalue=""))
     return files
+
+
+def as_svg(figure: Figure) -> bytes:
+    """A figure as SVG, its letters drawn as curves; the same figure gives the same bytes."""
+    drawn = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    return drawn.getvalue()
 
 
 def _draw(figure: Figure, path: Path, kind: str, metadata: Any) -> None:

@@ -199,7 +199,7 @@ def write_all(
     *,
     service: ServiceAtLoads | None = None,
 ) -> list[Path]:
-    """Write every figure of a study that its histories allow, as PDF, PNG and CSV.
+    """Write every figure of a study that its histories allow, as PDF, PNG, SVG and CSV.
 
     Args:
       histories: label -> `History`.

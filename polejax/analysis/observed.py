@@ -71,13 +71,13 @@ class Observed(Tabled):
     def doubt(self) -> str | None:
         """One line that belongs beside every number: what is odd about the stamps, and about the intervals; or None."""
         odd = [
-            (self.num_negative, "intervals are negative: stamps are clocks of miners, whose errors the CV includes"),
-            (self.num_equal, "intervals are 0"),
-            (self.num_missing, "blocks are missing, and the intervals over them left out"),
-            (self.num_repeated, "heights are given more than once, and left out"),
-            (self.num_unsorted, "blocks were out of order, and sorted by height"),
+            ("negative intervals", self.num_negative, "stamps are miners' own clocks, whose errors the CV includes"),
+            ("intervals of 0", self.num_equal, "stamps are equal"),
+            ("missing blocks", self.num_missing, "the intervals over them are left out"),
+            ("heights given more than once", self.num_repeated, "they are left out, as one block of each is stale"),
+            ("blocks out of order", self.num_unsorted, "they were sorted by height"),
         ]
-        told = [f"{count:,} {words}" for count, words in odd if count]
+        told = [f"{what}: {count:,} ({why})" for what, count, why in odd if count]
         if not self.num_batches:
             told.append(f"fewer than {2 * SHORTEST} intervals: they do not tell how exact the numbers are")
         if self.correlated:

@@ -188,7 +188,7 @@ def rows(summary: Summary) -> list[tuple[str, str, Estimate]]:
 
 
 @checked
-def as_dict(result: Summary | Comparison | ServiceSummary) -> dict[str, Any]:
+def as_dict(result: Summary | Comparison | ServiceSummary | Estimate) -> dict[str, Any]:
     """The same under its field names in plain numbers, lists and None, ready for JSON; infinite ends are None."""
     return {field.name: _plain(getattr(result, field.name)) for field in dataclasses.fields(result)}
 

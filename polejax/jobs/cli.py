@@ -1,4 +1,4 @@
-"""The command line: `polejax compare`, `attack`, `study`, `validate` and `info`."""
+"""The command line: `polejax compare`, `claims`, `attack`, `study`, `report`, `validate` and `info`."""
 
 import contextlib
 import dataclasses
@@ -19,6 +19,7 @@ from polejax._core.progress import Callback, Progress
 from polejax.jobs import attack, compare
 from polejax.jobs.claims import job as claims
 from polejax.jobs.options import UserPath
+from polejax.jobs.report import job as report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,6 +53,7 @@ Command = (
     | Annotated[claims.Settings, tyro.conf.subcommand("claims")]
     | Annotated[attack.Settings, tyro.conf.subcommand("attack")]
     | Annotated[StudyFile, tyro.conf.subcommand("study")]
+    | Annotated[report.Settings, tyro.conf.subcommand("report")]
     | Annotated[Validate, tyro.conf.subcommand("validate")]
     | Annotated[Info, tyro.conf.subcommand("info")]
 )
@@ -168,6 +170,11 @@ def _run_study(command: StudyFile) -> int:
     return 0
 
 
+def _run_report(settings: report.Settings) -> int:
+    _say(f"page     {report.run(settings)}")
+    return 0
+
+
 def _run_validate(command: Validate) -> int:
     from polejax.jobs import validate
 
@@ -199,14 +206,14 @@ def _run_compare(settings: compare.Settings) -> int:
     compare_files.open_folder(settings.out)
     with _bars(console) as report:
         outcome = compare.run(settings, report)
-    for table in (compare_tables.mechanisms(outcome), compare_tables.service(outcome)):
+    for table in (compare_tables.mechanisms(outcome.summaries), *outcome.service.tables()):
         print(f"{table}\n")
     for note in outcome.notes:
         console.print(printable(f"note     {note}"))
     paths = compare_files.save(outcome, settings, time.perf_counter() - begun)
     figures = [path for path in paths if path.suffix == ".png"]
     drawn = ", ".join(path.stem for path in figures)
-    told = f"results  {paths[0]}\nsummary  {paths[1]}\nfigures  {figures[0].parent}: {drawn} (PDF, PNG, CSV)"
+    told = f"results  {paths[0]}\nsummary  {paths[1]}\nfigures  {figures[0].parent}: {drawn} (PDF, PNG, SVG, CSV)"
     console.print(printable(told))
     parts = ", ".join(f"{label} {seconds:.1f} s" for label, seconds in outcome.compiling.items())
     console.print(f"took     {time.perf_counter() - begun:.0f} s, of which compiling: {parts}")
@@ -245,6 +252,7 @@ _RUN: dict[type, Callable[[Any], int]] = {
     claims.Settings: _run_claims,
     compare.Settings: _run_compare,
     StudyFile: _run_study,
+    report.Settings: _run_report,
     Validate: _run_validate,
     Info: _run_info,
 }

@@ -84,7 +84,7 @@ def test_every_file_has_the_same_bytes_on_a_second_run(histories, scenarios, tmp
     matplotlib.rcdefaults()
     second = figures.write_all(histories, scenarios, tmp_path / "two")
     assert [path.name for path in first] == [path.name for path in second]
-    assert {path.suffix for path in first} == {".pdf", ".png", ".csv"}
+    assert {path.suffix for path in first} == {".pdf", ".png", ".svg", ".csv"}
     assert len(first) == 3 * 6
     assert "learning_curves_pole.pdf" in {path.name for path in first}
     for one, two in zip(first, second, strict=True):

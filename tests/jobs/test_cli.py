@@ -94,7 +94,7 @@ def test_a_second_run_writes_the_same_bytes(job, tmp_path):
 
 
 def test_the_table_shows_both_mechanisms_with_intervals(job):
-    text = compare_tables.mechanisms(job[1]).text(160)
+    text = compare_tables.mechanisms(job[1].summaries).text(160)
     for words in (
         "interval, mean (s)",
         "coefficient of variation",
@@ -108,15 +108,15 @@ def test_the_table_shows_both_mechanisms_with_intervals(job):
 
 
 def test_the_service_table_has_every_load_and_says_where_chains_are_too_short(job):
-    text = compare_tables.service(job[1]).text(160)
+    text = job[1].service.tables()[0].text(160)
     for words in ("load 0.5: confirmation latency, mean (s)", "load 0.95: confirmation", "blocks a chain", "1,000"):
         assert words in text
 
 
 @pytest.mark.parametrize("width", [60, 200])
 def test_no_table_is_wider_than_the_terminal(job, width):
-    for table in (compare_tables.mechanisms, compare_tables.service):
-        lines = table(job[1]).text(width).splitlines()
+    for table in (compare_tables.mechanisms(job[1].summaries), *job[1].service.tables()):
+        lines = table.text(width).splitlines()
         assert 30 < max(map(len, lines)) <= width
         told = " ".join(lines)
         assert "PoLe" in told
