@@ -20,13 +20,12 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 _MEASURES = """
 (() => ({
   width: document.documentElement.scrollWidth,
-  room: window.innerWidth,
   images: document.images.length,
   broken: [...document.images].filter(image => !image.complete || !image.naturalWidth).length,
   smallest: Math.min(...[...document.querySelectorAll('p, td, th, li, dd')].map(one =>
     parseFloat(getComputedStyle(one).fontSize))),
   cut: [...document.querySelectorAll('h1, h2, p, li, dd, figure')].filter(one =>
-    one.getBoundingClientRect().right > window.innerWidth + 1).length,
+    one.getBoundingClientRect().right > document.documentElement.clientWidth + 1).length,
   paper: getComputedStyle(document.body).backgroundColor,
   ink: getComputedStyle(document.body).color,
   text: document.body.innerText,
@@ -115,7 +114,9 @@ class Browser:
         self.ask("Target.closeTarget", targetId=target)
         bad = ("Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled")
         asked = [
-            event["params"]["request"]["url"] for event in self.events if event.get("method") == "Network.requestWillBeSent"
+            event["params"]["request"]["url"]
+            for event in self.events
+            if event.get("method") == "Network.requestWillBeSent"
         ]
         return Look(
             found["result"]["value"],

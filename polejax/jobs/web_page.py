@@ -8,6 +8,7 @@ import base64
 import csv
 import dataclasses
 import io
+import math
 import re
 from collections.abc import Sequence
 
@@ -16,7 +17,9 @@ import markupsafe
 from polejax._core.printable import printable
 from polejax._core.tables import Table
 from polejax.analysis.csv_files import csv_text
+from polejax.analysis.figure_style import WIDTH
 
+_DOTS = 300  # an inch, of PNG
 KINDS = {"svg": "image/svg+xml", "png": "image/png"}
 """Kinds of figures, and what browsers call them."""
 
@@ -34,6 +37,16 @@ class Picture:
     name: str
     kind: str
     content: bytes
+
+    @property
+    def wide(self) -> bool:
+        """Whether it has several panels side by side, or is of an unknown size; others are a column of a paper wide."""
+        if self.kind == "png":
+            inches = int.from_bytes(self.content[16:20]) / _DOTS
+        else:
+            found = re.search(rb'viewBox="0 0 ([0-9.]+) ', self.content[:2_000])
+            inches = float(found.group(1)) / 72 if found else math.inf
+        return inches > 1.2 * WIDTH
 
     @property
     def address(self) -> str:
@@ -88,6 +101,7 @@ class Page:
       title: of it.
       lead: paragraphs below the title, marked as those of `Part`.
       about: what was run: names, and their values in words.
+      settings: all parameters likewise, which readers open.
       parts: sections, in order.
       downloads: CSV files to save.
     """
@@ -95,6 +109,7 @@ class Page:
     title: str
     lead: Sequence[str]
     about: Sequence[tuple[str, str]]
+    settings: Sequence[tuple[str, str]]
     parts: Sequence[Part]
     downloads: Sequence[Download] = ()
 

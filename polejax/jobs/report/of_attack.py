@@ -6,11 +6,10 @@ from polejax._core.tables import Table
 from polejax.analysis.estimate import Estimate
 from polejax.jobs import attack
 from polejax.jobs.report import files, provenance
-from polejax.jobs.web_page import Page, Part
+from polejax.jobs.web_page import Download, Page, Part
 
 _TABLES = {
     "layers": ("Honest nodes", "What each Secure Mapping Layer costs nodes that follow the protocol."),
-    "attacks": ("Attacks", "What each strategy achieves behind each layer; steps are the cheats' own."),
     "mending": ("What stops what", "The layer or the rule that stops each strategy at the least cost."),
 }
 _ENDS = ("_low", "_high")
@@ -32,12 +31,17 @@ def page(folder: Path) -> Page:
         if files.exists(folder / f"{name}.csv")
     ]
     parts.append(Part("Figures", pictures=files.pictures(folder / "figures")))
+    if files.exists(folder / "attacks.csv"):
+        attacks = with_intervals(files.table(folder / "attacks.csv", "All strategies behind all layers"))
+        parts.append(Part("Attacks", ["What each strategy achieves; steps are the cheats' own."], folded=[attacks]))
     about = [("command", provenance.command("attack", settings, attack.Settings()))]
-    about += [(name, provenance.in_words(value)) for name, value in settings.items()]
+    about += provenance.told(settings, {"seed": "seed", "seeds": "pairs of victim and cheat"})
     about += provenance.told(told, {"versions": "versions", "machine": "machine", "seconds": "seconds"})
     lead = ["Every attack on every **Secure Mapping Layer**, written by `polejax attack`; estimate [95% interval]."]
-    downloads = [*files.downloads(folder), *files.downloads(folder / "figures")]
-    return Page("Attacks on the Secure Mapping Layer", lead, about, parts, downloads)
+    every = provenance.told(settings, {name: name for name in settings})
+    figures = [Download(f"figure_{one.name}", one.content) for one in files.downloads(folder / "figures")]
+    downloads = [*files.downloads(folder), *figures]
+    return Page("Attacks on the Secure Mapping Layer", lead, about, every, parts, downloads)
 
 
 def with_intervals(table: Table) -> Table:

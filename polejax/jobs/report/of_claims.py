@@ -43,7 +43,7 @@ def page(folder: Path) -> Page:
     for one in sections:
         header, *body = claims_page.table(one.rows)
         downloads.append(as_csv(f"{one.name}.csv", Table(header, body)))
-    return Page("The claims of Proof of Learning, measured", lead, about, parts, downloads)
+    return Page("The claims of Proof of Learning, measured", lead, about, [], parts, downloads)
 
 
 def part(section: Section) -> Part:

@@ -25,6 +25,8 @@ def page(folder: Path) -> Page:
     told = files.entries(folder / "summary.json")
     settings = told["settings"]
     summaries = {label: rebuilt(Summary, part) for label, part in told.items() if label not in NOT_MECHANISMS}
+    if not summaries:
+        raise files.Foreign("summary.json tells of no mechanism")
     mechanisms = compare_tables.mechanisms(summaries)
     parts = [Part("Block intervals and stale blocks", tables=[mechanisms])]
     downloads = [as_csv("mechanisms.csv", mechanisms)]
@@ -39,12 +41,13 @@ def page(folder: Path) -> Page:
     parts.append(Part("Nodes", folded=nodes))
     parts.append(Part("Figures", pictures=files.pictures(folder / "figures")))
     about = [("command", provenance.command("compare", settings, compare.Settings()))]
-    about += [(name, provenance.in_words(value)) for name, value in settings.items() if name != "learning"]
-    about += [(f"learning: {name}", provenance.in_words(value)) for name, value in settings["learning"].items()]
+    about += provenance.told(settings, {"seed": "seed", "seeds": "chains of each", "blocks": "blocks of a chain"})
     about += provenance.told(told, {"versions": "versions", "machine": "machine", "seconds": "seconds"})
+    every = provenance.told(settings, {name: name for name in settings if name != "learning"})
+    every += provenance.told(settings["learning"], {name: f"learning: {name}" for name in settings["learning"]})
     lead = ["Really trained **Proof of Learning** against **Proof of Work**, written by `polejax compare`."]
     figures = [Download(f"figure_{one.name}", one.content) for one in files.downloads(folder / "figures")]
-    return Page("Proof of Learning against Proof of Work", lead, about, parts, [*downloads, *figures])
+    return Page("Proof of Learning against Proof of Work", lead, about, every, parts, [*downloads, *figures])
 
 
 def _by_node(label: str, summary: Summary) -> list[Table]:

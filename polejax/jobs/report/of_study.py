@@ -9,7 +9,7 @@ import numpy as np
 from polejax._core.folder import Folder
 from polejax._core.tables import Table
 from polejax.analysis.estimate_tables import head
-from polejax.analysis.figure_style import COLOURS, Plot, as_svg
+from polejax.analysis.figure_style import COLOURS, Plot, as_svg, file_name
 from polejax.analysis.interval_figures import interval_survival
 from polejax.analysis.summaries import Summary, rows
 from polejax.jobs.report import provenance
@@ -19,6 +19,7 @@ from polejax.studies.parameters import flat
 from polejax.studies.results import Results
 
 _LARGEST = 20_000_000  # blocks that are read for a figure
+_LONGEST = 20  # letters of a scenario's name in a figure
 _DRAWN = (
     ("interval, mean", "mean interval [s]"),
     ("interval, coefficient of variation", "CV of the interval [ratio]"),
@@ -42,20 +43,28 @@ def page(folder: Path) -> Page:
     ]
     if missing:
         lead.append(f"**Not finished:** {len(results.missing):,} shards of {len(missing):,} scenarios are missing.")
-    table = _table(summaries)
-    parameters = _parameters(results.names, manifest["scenarios"])
-    drawn = _figures(results, summaries)
+    marks = _marks(results.names)
+    table = _table(summaries, marks)
+    parameters = _parameters(results.names, manifest["scenarios"], marks)
+    drawn = _figures(results, summaries, marks)
     downloads = [as_csv("scenarios.csv", _numbers(summaries)), as_csv("parameters.csv", parameters)]
     pictures = [Picture(name, "svg", as_svg(plot.figure)) for name, plot in drawn.items()]
     for name, plot in drawn.items():
-        downloads.append(_columns(f"figure_{name.replace(' ', '_')}.csv", plot))
+        taken = [file.name for file in downloads]
+        downloads.append(_columns(f"figure_{file_name(name, taken)}.csv", plot))
     parts = [
         Part("Scenarios", tables=[table]),
         Part("Figures", pictures=pictures),
         Part("Parameters", tables=[parameters] if len(parameters.head) > 1 else []),
         Part("All numbers", folded=[_titled(name, one) for name, one in summaries.items()]),
     ]
-    return Page("A study", lead, _about(results, manifest), parts, downloads)
+    return Page("A study", lead, _about(results, manifest), [], parts, downloads)
+
+
+def _marks(names: list[str]) -> dict[str, str]:
+    """What figures call each scenario: its name, or its number where names are long."""
+    long = max(map(len, names)) > _LONGEST
+    return {name: str(number) if long else name for number, name in enumerate(names, 1)}
 
 
 def _summary(results: Results, index: int) -> Summary | None:
@@ -71,13 +80,17 @@ def _titled(name: str, summary: Summary) -> Table:
     return table.titled(f"{name}: {table.title}")
 
 
-def _table(summaries: dict[str, Summary]) -> Table:
+def _table(summaries: dict[str, Summary], marks: dict[str, str]) -> Table:
     """A row for each scenario."""
     names = list(dict.fromkeys((name, unit) for one in summaries.values() for name, unit, _ in rows(one)))
     cells = {label: {(name, unit): str(value) for name, unit, value in rows(one)} for label, one in summaries.items()}
-    body = [[label, *(of.get(name, "") for name in names)] for label, of in cells.items()]
+    body = [[_marked(label, marks), *(of.get(name, "") for name in names)] for label, of in cells.items()]
     notes = [f"{label}: {one.doubt}" for label, one in summaries.items() if one.doubt is not None]
     return Table(["scenario", *(f"{name} ({unit})" for name, unit in names)], body, head(0.95), notes)
+
+
+def _marked(label: str, marks: dict[str, str]) -> str:
+    return label if marks[label] == label else f"{marks[label]}: {label}"
 
 
 def _numbers(summaries: dict[str, Summary]) -> Table:
@@ -90,7 +103,7 @@ def _numbers(summaries: dict[str, Summary]) -> Table:
     return Table(["scenario", "statistic", "unit", "value", "low", "high"], body)
 
 
-def _parameters(labels: list[str], descriptions: list[Any]) -> Table:
+def _parameters(labels: list[str], descriptions: list[Any], marks: dict[str, str]) -> Table:
     """Numbers and words in which scenarios differ."""
     scenarios = [flat(scenario) for scenario in descriptions]
     names = [
@@ -100,27 +113,28 @@ def _parameters(labels: list[str], descriptions: list[Any]) -> Table:
         and not any(isinstance(one.get(name), list) for one in scenarios)
     ]
     body = [
-        [label, *(provenance.in_words(one[name]) if name in one else "" for name in names)]
+        [_marked(label, marks), *(provenance.in_words(one[name]) if name in one else "" for name in names)]
         for label, one in zip(labels, scenarios, strict=True)
     ]
     return Table(["scenario", *names], body, "parameters in which scenarios differ")
 
 
-def _figures(results: Results, summaries: dict[str, Summary]) -> dict[str, Plot]:
+def _figures(results: Results, summaries: dict[str, Summary], marks: dict[str, str]) -> dict[str, Plot]:
     """All scenarios below each other; of a few whose blocks were kept, the law of the interval, too."""
     drawn: dict[str, Plot] = {}
     if not summaries:
         return drawn
-    told: dict[str, list[Any]] = {}
-    for label, one in summaries.items():
-        known = {name: value for name, _, value in rows(one)}
-        told[label] = [known.get(name) for name, _ in _DRAWN]
-    more = f" (the first {MOST} of {len(told):,})" if len(told) > MOST else ""
-    drawn[f"scenarios{more}"] = forest(told, [axis for _, axis in _DRAWN])
+    more = f" (the first {MOST} of {len(summaries):,} scenarios)" if len(summaries) > MOST else ""
+    for name, axis in _DRAWN:
+        found = {
+            marks[label]: next((value for row, _, value in rows(one) if row == name), None)
+            for label, one in summaries.items()
+        }
+        drawn[f"{axis.partition(' [')[0]}{more}"] = forest(found, axis)
     blocks = results.num_seeds * results.num_blocks * min(len(summaries), len(COLOURS))
     if results.records == "blocks" and blocks <= _LARGEST:
         few = list(summaries)[: len(COLOURS)]
-        histories = {label: results.history(label) for label in few}
+        histories = {marks[label]: results.history(label) for label in few}
         more = f" (the first {len(few)} scenarios)" if len(few) < len(summaries) else ""
         drawn[f"block intervals{more}"] = interval_survival(histories)
     return drawn
