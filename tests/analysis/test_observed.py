@@ -1,5 +1,8 @@
 """Real chains: the same summary and figures from time stamps, what is odd about them told, intervals that cover."""
 
+import re
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -143,6 +146,15 @@ def test_a_simulated_law_is_drawn_over_measured_intervals():
     drawn = pj.figures.variation_and_stale_blocks(summaries, "two chains")
     assert "none of" not in drawn.figure.get_suptitle()
     assert isinstance(chain.tables()[0], Table)
+
+
+def test_the_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
+    (example,) = re.findall(r"```pycon\n(.*?)```", (Path(__file__).parents[2] / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "blocks.csv").write_text("\n".join(["time,miner", *(f"{time},a" for time in STAMPS)]))
+    exec(example.replace(">>> ", ""), {"pj": pj, "batch": HISTORY})
+    assert "one measured chain, 400 intervals" in capsys.readouterr().out
+    assert (tmp_path / "measured.svg").exists()
 
 
 def covered(stamps, cv):

@@ -38,7 +38,7 @@ def page(folder: Path) -> Page:
     about += [(name, provenance.in_words(manifest[name])) for name in ("curves", "seed", "quick")]
     if files.exists(folder / "about.json"):
         told = files.entries(folder / "about.json")
-        about += provenance.told(told, {"versions": "versions", "machine": "machine"})
+        about += provenance.told(told, {"about": "written by", "versions": "versions", "machine": "machine"})
     downloads: list[Download] = []
     for one in sections:
         header, *body = claims_page.table(one.rows)
