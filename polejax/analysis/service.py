@@ -6,16 +6,15 @@ from typing import NamedTuple
 import numpy as np
 
 from polejax._core import checks
-from polejax._core.brief import sizes
 from polejax._core.checked import checked
 from polejax._core.record import record, static
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate, stack
-from polejax.analysis.estimate_tables import entries_table, estimate_table
 from polejax.analysis.mempool import Service
 from polejax.analysis.seed_tally import check_settled
+from polejax.analysis.service_tables import service_tables
 from polejax.analysis.transactions import Load
 from polejax.consensus.history import History
 
@@ -65,36 +64,7 @@ class ServiceSummary(Tabled):
 
     def tables(self) -> list[Table]:
         """All numbers with their intervals, and latencies by confirmations and by fee class."""
-        rows = (
-            ("transactions offered", "1 / s", self.offered),
-            ("transactions confirmed", "1 / s", self.throughput),
-            ("transactions per block / capacity", "share", self.fullness),
-            ("blocks without a place left", "share", self.full_share),
-            ("blocks that confirm nothing", "share", self.empty_share),
-            ("backlog, mean over time", "transactions", self.backlog_mean),
-            ("backlog, largest of a chain", "transactions", self.backlog_max),
-            ("backlog, largest of all chains", "transactions", self.backlog_largest),
-            ("fees", "coins / s", self.fees_per_second),
-        )
-        sample = f"{sizes((self.num_seeds,), 'seeds')}, {sizes((self.num_blocks,), 'blocks')}"
-        latencies = {"mean (s)": self.latency_mean}
-        for place, quantile in enumerate(self.quantiles):
-            latencies[f"{100 * quantile:g}% (s)"] = _column(self.latency_quantile, place)
-        latencies["not confirmed in time (share)"] = self.unconfirmed_share
-        confirmations = [str(1 + k) for k in range(np.size(self.latency_mean.value))]
-        told = [
-            estimate_table(rows, self.confidence, sample),
-            entries_table(latencies, self.confidence, "confirmations", confirmations, "latency by confirmations"),
-        ]
-        if np.size(self.latency_mean_by_class.value) > 1:
-            by_class = {"mean latency (s), dearest first": self.latency_mean_by_class}
-            told.append(entries_table(by_class, self.confidence, "fee class"))
-        return told
-
-
-def _column(found: Estimate, place: int) -> Estimate:
-    """A column of an estimate of arrays [k, q]."""
-    return Estimate(found.value[:, place], found.low[:, place], found.high[:, place])
+        return service_tables(self)
 
 
 def service(

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from polejax._core import checks
-from polejax._core.brief import sizes
 from polejax._core.checked import checked
 from polejax._core.record import Record
 from polejax._core.switches import steady
@@ -14,8 +13,8 @@ from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
-from polejax.analysis.estimate_tables import SHOWN, entries_table, estimate_table
 from polejax.attacks import head_start
+from polejax.attacks.detection_tables import honesty_tables, measures_tables, roc_tables
 from polejax.attacks.head_start import Run
 from polejax.attacks.seed_numbers import along_seeds, paired_seeds
 from polejax.attacks.theft import Attempt
@@ -54,19 +53,7 @@ class Measures(Tabled, Record):
 
     def tables(self) -> list[Table]:
         """All numbers with their intervals."""
-        rows = (
-            ("test accuracy of the opening claim", "fraction", self.accuracy),
-            ("opening claims turned down", "share", self.detected),
-            ("opening accuracy above chance / an honest claim's", "share", self.kept),
-            ("area under the ROC curve", "probability", self.auc),
-            ("own steps to an accepted claim (a lower bound unless all finish)", "training steps", self.steps),
-            ("runs with an accepted claim within the budget", "share", self.finished),
-            ("honest node's steps saved", "share", self.saved),
-            ("honest node's steps saved, less the attack's cost", "share", self.net),
-            ("blocks per power, one among ten equal nodes", "ratio", self.advantage),
-            ("test - validation accuracy of accepted claims", "fraction", self.excess),
-        )
-        return [estimate_table(rows, CONFIDENCE)]
+        return measures_tables(self, CONFIDENCE)
 
 
 class Roc(Tabled, Record):
@@ -86,16 +73,7 @@ class Roc(Tabled, Record):
 
     def tables(self) -> list[Table]:
         """The area under the curve, and rates at thresholds spread evenly over its points."""
-        rows = [("area under the ROC curve", "probability", self.area)]
-        count = np.size(self.threshold)
-        chosen = np.unique(np.linspace(0, count - 1, min(count, SHOWN)).astype(int))
-        rates = {
-            name: Estimate(one.value[chosen], one.low[chosen], one.high[chosen])
-            for name, one in (("honest claims rejected", self.rejected), ("cheats' claims detected", self.detected))
-        }
-        title = f"{chosen.size:,} of {sizes((count,), 'accept thresholds')}"
-        names = [f"{float(self.threshold[place]):.4g}" for place in chosen]
-        return [estimate_table(rows, CONFIDENCE), entries_table(rates, CONFIDENCE, "threshold", names, title)]
+        return roc_tables(self, CONFIDENCE)
 
 
 class Honesty(Tabled, Record):
@@ -115,13 +93,7 @@ class Honesty(Tabled, Record):
 
     def tables(self) -> list[Table]:
         """All numbers with their intervals."""
-        rows = (
-            ("test accuracy when the budget is spent", "fraction", self.accuracy),
-            ("steps to an accepted claim (a lower bound unless all finish)", "training steps", self.steps),
-            ("runs with an accepted claim within the budget", "share", self.finished),
-            ("first claims at the threshold turned down", "share", self.rejected),
-        )
-        return [estimate_table(rows, CONFIDENCE)]
+        return honesty_tables(self, CONFIDENCE)
 
 
 @checked
