@@ -5,7 +5,7 @@ import dataclasses
 import html
 import shutil
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from polejax._core.printable import printable
 
@@ -81,6 +81,12 @@ class Tabled(abc.ABC):
         return "".join(table.html() for table in self.tables())
 
 
+def row_of(cells: Sequence[str], widths: Sequence[int], width: int | None = None) -> str:
+    """One row of a table that is printed as it grows: its columns have fixed widths, and `width` is as in `text`."""
+    fitted = _fitted(list(widths), _terminal() if width is None else width)
+    return "\n".join(_row([_flat(cell) for cell in cells], fitted))
+
+
 def side_by_side(
     cells: Mapping[str, Mapping[str, str]], head: Sequence[str], title: str = "", notes: Sequence[str] = ()
 ) -> Table:
@@ -116,22 +122,23 @@ def _groups(columns: Sequence[Sequence[str]], room: int) -> list[list[int]]:
 
 
 def _laid_out(columns: Sequence[Sequence[str]], room: int) -> list[str]:
-    widths = _widths(columns, room)
-    lines = []
-    for number, row in enumerate(zip(*columns, strict=True)):
-        cells = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
-        for at in range(max(map(len, cells))):
-            parts = [cell[at] if at < len(cell) else "" for cell in cells]
-            padded = (part + " " * (width - _wide(part)) for part, width in zip(parts, widths, strict=True))
-            lines.append(_GAP.join(padded).rstrip())
-        if number == 0:
-            lines.append(_GAP.join("-" * width for width in widths))
-    return lines
+    widths = _fitted([max(1, *map(_wide, column)) for column in columns], room)
+    head, *rows = (_row(row, widths) for row in zip(*columns, strict=True))
+    return [*head, _GAP.join("-" * width for width in widths), *(line for row in rows for line in row)]
 
 
-def _widths(columns: Sequence[Sequence[str]], room: int) -> list[int]:
-    """Width of each column: what its widest cell needs; where the room is short, the widest columns give way."""
-    widths = [max(1, *map(_wide, column)) for column in columns]
+def _row(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    """The lines of a row."""
+    wrapped = [_wrapped(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    for at in range(max(map(len, wrapped))):
+        parts = [cell[at] if at < len(cell) else "" for cell in wrapped]
+        padded = (part + " " * (width - _wide(part)) for part, width in zip(parts, widths, strict=True))
+        yield _GAP.join(padded).rstrip()
+
+
+def _fitted(widths: list[int], room: int) -> list[int]:
+    """Widths of columns for which there is room; where it is short, the widest columns give way."""
+    widths = list(widths)
     over = sum(widths) + len(_GAP) * (len(widths) - 1) - room
     while over > 0 and max(widths) > 1:
         widest = max(range(len(widths)), key=widths.__getitem__)

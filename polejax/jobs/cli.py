@@ -16,6 +16,7 @@ from polejax._core import devices
 from polejax._core.folder import StudyError
 from polejax._core.printable import printable
 from polejax._core.progress import Callback, Progress
+from polejax._core.tables import row_of
 from polejax.jobs import attack, compare
 from polejax.jobs.claims import job as claims
 from polejax.jobs.options import UserPath
@@ -178,11 +179,12 @@ def _run_report(settings: report.Settings) -> int:
 def _run_validate(command: Validate) -> int:
     from polejax.jobs import validate
 
-    print(f"{'case':58} {'expected':>11} {'simulated':>11} {'std. error':>10} {'z':>6}  source")
+    widths = (58, 11, 11, 10, 6, 200)
+    print(row_of(("case", "expected", "simulated", "std. error", "z", "source"), widths))
 
     def show(row: validate.Row) -> None:
-        numbers = f"{row.expected:11.6g} {row.simulated:11.6g} {row.error:10.2g} {row.z:6.2f}"
-        print(f"{row.name:58} {numbers}  {row.source}", flush=True)
+        numbers = (f"{row.expected:.6g}", f"{row.simulated:.6g}", f"{row.error:.2g}", f"{row.z:.2f}")
+        print(row_of((row.name, *numbers, row.source), widths), flush=True)
 
     rows = validate.run(command.thorough, on_row=show)
     worst = max(rows, key=lambda row: abs(row.z))

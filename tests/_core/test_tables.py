@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polejax._core.tables import Table, _wide, side_by_side
+from polejax._core.tables import Table, _wide, row_of, side_by_side
 
 WORDS = st.text(alphabet="ab ,.[]0123456789%<&é漢\x1b", max_size=40)
 
@@ -50,6 +50,16 @@ def test_the_width_is_the_terminals(monkeypatch):
         assert 0 < max(map(len, str(table).splitlines())) <= columns
     monkeypatch.delenv("COLUMNS")  # and of a file, or another program, nothing is wrapped
     assert len(str(table).splitlines()) == 3
+
+
+@pytest.mark.parametrize("width", [10, 60, 200])
+def test_a_row_of_a_growing_table_fits(width):
+    row = ("the name of a case", "1.25", "where it comes from, at length")
+    lines = row_of(row, (30, 8, 40), width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert "".join("".join(lines).split()).count("1") == 1
+    if width == 200:
+        assert lines == [f"{row[0]:30}  {row[1]:8}  {row[2]}"]
 
 
 def test_html_is_escaped():
