@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from polejax._core import checks
+from polejax._core.brief import brief
 from polejax._core.checked import checked
 from polejax.learning.cost import forward_flops, num_parameters
 from polejax.learning.recipe import Recipe
@@ -18,6 +19,9 @@ class ModelBlock(NamedTuple):
 
     num_bytes: float
     verification: float
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 @checked
