@@ -9,7 +9,8 @@ right where batches are long compared with what blocks remember; where neighbour
 Measured over 1,000 chains each, 95% intervals hold the mean of 1,000 exponential intervals in 93 to 96% and their CV in
 94% of all cases; of 2,000 that depend on each other (a Gaussian copula, in which neighbours correlate by 0.6) both in
 95%, where intervals that take blocks for independent hold the mean in 70%. Of heavy tails (log-normal, CV 0.95) the CV
-is held in 90%.
+is held in 90%, and in 80 to 83% of 1,000 and 2,000 blocks whose neighbours correlate by 0.9: that so few are
+independent is told (`independent`).
 """
 
 import numpy as np
@@ -24,6 +25,8 @@ BATCHES = (20, 10)
 """Batches of a chain; the fewer, longer ones where those resemble their neighbours."""
 SHORTEST = 5
 """Blocks of a batch at least."""
+FEWEST = 300
+"""Independent intervals below which the interval of the CV is too narrow."""
 _LIMIT = 1.645  # standard errors of a correlation of neighbouring batches, one-sided 5%
 
 
@@ -46,6 +49,28 @@ def batches_of(interval: Array) -> tuple[int, bool]:
         if not correlated:
             break
     return chosen, correlated
+
+
+def independent(interval: Array) -> float:
+    """The number of independent intervals that tell as much of the mean, or of the variance, whichever are fewer.
+
+    H / tau with tau = 1 + 2 (sum of the autocorrelations up to the first lag beyond 5 tau), of the intervals and of
+    their squared deviations; Sokal 1997, Monte Carlo Methods in Statistical Mechanics, section 3.
+    """
+    deviation = interval - interval.mean()
+    return min(interval.size / _memory(series) for series in (deviation, deviation**2 - (deviation**2).mean()))
+
+
+def _memory(deviation: Array) -> float:
+    """The integrated autocorrelation time of a series [H] of mean 0, at least 1."""
+    size = deviation.size
+    spectrum = np.fft.rfft(deviation, 2 * size)
+    covariance = np.fft.irfft(spectrum * spectrum.conj())[:size]
+    if covariance[0] <= 0:
+        return 1.0
+    times = 2 * np.cumsum(covariance / covariance[0]) - 1
+    late = np.flatnonzero(np.arange(size) >= 5 * times)
+    return max(float(times[late[0] if late.size else -1]), 1.0)
 
 
 def summary_of(interval: Array, producer: Array | None, num_miners: int, batches: int, confidence: float) -> Summary:

@@ -11,7 +11,7 @@ from polejax._core.brief import sizes
 from polejax._core.record import record, static
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
-from polejax.analysis.batch_means import SHORTEST, batches_of, summary_of
+from polejax.analysis.batch_means import FEWEST, SHORTEST, batches_of, independent, summary_of
 from polejax.analysis.block_files import NOT_TOLD, Stamps, read_blocks
 from polejax.analysis.estimate_tables import entries_table, estimate_table
 from polejax.analysis.summaries import Summary, rows
@@ -40,6 +40,7 @@ class Observed(Tabled):
       num_repeated: heights given more than once, which are left out, as one of the blocks must be stale.
       num_unsorted: blocks that were not in the order of their heights, and were sorted.
       num_batches: that intervals were estimated from; 0: the chain is too short for any.
+      num_independent: independent intervals that would tell as much of the mean and of the CV.
       correlated: whether neighbouring batches still resemble each other, so that intervals are too narrow.
     """
 
@@ -55,6 +56,7 @@ class Observed(Tabled):
     num_repeated: int = static()
     num_unsorted: int = static()
     num_batches: int = static()
+    num_independent: int = static()
     correlated: bool = static()
 
     def __repr__(self) -> str:
@@ -80,6 +82,11 @@ class Observed(Tabled):
         told = [f"{what}: {count:,} ({why})" for what, count, why in odd if count]
         if not self.num_batches:
             told.append(f"fewer than {2 * SHORTEST} intervals: they do not tell how exact the numbers are")
+        elif self.num_independent < FEWEST:
+            told.append(
+                f"the chain tells as much as {self.num_independent:,} independent intervals, and below {FEWEST:,} the "
+                "interval of the CV is too narrow: of 95%, it may hold the truth in 80% to 90%"
+            )
         if self.correlated:
             told.append("neighbouring batches resemble each other: intervals are too narrow")
         return "; ".join(told) or None
@@ -163,6 +170,7 @@ def observed(
         num_repeated=repeated,
         num_unsorted=unsorted,
         num_batches=batches,
+        num_independent=int(independent(interval)),
         correlated=correlated,
     )
 

@@ -128,6 +128,22 @@ def test_short_chains_say_that_they_do_not_tell_how_exact_they_are():
     assert "neighbouring batches resemble each other" in told(slow).doubt
 
 
+def test_few_independent_intervals_are_told():
+    """Of log-normal intervals whose logarithms' neighbours correlate by 0.9, 2,000 tell as much as some 150."""
+    draw = np.random.default_rng(4)
+    noise = draw.normal(size=2_000)
+    state = np.empty(2_000)
+    state[0] = noise[0]
+    for at in range(1, 2_000):
+        state[at] = 0.9 * state[at - 1] + np.sqrt(1 - 0.9**2) * noise[at]
+    slow = told(np.cumsum(np.exp(0.8 * state)))
+    assert 50 < slow.num_independent < 300
+    assert "independent intervals" in slow.doubt
+    mixed = told(np.cumsum(draw.permutation(np.exp(0.8 * state))))
+    assert mixed.num_independent > 1_200
+    assert mixed.doubt is None
+
+
 def test_a_simulated_law_is_drawn_over_measured_intervals():
     late = STAMPS.copy()
     late[10] = late[11] + 5.0
