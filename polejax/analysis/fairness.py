@@ -123,11 +123,9 @@ def fairness(history: History, nodes: Nodes | Scheduled, majority: float = 0.5, 
     seeds = len(blocks)
     others = estimate.left_out(won) / estimate.left_out(blocks)[:, None] if seeds > 1 else value[None]
     index, indices = hhi(value), hhi(others)
-    unequal = estimate.real(gini(value), gini(others), confidence)
     if seeds > 1:
         index = seeds * index - (seeds - 1) * indices.mean()
-        bias = np.sqrt(2 / np.pi) * estimate.jackknife_error(others).sum()
-        unequal = Estimate(unequal.value, np.maximum(unequal.low - bias, 0.0), unequal.high)
+    unequal, fewest = concentration(value, others, majority, confidence)
     return Fairness(
         win_share=share,
         power_share=power,
@@ -136,11 +134,28 @@ def fairness(history: History, nodes: Nodes | Scheduled, majority: float = 0.5, 
         gini_power=float(gini(power)),
         hhi=estimate.real(index, indices, confidence),
         hhi_power=float(hhi(power)),
-        nakamoto=_nakamoto_estimate(value, others, majority, confidence),
+        nakamoto=fewest,
         nakamoto_power=int(nakamoto(power, majority)),
         num_seeds=seeds,
         confidence=confidence,
     )
+
+
+def concentration(value: Array, others: Array, majority: float, confidence: float) -> tuple[Estimate, Estimate]:
+    """Gini and Nakamoto coefficients of wins, with the intervals that `fairness` describes.
+
+    Args:
+      value: f64[N], each node's share of the canonical blocks.
+      others: f64[S, N], the same from all but one of S seeds, or of S parts of whatever the wins are drawn from.
+      majority: what the Nakamoto coefficient counts up to, in [0, 1).
+      confidence: of the intervals, in (0, 1).
+    """
+    unequal = estimate.real(gini(value), gini(others), confidence)
+    if len(others) > 1:
+        bias = np.sqrt(2 / np.pi) * estimate.jackknife_error(others).sum()
+        most = (len(value) - 1) / len(value)
+        unequal = Estimate(unequal.value, np.maximum(unequal.low - bias, 0.0), np.minimum(unequal.high, most))
+    return unequal, _nakamoto_estimate(value, others, majority, confidence)
 
 
 def _nakamoto_estimate(value: Array, others: Array, majority: float, confidence: float) -> Estimate:

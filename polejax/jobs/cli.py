@@ -151,12 +151,12 @@ def _run_claims(settings: claims.Settings) -> int:
     begun = time.perf_counter()
 
     def report(progress: Progress) -> None:
-        print(f"{time.perf_counter() - begun:5.0f} s  {progress}", flush=True)
+        _say(f"{time.perf_counter() - begun:5.0f} s  {progress}")
 
     sections = claims.run(settings, report)
     for line in page.lines(sections):
         print(line)
-    paths = page.save(sections, settings.out, claims.about(settings))
+    paths = page.save(sections, settings.out, claims.about(settings, sections))
     print(f"page     {settings.out / 'claims.md'}, {settings.out / 'claims.html'}")
     print(f"tables   {', '.join(str(path) for path in paths if path.suffix == '.csv' and 'figures' not in path.parts)}")
     print(f"took     {time.perf_counter() - begun:.0f} s")

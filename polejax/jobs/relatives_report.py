@@ -1,14 +1,15 @@
 """What `polejax.jobs.relatives` found, as a table, as CSV columns and as one figure."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.figure_style import COLOURS, Plot, canvas, say_size, styled
-from polejax.jobs.relatives import LOAD, RISKS, Row
+from polejax.jobs.relatives import Row
+from polejax.jobs.relatives_numbers import LOAD, RISKS
 
 NONE = "-"
 _SHORT = {
@@ -71,20 +72,20 @@ def write_csv(rows: Sequence[Row], path: Path) -> Path:
 
 
 @styled
-def figure(rows: Sequence[Row], size: str = "") -> Plot:
+def figure(rows: Mapping[str, Mapping[str, Estimate | None]], size: str = "") -> Plot:
     """All protocols, a panel for each number, 95% bars; where a protocol has no such number its line is empty.
 
     Args:
-      rows: of `run`.
+      rows: `numbers` by the name of the protocol.
       size: how many chains and blocks, written above the first panel.
     """
-    names = [name for name in numbers(rows[0]) if name.endswith("[s]") or "z = 1 " not in name]
+    names = [name for name in next(iter(rows.values())) if name.endswith("[s]") or "z = 1 " not in name]
     height = 0.5 + 0.13 * len(rows)
     drawn, panels = canvas(height * -(-len(names) // 2), -(-len(names) // 2), 2, sharey=True)
     places = np.arange(len(rows))
-    columns: dict[str, np.ndarray] = {"protocol": np.array([row.name for row in rows])}
+    columns: dict[str, np.ndarray] = {"protocol": np.array(list(rows))}
     for name, axes in zip(names, panels.flat, strict=False):
-        found = [numbers(row)[name] for row in rows]
+        found = [row[name] for row in rows.values()]
         value, low, high = (
             np.array([np.nan if one is None else float(getattr(one, end)) for one in found])
             for end in ("value", "low", "high")
@@ -98,7 +99,7 @@ def figure(rows: Sequence[Row], size: str = "") -> Plot:
         columns |= {name: value, name + ", low": low, name + ", high": high}
     for axes in panels.flat[len(names) :]:
         axes.set_visible(False)
-    panels.flat[0].set_yticks(places, [row.name for row in rows])
+    panels.flat[0].set_yticks(places, list(rows))
     panels.flat[0].invert_yaxis()
     if size:
         say_size(panels.flat[0], size)

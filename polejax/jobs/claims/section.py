@@ -20,6 +20,8 @@ class Section:
       not_measured: what was left out.
       rows: every number, for the table and the CSV.
       plot: one figure; None: none.
+      table: what to show beside the text, its head first; None: nothing.
+      seconds: that measuring took.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Section:
     not_measured: tuple[str, ...]
     rows: list[Row]
     plot: Plot | None
+    table: list[list[str]] | None = None
+    seconds: float = 0.0
 
 
 def word(one: Row) -> str:
