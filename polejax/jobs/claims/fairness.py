@@ -92,9 +92,9 @@ def tell(rows: list[Row]) -> Section:
     found = {(one["statistic"], one["speeds"], one["mechanism"]): one for one in rows}
     exponents = [found["win exponent", speed, POLE] for speed in speeds]
     paragraphs = [_paragraph(found, speed) for speed in speeds]
-    least = min(exponents, key=lambda one: one["low"])
     if all(one["low"] > 1.0 for one in exponents):
-        verdict = f"fails: the fastest win more than their share, as power to the {least['value']:.2g} or more"
+        told = " and ".join(f"{one['value']:.2g} ({one['speeds'].split(',')[0]})" for one in exponents)
+        verdict = f"fails: the fastest win more than their share; wins go as power to the {told}"
     elif all(one["high"] < 1.0 for one in exponents):
         verdict = "fails: the slowest win more than their share"
     elif all(one["low"] <= 1.0 <= one["high"] for one in exponents):

@@ -150,7 +150,7 @@ def tell(rows: list[Row]) -> Section:
             else f"of tasks that are alike: {alike}; {numbers}"
         ),
         depends=(
-            f"the spread of the tasks' difficulty: at CV_task {spread[-1]['task CV']:g} PoLe's CV is {word(spread[-1])}",
+            f"the spread of task difficulty: PoLe's CV is {word(spread[-1])} at CV_task {spread[-1]['task CV']:g}",
             f"the threshold: {alike}; of the bank's curves "
             f"{least['curves that reach it']:.1%} ever reach {least['threshold']:g} and "
             f"{most['curves that reach it']:.1%} {most['threshold']:g}",
@@ -237,15 +237,17 @@ def plot(rows: list[Row]) -> Plot:
     names = ["PoLe", *(f"PoW, {one['rule']}" for one in rules[1:])]
     value, low, high = (np.array([one[end] for one in rules]) for end in ("value", "low", "high"))
     look = {"ls": "none", "marker": "s", "ms": 3, "elinewidth": 0.8, "capsize": 1.5}
-    panels[3].errorbar(range(len(rules)), value, [value - low, high - value], color=COLOURS[1], **look)
+    for place, colour in ((slice(0, 1), COLOURS[0]), (slice(1, None), COLOURS[1])):
+        bars = [(value - low)[place], (high - value)[place]]
+        panels[3].errorbar(np.arange(len(rules))[place], value[place], bars, color=colour, **look)
     panels[3].set_xticks(range(len(rules)), names, rotation=50, ha="right", fontsize=6)
-    panels[3].text(0.05, 0.02, "no delay", transform=panels[3].transAxes, fontsize=6)
+    panels[3].text(0.05, 0.93, "no delay", transform=panels[3].transAxes, fontsize=6)
     columns |= {"rule": np.array(names), "rule: interval CV": value, "rule: low": low, "rule: high": high}
     panels[1].set_xscale("log", base=2)
     panels[0].set_ylabel("CV of the block interval [ratio]")
     panels[0].set_ylim(0.0, None)
-    for axes in panels[1:3]:
-        axes.legend(loc="upper left" if axes is panels[2] else "center left", fontsize=6)
+    handles, labels = panels[2].get_legend_handles_labels()
+    panels[2].legend(handles, [label.split(",")[0] if "PoLe" in label else label for label in labels], fontsize=6)
     size = f"{rows[0]['seeds']:,} chains × {rows[0]['blocks']:,} blocks a point (PoW: × {beside['blocks']:,}); 95%"
     say_size(panels[3], size)
     return Plot(figure, columns)

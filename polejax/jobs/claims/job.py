@@ -33,7 +33,7 @@ SECTIONS: dict[str, ModuleType] = {
     "security": security,
     "relatives": relatives,
 }
-CURVES, QUICK_CURVES = 16_384, 4_096
+CURVES, QUICK_CURVES = 16_384, 2_048
 LEAST_CURVES = 1_024
 """For 64 nodes, and for the relatives' 16 of which each part has 16 curves: with fewer, sections would be refused."""
 LOADS, QUICK_LOADS = (0.5, 0.8, 0.9, 0.95), (0.5, 0.9)
@@ -47,7 +47,7 @@ class Settings:
     quick: bool = False
     """fewer points, chains and curves: minutes instead of half an hour"""
     curves: int | None = None
-    """learning curves of the bank, each as long as training; 1,024 nodes need 16,384. None: 16,384, quick 4,096"""
+    """learning curves of the bank, each as long as training; 1,024 nodes need 16,384. None: 16,384, quick 2,048"""
     load: tuple[float, ...] = ()
     """shares of a chain's own capacity that users ask for; none given: 0.5, 0.8, 0.9 and 0.95, quick 0.5 and 0.9"""
     seed: int = 0

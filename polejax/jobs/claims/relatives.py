@@ -6,9 +6,10 @@ import numpy as np
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.figure_style import Plot
 from polejax.jobs import relatives, relatives_report
-from polejax.jobs.claims.section import Section
+from polejax.jobs.claims.section import Section, shown
 from polejax.jobs.claims.workbench import THRESHOLD, Bench, Row, as_estimate, row, select
 from polejax.jobs.relatives_numbers import LOAD
+from polejax.jobs.relatives_presets import NAMES
 
 INTERVAL, CV, STALE = "interval, mean [s]", "interval, CV [ratio]", "stale blocks [share]"
 EXPONENT, USEFUL = "fairness exponent [ratio]", "useful work [share]"
@@ -25,13 +26,17 @@ COLUMNS = {
 }
 """Columns of the table: their heads, and the number's name in `relatives_report.numbers`."""
 POLE, POW = "PoLe", "PoW"
+LEFT_OUT = ("Coin.AI", "WekaCoin", "DLBC")  # of a quick run
 
 
 def measure(bench: Bench) -> list[Row]:
     """Every number of every protocol; what has no value is left out, and `notes` say why."""
     seeds, blocks, parts = (16, 512, 4) if bench.quick else (64, 1_024, 8)
     key = jax.random.fold_in(bench.key, 6_000)
-    found = relatives.run(bench.bank, seeds, blocks, key, threshold=THRESHOLD, parts=parts, progress=bench.progress)
+    chosen = [name for name in NAMES if not (bench.quick and name in LEFT_OUT)]
+    found = relatives.run(
+        bench.bank, seeds, blocks, key, threshold=THRESHOLD, parts=parts, chosen=chosen, progress=bench.progress
+    )
     rows: list[Row] = []
     for one in found:
         notes = "; ".join(f"{name}: {reason}" for name, reason in one.why.items())
@@ -71,6 +76,7 @@ def tell(rows: list[Row]) -> Section:
         not_measured=(
             "what each protocol pays, and whether its miners would stay",
             "the price of verification, which differs between protocols more than their races do",
+            *(f"{name}, which a quick run leaves out" for name in NAMES if name not in table),
             "double spends where a clock makes the blocks: a private chain keeps pace whatever its power",
         ),
         rows=rows,
@@ -92,11 +98,12 @@ def by_protocol(rows: list[Row]) -> dict[str, dict[str, Estimate | None]]:
 def _line(rows: list[Row], name: str, found: dict[str, Estimate | None]) -> list[str]:
     source = select(rows, protocol=name)[0]["source"]
     values = [found.get(column) for column in COLUMNS.values()]
-    return [name, str(source), *(relatives_report.NONE if value is None else str(value) for value in values)]
+    return [name, str(source), *(relatives_report.NONE if value is None else shown(value) for value in values)]
 
 
 def _told(table: dict[str, dict[str, Estimate | None]], column: str, name: str) -> str:
-    return str(table[name][column])
+    found = table[name][column]
+    return relatives_report.NONE if found is None else shown(found)
 
 
 def _ends(table: dict[str, dict[str, Estimate | None]], column: str, name: str) -> tuple[float, float]:
@@ -132,4 +139,4 @@ def _verdict(table: dict[str, dict[str, Estimate | None]], learned: list[str]) -
 def _plot(rows: list[Row]) -> Plot:
     """A panel for each number."""
     size = f"{rows[0]['seeds']:,} chains × {rows[0]['blocks']:,} blocks; 95%"
-    return relatives_report.figure(by_protocol(rows), size)
+    return relatives_report.figure(by_protocol(rows), size, columns=3)

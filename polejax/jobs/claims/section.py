@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from polejax.analysis.estimate import Estimate
 from polejax.analysis.figure_style import Plot
 from polejax.jobs.claims.workbench import Row, as_estimate
 
@@ -39,4 +40,12 @@ class Section:
 
 def word(one: Row) -> str:
     """A row's number with its interval."""
-    return str(as_estimate(one))
+    return shown(as_estimate(one))
+
+
+def shown(found: Estimate) -> str:
+    """An estimate as it prints; whole numbers as such, and not more than five digits where an interval is tiny."""
+    ends = [float(end) for end in (found.value, found.low, found.high)]
+    if all(end.is_integer() for end in ends):
+        return format(found, ".0f")
+    return format(found, ".5g") if ends[2] - ends[1] < 2e-4 * abs(ends[0]) else str(found)

@@ -49,8 +49,8 @@ def tell(rows: list[Row]) -> Section:
             f"[{PAGE}](../{PAGE}) reports every layer, attack and interval. Its verdicts in five lines:"
         ),
         verdict=(
-            "plain theft is detected, but theft is worth nothing fails: a stolen model can be re-based behind every "
-            "square or expanding linear layer"
+            "holds for plain theft; fails against re-basing, which makes a stolen model pass behind every square or "
+            "expanding linear layer; the cost in accuracy depends on the layer's law"
         ),
         depends=(
             "the layer's law, size and activation, which the paper leaves open",

@@ -13,7 +13,7 @@ from polejax.consensus.mechanism import Mechanism
 from polejax.jobs.claims.double_spends import HORIZON, chances, races
 from polejax.jobs.claims.drawing import draw_lines
 from polejax.jobs.claims.section import Section, word
-from polejax.jobs.claims.words import below, by_place, overall
+from polejax.jobs.claims.words import below, by_place
 from polejax.jobs.claims.workbench import NODES, THRESHOLD, Bench, Row, equal_nodes, row, scenario, select
 from polejax.mechanisms.pow import PoW
 
@@ -114,8 +114,7 @@ def tell(rows: list[Row]) -> Section:
             f"**Withholding.** A node that keeps each block back for {HELD:g} s and mines on alone wins "
             f"{word(gain[POLE, _held()])} times its share under PoLe, {word(gain['PoW', _held()])} under Proof of Work."
         ),
-        verdict=f"{overall([word for words in found.values() for word in words])}: against double spends by "
-        + "; by ".join(f"{share} of the power it {words}" for share, words in told.items()),
+        verdict="; ".join(f"{words} against double spends by {share} of the power" for share, words in told.items()),
         depends=(
             f"how many nodes hold the power, here {ATTACKERS[small]} or {ATTACKERS[large]} against {NODES} of one "
             "speed: where training times vary little, a lone node is nearly as fast as the first of many, and whether "

@@ -19,7 +19,7 @@ from polejax.jobs import pow_baselines
 from polejax.jobs.claims.double_spends import chances, fewest, races
 from polejax.jobs.claims.drawing import draw_lines
 from polejax.jobs.claims.section import Section, word
-from polejax.jobs.claims.words import below, by_place, overall, times
+from polejax.jobs.claims.words import HOLDS, below, by_place, times
 from polejax.jobs.claims.workbench import (
     DELAY,
     NODES,
@@ -170,16 +170,14 @@ def tell(rows: list[Row]) -> Section:
         "at equal stale rate": _verdict(one_deep, FORKED, loads),
     }
     if POLE in safe:
-        same_risk = {f"at equal risk, beside {name.removeprefix('PoW, ')}": name for name in (EQUAL, FORKED)}
-        told |= {label: _verdict(safe, name, loads) for label, name in same_risk.items() if name in safe}
-    words = {label: by_place([f"{load:g}" for load in loads], found, "at every load") for label, found in told.items()}
-    word_of = overall([one for found in told.values() for one in found])
+        same_risk = {EQUAL: "at equal risk and interval", FORKED: "at equal risk and stale rate"}
+        told |= {label: _verdict(safe, name, loads) for name, label in same_risk.items() if name in safe}
     return Section(
         name="transactions",
         title="Transactions are served better",
         claim='The stable block rate "leads to more efficient transaction processing" (abstract of 2007.15145).',
         measured=_measured(rows, one_deep, safe, depths, loads),
-        verdict=f"{word_of}: " + "; ".join(f"{label} it {found}" for label, found in words.items()),
+        verdict=_summed_up(told, loads),
         depends=(
             "what is held equal: the interval, the stale rate, or the risk of a double spend; no choice is neutral",
             "the load: steady blocks help most where bursts would leave queues",
@@ -194,7 +192,37 @@ def tell(rows: list[Row]) -> Section:
         ),
         rows=rows,
         plot=plot(rows),
+        table=_table(rows, loads),
     )
+
+
+def _summed_up(told: Mapping[str, list[str]], loads: list[float]) -> str:
+    """'holds if compared at equal interval; fails at equal stale rate', with the loads where they matter."""
+    places = [f"{load:g}" for load in loads]
+    firm = [label for label, found in told.items() if set(found) == {HOLDS}]
+    if len(firm) == len(told):
+        return f"holds at every load, {', '.join(firm)}"
+    others = [
+        f"{by_place([f'load {place}' for place in places], found, 'at every load')} if compared {label}"
+        for label, found in told.items()
+        if label not in firm
+    ]
+    return "; ".join([f"holds at every load if compared {' or '.join(firm)}"] * bool(firm) + others)
+
+
+def _table(rows: list[Row], loads: list[float]) -> list[list[str]]:
+    """Mean and 95% latency by chain, confirmations and load."""
+    found: dict[tuple[str, int], dict[tuple[str, float], Row]] = {}
+    for one in rows:
+        if one["statistic"] in ("latency mean", "latency 95%"):
+            line = found.setdefault((one["chain"], one["confirmations"]), {})
+            line[one["statistic"], one["load"]] = one
+    heads = [f"load {load:g}: {which} [s]" for load in loads for which in ("mean", "95%")]
+    cells = [
+        [chain, str(depth), *(word(line[f"latency {which}", load]) for load in loads for which in ("mean", "95%"))]
+        for (chain, depth), line in found.items()
+    ]
+    return [["chain", "confirmations", *heads], *cells]
 
 
 def _measured(

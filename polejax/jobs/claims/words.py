@@ -28,11 +28,6 @@ def by_place(places: Sequence[str], found: Sequence[str], all_of: str) -> str:
     )
 
 
-def overall(found: Sequence[str]) -> str:
-    """'holds', 'fails', 'undecided', or 'holds in part' where words of `below` differ."""
-    return found[0] if len(set(found)) == 1 else "holds in part" if HOLDS in found else "fails or is undecided"
-
-
 def times(value: float) -> str:
     """A factor in two or three digits, as '2.4 times'."""
     return f"{value:.2g} times" if value < 100 else f"{value:,.0f} times"
