@@ -98,7 +98,8 @@ def figure(rows: Mapping[str, Mapping[str, Estimate | None]], size: str = "", co
         axes.errorbar(value[shown], places[shown], xerr=bars, color=COLOURS[0], marker="o", ms=2.5, ls="none", lw=0.8)
         axes.set_xlabel(_SHORT.get(name, name), fontsize=6)
         axes.tick_params(labelsize=6)
-        axes.set_xlim(left=min(0.0, np.nanmin(low)) if shown.any() and "accuracy" not in name else None)
+        if shown.any() and "accuracy" not in name:
+            axes.set_xlim(min(0.0, np.nanmin(low)), 1.05 * np.nanmax(high) or 1.0)
         told |= {name: value, name + ", low": low, name + ", high": high}
     for axes in panels.flat[len(names) :]:
         axes.set_visible(False)

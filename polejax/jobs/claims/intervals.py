@@ -124,7 +124,7 @@ def tell(rows: list[Row]) -> Section:
     counted = {f"{count:,}": below(one, beside) for count, one in by_count.items()}
     crossing, crossed = _crossing(spread, beside)
     share, shares = _rule_shares(rows)
-    alike = by_place(list(told), list(told.values()), "at every threshold")
+    alike = by_place(list(told), list(told.values()), "at every threshold", "threshold")
     numbers = by_place(list(counted), list(counted.values()), "at every number of nodes")
     steady = set(told.values()) | set(counted.values()) == {HOLDS}
     most = max(pole.values(), key=lambda one: one["value"])
@@ -170,7 +170,11 @@ def tell(rows: list[Row]) -> Section:
 
 def _crossing(spread: list[Row], beside: Row) -> tuple[Row, str]:
     """Where the law reaches Proof of Work's CV, as a row, and between which measured spreads it was."""
-    found = derived(lambda c, other: float(np.sqrt((1.0 + other**2) / (1.0 + c**2) - 1.0)), spread[0], beside)
+
+    def reached(c: float, other: float) -> float:  # 0 where PoLe's CV is the larger one already
+        return float(np.sqrt(max((1.0 + other**2) / (1.0 + c**2) - 1.0, 0.0)))
+
+    found = derived(reached, spread[0], beside)
     of = {"against": "task spread", "mechanism": "PoLe", "threshold": THRESHOLD, "nodes": NODES, "delay": DELAY}
     crossing = row("task CV at the crossing", found, spread[0]["seeds"], spread[0]["blocks"], None, "ratio", **of)
     under = [one for one in spread if below(one, beside) == HOLDS]
@@ -189,23 +193,28 @@ def _rule_shares(rows: list[Row]) -> tuple[str, list[Row]]:
     rules = {one["rule"]: one for one in select(cvs, against="retarget rule")}
     steady = select(cvs, against="task spread", delay=0.0)[0]
     fixed = rules.pop(FIXED)
-    found: list[Row] = []
+    found: dict[str, Row] = {}
     for name, one in rules.items():
-        share = derived(lambda rule, fix, pole: (rule - fix) / (rule - pole), one, fixed, steady)
-        of = {"against": "retarget rule", "mechanism": "PoW", "rule": name, "nodes": NODES, "delay": 0.0}
-        found.append(row("share due to the rule", share, one["seeds"], one["blocks"], None, "share", **of))
+        if below(steady, one) == HOLDS:  # or there is no difference to explain
+            share = derived(lambda rule, fix, pole: (rule - fix) / (rule - pole), one, fixed, steady)
+            of = {"against": "retarget rule", "mechanism": "PoW", "rule": name, "nodes": NODES, "delay": 0.0}
+            found[name] = row("share due to the rule", share, one["seeds"], one["blocks"], None, "share", **of)
     told = "; ".join(
-        f"{name}: {word(rules[name])}, of whose distance to PoLe the rule makes {_percent(one)}"
-        for name, one in zip(rules, found, strict=True)
+        f"{name} {word(one)}, "
+        + (f"of whose distance to PoLe the rule makes {_percent(found[name])}" if name in found else "not above PoLe")
+        for name, one in rules.items()
     )
-    largest = max(found, key=lambda one: one["value"])
-    return (
+    text = (
         f"Without delays the CV is {word(steady)} for PoLe and {word(fixed)} for Proof of Work of fixed difficulty, "
-        f"which needs no rule at constant power. Under a rule it is, {told}. So even the least steady of these rules, "
-        f"{largest['rule']}, explains {_percent(largest)} of how much steadier PoLe is; the rest is the law of work: "
-        "memoryless search against training to a threshold.",
-        found,
+        f"which needs no rule at constant power. Under a rule it is: {told}."
     )
+    if found:
+        largest = max(found.values(), key=lambda one: one["value"])
+        text += (
+            f" So the rule explains at most {_percent(largest)} of how much steadier PoLe is ({largest['rule']}); the "
+            "rest is the law of work: memoryless search against training to a threshold."
+        )
+    return text, list(found.values())
 
 
 def _percent(one: Row) -> str:

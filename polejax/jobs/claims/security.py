@@ -91,7 +91,7 @@ def tell(rows: list[Row]) -> Section:
         share: [below(spend[POLE, share, depth], spend["PoW", share, depth]) for depth in DEPTHS] for share in ATTACKERS
     }
     places = [str(depth) for depth in DEPTHS]
-    told = {share: by_place(places, words, "at 1 to 6 confirmations") for share, words in found.items()}
+    told = {share: by_place(places, words, "at 1 to 6 confirmations", "confirmation") for share, words in found.items()}
     small, large = ATTACKERS
     return Section(
         name="security",

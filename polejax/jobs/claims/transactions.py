@@ -203,7 +203,7 @@ def _summed_up(told: Mapping[str, list[str]], loads: list[float]) -> str:
     if len(firm) == len(told):
         return f"holds at every load, {', '.join(firm)}"
     others = [
-        f"{by_place([f'load {place}' for place in places], found, 'at every load')} if compared {label}"
+        f"{by_place(places, found, 'at every load', 'load')} if compared {label}"
         for label, found in told.items()
         if label not in firm
     ]

@@ -14,18 +14,21 @@ def below(one: Row, other: Row) -> str:
     return FAILS if one["low"] > other["high"] else OPEN
 
 
-def by_place(places: Sequence[str], found: Sequence[str], all_of: str) -> str:
-    """As 'holds at every load', or 'holds at 0.9, 0.95, fails at 0.5'.
+def by_place(places: Sequence[str], found: Sequence[str], all_of: str, noun: str = "") -> str:
+    """As 'holds at every load', or 'holds at loads 0.9 and 0.95, fails at load 0.5'.
 
-    Args: places: where each was found; found: words of `below`; all_of: how to say all places, as "at every load".
+    Args: places: where each was found; found: words of `below`; all_of: how to say all places, as "at every load";
+    noun: what one place is, as "load".
     """
     if len(set(found)) == 1:
         return f"{found[0]} {all_of}"
-    kinds = [kind for kind in (HOLDS, FAILS, OPEN) if kind in found]
-    return ", ".join(
-        f"{kind} at {', '.join(place for place, one in zip(places, found, strict=True) if one == kind)}"
-        for kind in kinds
-    )
+    told = []
+    for kind in (HOLDS, FAILS, OPEN):
+        here = [place for place, one in zip(places, found, strict=True) if one == kind]
+        if here:
+            named = f"{noun}{'s' * (len(here) > 1)} " if noun else ""
+            told.append(f"{kind} at {named}{' and '.join(filter(None, (', '.join(here[:-1]), here[-1])))}")
+    return ", ".join(told)
 
 
 def times(value: float) -> str:
