@@ -252,7 +252,7 @@ def test_what_makes_no_sense_is_refused(build, message):
 
 
 def test_concentration_of_parts_is_that_of_seeds():
-    """What a bank's parts won stands for what seeds won: the same coefficients, and an interval no wider than can be."""
+    """What a bank's parts won stands for what seeds won; no interval is wider than can be."""
     wins = np.random.default_rng(0).multinomial(400, [0.4, 0.3, 0.2, 0.1], 8) / 400.0
     others = (wins.sum(axis=0) - wins) / 7
     unequal, fewest = concentration(wins.mean(axis=0), others, 0.5, 0.95)

@@ -157,7 +157,8 @@ def test_relatives():
             rows.append({**found, "unit": unit})
     section = relatives.tell(rows)
     assert section.verdict == (
-        "no claim to hold: fairer than PoLe and with fewer stale blocks: none; more useful work: none by these intervals"
+        "no claim to hold: fairer than PoLe and with fewer stale blocks: none; more useful work: none by these "
+        "intervals"
     )
     assert "Steadier than PoLe: PoFL." in section.measured
     assert "PoFL, risks: none" in section.measured
@@ -188,17 +189,14 @@ def test_words_and_numbers():
     assert shown(Estimate(37.94596, 37.94595, 37.94597)) == "37.946 [37.946, 37.946]"
 
 
-def test_double_spends_are_the_law_s_of_memoryless_work_replayed_or_not():
-    """A geometric bank is memoryless in evaluations, whose ties between the chains go against the attacker."""
+def test_double_spends_against_replayed_nodes_are_the_law_s(light_compilation):
+    """A geometric bank is memoryless in evaluations of one step, few of which are ties."""
     bank = geometric_bank(0, 512, success=0.05)
-    bench = Bench(None, bank, jax.random.key(5), 4, 16, 4, True)
-    law = [theory.double_spend(1 / 5, depth) for depth in (1, 3)]
-    exact = chances(bench, scenario(pj.PoW(4.0), 4, delay=0.0), pj.nodes.equal(1), (1, 3), 1)
+    bench = Bench(None, bank, jax.random.key(5), 2, 16, 4, True)
     played = scenario(pj.Replay(bank, 0.5), 4, delay=0.0)
-    learned = chances(bench, played, pj.nodes.equal(1), (1, 3), 1)
-    for found in (exact, learned):
-        for one, expected in zip(found, law, strict=True):
-            assert one.low - 0.06 < expected < one.high + 0.06
-            assert 0.0 <= one.low <= one.value <= one.high <= 1.0
-    assert fewest(exact, (1, 3), 0.3) == 3
-    assert fewest(exact, (1, 3), 0.001) is None
+    found = chances(bench, played, pj.nodes.equal(1), (1, 3), 1)
+    for one, depth in zip(found, (1, 3), strict=True):
+        assert one.low - 0.03 < theory.double_spend(1 / 5, depth) < one.high + 0.03
+        assert 0.0 <= one.low <= one.value <= one.high <= 1.0
+    assert fewest(found, (1, 3), 0.3) == 3
+    assert fewest(found, (1, 3), 0.001) is None
