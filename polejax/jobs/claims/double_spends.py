@@ -9,7 +9,7 @@ from polejax.analysis.estimate import Estimate
 from polejax.attacks.double_spend import race
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
-from polejax.jobs.claims.workbench import CONFIDENCE, Bench, replays
+from polejax.jobs.claims.workbench import CONFIDENCE, Bench, replays, sides
 from polejax.studies import bank_error
 
 HORIZON = 100
@@ -28,14 +28,18 @@ def chances(bench: Bench, played: Scenario, attacker: Nodes, depths: Sequence[in
     """
     count, parts = races(bench), bench.parts_of(played)
     keys = jax.random.split(jax.random.fold_in(bench.key, purpose), count)
-    whole = race(keys, played, attacker, depths, HORIZON, CONFIDENCE)
     if replays(played):
-        each = np.full(len(depths), count // parts, np.float64)
-        own = zip(keys.reshape(parts, -1), bank_error.pieces(played, parts), strict=True)
-        won = np.stack([each * race(part, piece, attacker, depths, HORIZON).value for part, piece in own])
-        tried = np.broadcast_to(each, won.shape)
-        whole = bank_error.corrected_share(whole.value * count, np.float64(count), won, tried, CONFIDENCE)
-    return [Estimate(*ends) for ends in zip(whole.value, whole.low, whole.high, strict=True)]
+        groups, chosen = keys.reshape(parts, -1), sides(played, parts)
+        whole = next(chosen)
+        each = groups.shape[1]
+        won = each * sum(race(group, whole, attacker, depths, HORIZON).value for group in groups)
+        own = zip(groups, chosen, strict=True)
+        part_won = np.stack([each * race(group, piece, attacker, depths, HORIZON).value for group, piece in own])
+        tried = np.full_like(part_won, each)
+        found = bank_error.corrected_share(won, np.float64(count), part_won, tried, CONFIDENCE)
+    else:
+        found = race(keys, played, attacker, depths, HORIZON, CONFIDENCE)
+    return [Estimate(*ends) for ends in zip(found.value, found.low, found.high, strict=True)]
 
 
 def fewest(found: Sequence[Estimate], depths: Sequence[int], risk: float) -> int | None:

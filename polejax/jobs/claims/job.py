@@ -8,12 +8,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import jax
 import numpy as np
 
 from polejax._core import checks, devices
 from polejax._core.describe import as_text, describe
 from polejax._core.folder import Folder
-from polejax._core.progress import Callback, Meter
+from polejax._core.progress import Callback, Meter, Progress
 from polejax.analysis.service_at_loads import check_loads
 from polejax.jobs.claims import fairness, forks, intervals, relatives, secure_mapping, security, transactions
 from polejax.jobs.claims.section import Section
@@ -105,7 +106,8 @@ def run(settings: Settings, progress: Callback) -> list[Section]:
         )
         bench = Bench(mechanism, bank, key, parts, seeds, blocks, settings.quick, loads, progress)
         meter = Meter(progress, len(SECTIONS), "sections", label="claims")
-        for name, module in SECTIONS.items():
+        for number, (name, module) in enumerate(SECTIONS.items()):
+            progress(Progress(number, len(SECTIONS), "sections", 0.0, 0.0, np.inf, f"claims, now {name}"))
             rows, seconds = _rows(folder, name, module, bench)
             sections.append(dataclasses.replace(module.tell(rows), seconds=seconds))
             meter.add(1)
@@ -138,6 +140,8 @@ def _rows(folder: Folder, name: str, module: ModuleType, bench: Bench) -> tuple[
     if not folder.has(file):
         begun = time.perf_counter()
         rows = module.measure(bench)
+        if not bench.quick:
+            jax.clear_caches()  # programs of one section are of no use to the next, and gigabytes in all
         text = json.dumps({"rows": rows, "seconds": time.perf_counter() - begun})
         folder.write(file, {"rows_json": (("character",), np.frombuffer(text.encode(), np.uint8))}, about)
     variables, _ = folder.read(file, about)

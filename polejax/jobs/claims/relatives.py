@@ -26,7 +26,7 @@ COLUMNS = {
 }
 """Columns of the table: their heads, and the number's name in `relatives_report.numbers`."""
 POLE, POW = "PoLe", "PoW"
-LEFT_OUT = ("Coin.AI", "WekaCoin", "DLBC")  # of a quick run
+LEFT_OUT = ("Coin.AI", "D-PoDL", "WekaCoin", "DLBC")  # of a quick run
 
 
 def measure(bench: Bench) -> list[Row]:

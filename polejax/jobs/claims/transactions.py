@@ -39,6 +39,7 @@ CAPACITY = 1_000  # transactions per block
 ATTACKERS = 2  # nodes beside the honest 16: 11% of the power
 RISK = 0.01  # chance of a double spend that a merchant accepts
 DEPTHS = tuple(range(1, 41))
+BLOCKS = 1_024  # heights of a chain, at least
 COOL_DOWN = 40  # heights left out at the end, beyond those that a backlog takes to clear
 BANDWIDTH, FLOPS = 1e6, 1e9  # bytes a second between nodes, floating-point operations a second of a verifier
 HEAVY = 20e6  # bytes: of the model that a block carries, if it is one of this century
@@ -94,14 +95,16 @@ def measure(bench: Bench) -> list[Row]:
 
 
 def _rounded(blocks: int) -> int:
-    """As many blocks or more, a power of two: fewer programs to compile."""
-    return int(2 ** math.ceil(math.log2(blocks)))
+    """As many blocks or more, a power of two from `BLOCKS` on: fewer programs to compile."""
+    return int(2 ** math.ceil(math.log2(max(blocks, BLOCKS))))
 
 
 def _chains(bench: Bench, rows: list[Row]) -> dict[str, Chain]:
     """PoLe; Proof of Work at equal interval and at equal stale rate; PoLe with heavy blocks. Adds rows of each."""
     learned = scenario(bench.replay())
-    found = {name: float(value.value) for name, value in bench.measure(learned, intervals, 4_900).items()}
+    found = {
+        name: float(value.value) for name, value in bench.measure(learned, intervals, 4_900, blocks=BLOCKS).items()
+    }
     seed = int(jax.random.bits(jax.random.fold_in(bench.key, 4_901)))
     weight = model_block(bench.mechanism.recipe, FLOPS)
     heavy = {MODEL: DELAY + weight.num_bytes / BANDWIDTH + weight.verification, LARGE: DELAY + HEAVY / BANDWIDTH}
@@ -116,7 +119,7 @@ def _chains(bench: Bench, rows: list[Row]) -> dict[str, Chain]:
     chains = {}
     for number, (name, played) in enumerate(scenarios.items()):
         of = {"chain": name, "nodes": NODES, "delay": float(np.max(played.network.max_delay))}
-        told = bench.rows(played, capacity, 4_910 + number, units=UNITS_HERE, blocks=1_024, of=of)
+        told = bench.rows(played, capacity, 4_910 + number, units=UNITS_HERE, blocks=BLOCKS, of=of)
         rows += told
         depth = None
         if name not in heavy:

@@ -1,7 +1,7 @@
 """The workbench of the claims job: one bank, one way to measure, so that every number has an honest interval."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -16,7 +16,7 @@ from polejax.consensus import difficulty, nodes
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
-from polejax.mechanisms.bank import Bank
+from polejax.mechanisms.bank import Bank, join
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.replay import Replay
 from polejax.studies import bank_error
@@ -99,17 +99,26 @@ class Bench:
         heights, parts = blocks or self.blocks, self.parts_of(scenario)
         keys = jax.random.split(jax.random.fold_in(self.key, purpose), self.seeds)
         own = jax.random.split(jax.random.fold_in(jax.random.fold_in(self.key, purpose), 1), parts + 1)
-        history = simulate_many(keys, scenario, heights)
-        whole, found = statistic(history, own[-1]), []
+        groups = keys.reshape(parts, -1)
         if replays(scenario):
-            pieces = zip(bank_error.pieces(scenario, parts), keys.reshape(parts, -1), own[:-1], strict=True)
-            found = [statistic(simulate_many(part, piece, heights), key) for piece, part, key in pieces]
+            chosen = sides(scenario, parts)
+            whole = next(chosen)
+            history = joined([simulate_many(group, whole, heights) for group in groups])
+            found = [
+                statistic(simulate_many(group, piece, heights), key)
+                for group, piece, key in zip(groups, chosen, own[:-1], strict=True)
+            ]
         else:
-            for part, key in zip(np.split(np.arange(self.seeds), parts), own[:-1], strict=True):
-                found.append(statistic(jax.tree.map(lambda leaf, part=part: np.asarray(leaf)[part], history), key))
+            history = simulate_many(keys, scenario, heights)
+            places = np.split(np.arange(self.seeds), parts)
+            found = [
+                statistic(jax.tree.map(lambda leaf, place=place: np.asarray(leaf)[place], history), key)
+                for place, key in zip(places, own[:-1], strict=True)
+            ]
+        every = statistic(history, own[-1])
         return (
-            {name: np.asarray(value, np.float64) for name, value in whole.items()},
-            {name: np.array([one[name] for one in found], np.float64) for name in whole},
+            {name: np.asarray(value, np.float64) for name, value in every.items()},
+            {name: np.array([one[name] for one in found], np.float64) for name in every},
         )
 
     def parts_of(self, scenario: Scenario) -> int:
@@ -157,8 +166,30 @@ class Bench:
 
 def replays(scenario: Scenario) -> bool:
     """Whether a scenario resamples a bank, whose error then counts."""
-    leaves = jax.tree.leaves(scenario, is_leaf=lambda leaf: isinstance(leaf, Bank))
-    return any(isinstance(leaf, Bank) for leaf in leaves)
+    return any(map(_is_bank, jax.tree.leaves(scenario, is_leaf=_is_bank)))
+
+
+def sides(scenario: Scenario, parts: int) -> Iterator[Scenario]:
+    """The scenario with its whole banks, and then with each of their parts.
+
+    Parts are repeated to the size of the whole, which changes no law, so that all are of one compiled program: that
+    takes longer to compile than to run.
+    """
+    leaves, tree = jax.tree.flatten(scenario, is_leaf=_is_bank)
+    yield jax.tree.unflatten(tree, [join(leaf.split(parts)) if _is_bank(leaf) else leaf for leaf in leaves])
+    for piece in bank_error.pieces(scenario, parts):
+        leaves = jax.tree.leaves(piece, is_leaf=_is_bank)
+        yield jax.tree.unflatten(tree, [join([leaf] * parts) if _is_bank(leaf) else leaf for leaf in leaves])
+
+
+def joined(histories: Sequence[History]) -> History:
+    """Chains of several histories in one."""
+    found: History = jax.tree.map(lambda *leaves: np.concatenate(leaves), *histories)
+    return found
+
+
+def _is_bank(leaf: Any) -> bool:
+    return isinstance(leaf, Bank)
 
 
 def row(
