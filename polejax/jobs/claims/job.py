@@ -121,16 +121,14 @@ def learner() -> PoLe:
 
 
 def about(settings: Settings, sections: Sequence[Section]) -> str:
-    """What was run, in one line: the command, versions, the machine and the time that the sections took."""
+    """What was run, in one line: the command, versions and the time that the sections took."""
     versions = ", ".join(f"{name} {version}" for name, version in devices.versions().items() if name in _TOLD)
     quick = " --quick" if settings.quick else ""
     load = " --load " + " ".join(f"{one:g}" for one in settings.load) if settings.load else ""
-    machine = devices.machine()
     minutes = sum(section.seconds for section in sections) / 60
     return (
         f"polejax claims{quick}{load} --seed {settings.seed} --curves {settings.num_curves}; {versions}; "
-        f"{machine['devices']} {machine['kind']} device(s) on {machine['cores']} cores; measuring took {minutes:.0f} "
-        "minutes, the bank aside"
+        f"measuring took {minutes:.0f} minutes of wall clock, the bank aside"
     )
 
 
