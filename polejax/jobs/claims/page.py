@@ -168,11 +168,16 @@ def _cells(cells: list[list[str]]) -> Iterator[str]:
     yield "</table>"
 
 
+def unlinked(text: str) -> str:
+    """Markdown with the texts of its links alone: they lead to files that a lone page cannot reach."""
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+
+
 def _inline(text: str) -> str:
     """HTML of a line of Markdown: its code, strong words and links' texts."""
     text = html.escape(text)
     text = re.sub(r"`([^`]*)`", r"<code>\1</code>", text)
-    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)  # files of the repository, which one file cannot reach
+    text = unlinked(text)
     return re.sub(r"\*\*([^*]*)\*\*", r"<b>\1</b>", text)
 
 
