@@ -113,7 +113,7 @@ def cost(
         return np.where(settled, values, 0.0)[some].sum(axis=1, dtype=np.float64)
 
     def ratio(parts: Array, wholes: Array) -> Estimate:
-        return estimate.mean(parts, wholes, confidence) or estimate.unknown(0.0)
+        return estimate.mean(parts, wholes, confidence, low=0.0) or estimate.unknown(0.0)
 
     work_done = total(spent.everyone)
     flops = scenario.mechanism.profile.flops_per_unit if flops_per_unit is None else flops_per_unit

@@ -127,14 +127,14 @@ def fairness(history: History, nodes: Nodes | Scheduled, majority: float = 0.5, 
     if seeds > 1:
         index = seeds * index - (seeds - 1) * indices.mean()
         bias = np.sqrt(2 / np.pi) * estimate.jackknife_error(others).sum()
-        unequal = Estimate(unequal.value, np.maximum(unequal.low - bias, 0.0), unequal.high)
+        unequal = estimate.within(Estimate(unequal.value, unequal.low - bias, unequal.high), 0.0, 1.0)
     return Fairness(
         win_share=share,
         power_share=power,
         advantage=Estimate(*(end / np.where(power > 0, power, np.inf) for end in (share.value, share.low, share.high))),
         gini=unequal,
         gini_power=float(gini(power)),
-        hhi=estimate.real(index, indices, confidence),
+        hhi=estimate.within(estimate.real(index, indices, confidence), 0.0, 1.0),
         hhi_power=float(hhi(power)),
         nakamoto=_nakamoto_estimate(value, others, majority, confidence),
         nakamoto_power=int(nakamoto(power, majority)),

@@ -73,9 +73,9 @@ def rewards(history: History, block_reward: float, fees: Array | None = None, co
     seconds = np.where(settled, np.atleast_2d(history.interval), 0.0)[some].sum(axis=1, dtype=np.float64)
     share = _ratios(coins, total, confidence)
     return Rewards(
-        share=Estimate(share.value, np.maximum(share.low, 0.0), np.minimum(share.high, 1.0)),
-        coins_per_second=_ratios(coins, seconds, confidence),
-        fee_share=None if fees is None else estimate.mean(total - reward * blocks, total, confidence),
+        share=estimate.within(share, 0.0, 1.0),
+        coins_per_second=estimate.within(_ratios(coins, seconds, confidence), low=0.0),
+        fee_share=None if fees is None else estimate.mean(total - reward * blocks, total, confidence, 0.0, 1.0),
         num_seeds=len(blocks),
         confidence=confidence,
     )

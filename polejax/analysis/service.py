@@ -205,7 +205,7 @@ def _summary(chains: _Chains, load: Load, confirmations: int, quantiles: Array, 
     return ServiceSummary(
         offered=rate(chains.arrived.sum(axis=2)),
         throughput=rate(in_block),
-        fullness=_mean(_total(in_block / load.capacity, chains.counted), blocks, confidence) if limited else None,
+        fullness=_fullness(_total(in_block / load.capacity, chains.counted), blocks, confidence) if limited else None,
         full_share=share(in_block == load.capacity) if limited else None,
         empty_share=share(in_block == 0),
         backlog_mean=rate(chains.waited),
@@ -290,6 +290,10 @@ def _total(values: Array, counted: Array) -> Array:
     return np.where(counted, values, 0).sum(axis=1, dtype=np.float64)
 
 
+def _fullness(sums: Array, blocks: Array, confidence: float) -> Estimate:
+    return estimate.within(_mean(sums, blocks, confidence), high=1.0)
+
+
 def _mean(sums: Array, counts: Array, confidence: float) -> Estimate:
     """Mean of what was summed; nothing counted (no transaction confirmed): infinite."""
-    return estimate.mean(sums, counts, confidence) or estimate.unknown(np.inf)
+    return estimate.mean(sums, counts, confidence, low=0.0) or estimate.unknown(np.inf)

@@ -117,7 +117,7 @@ def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, 
 
     Returns:
       `Summary`. Intervals are the delete-one-seed jackknife's with Student's t (see `polejax.analysis.Estimate`):
-      symmetric in the logarithm for the standard deviation and the CV, and in the logit for shares. Seeds without a
+      nearly symmetric in the logarithm for the standard deviation and the CV, and in the logit for shares. Seeds without a
       settled height are left out. Chains are played on until their last heights are settled, so that even chains of
       one height count whether they fork or not; `num_unsettled` tells where that did not suffice. Every settled height
       counts, from the first on, so begin at the difficulty where a controller settles, or the chain's way there counts
@@ -142,20 +142,20 @@ def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, 
     fairness, floor = (None, None) if nodes is None else _fairness(seeds, _power(history, seeds, nodes), confidence)
     models = np.full_like(seeds.settled, seeds.carries_models)  # whether to count what only blocks with models have
     return Summary(
-        interval_mean=estimate.real(spread.mean, others.mean, confidence),
+        interval_mean=estimate.within(estimate.real(spread.mean, others.mean, confidence), low=0.0),
         interval_sd=scatter(spread.sd, others.sd, confidence),
         interval_cv=scatter(spread.cv, others.cv, confidence),
         stale_per_block=stale,
         stale_per_main=_odds_estimate(stale),
         win_share=estimate.share(seeds.wins, seeds.settled[:, None], confidence),
         stale_share=estimate.share(seeds.published_by - seeds.wins, seeds.published_by, confidence),
-        score=estimate.real(summed(seeds.score) / summed(seeds.settled), _others_mean(seeds.score, seeds), confidence),
-        claimed=estimate.mean(seeds.claimed, seeds.claims, confidence),
-        optimism=estimate.mean(seeds.claimed - seeds.claimed_score, seeds.claims, confidence),
+        score=_score(seeds, confidence),
+        claimed=estimate.mean(seeds.claimed, seeds.claims, confidence, low=0.0, high=1.0),
+        optimism=estimate.mean(seeds.claimed - seeds.claimed_score, seeds.claims, confidence, -1.0, 1.0),
         fallback_share=estimate.share(seeds.fallback, seeds.settled, confidence),
         rejected_per_block=estimate.rate(seeds.rejected, seeds.settled * models, confidence),
         diverged_share=estimate.share(seeds.diverged, seeds.settled, confidence) if seeds.carries_models else None,
-        useful_share=estimate.mean(seeds.useful, seeds.computed, confidence),
+        useful_share=estimate.mean(seeds.useful, seeds.computed, confidence, low=0.0, high=1.0),
         fairness=fairness,
         fairness_floor=floor,
         num_seeds=seeds.settled.size,
@@ -207,9 +207,12 @@ def _unknown(value: Array, *_: object) -> Estimate:
     return estimate.unknown(value)
 
 
-def _others_mean(sums: Array, seeds: Tally) -> Array:
-    """Mean over all seeds' blocks but one seed's, for each seed [S]."""
-    return estimate.left_out(sums) / np.maximum(estimate.left_out(seeds.settled), 1)
+def _score(seeds: Tally, confidence: float) -> Estimate:
+    """Mean score of the blocks; where they carry models it is an accuracy, unless a mechanism of one's own differs."""
+    others = estimate.left_out(seeds.score) / np.maximum(estimate.left_out(seeds.settled), 1)
+    found = estimate.real(summed(seeds.score) / summed(seeds.settled), others, confidence)
+    is_accuracy = seeds.carries_models and 0.0 <= found.value <= 1.0
+    return estimate.within(found, 0.0, 1.0) if is_accuracy else found
 
 
 def _odds_estimate(share: Estimate) -> Estimate:

@@ -88,18 +88,18 @@ def winners_curse(history: History, confidence: float = 0.95) -> WinnersCurse:
     published = np.where(settled, history.published, 0).sum(axis=1, dtype=np.float64)
     blocks = settled.sum(axis=1, dtype=np.float64)
 
-    def mean(sums: Array, counts: Array = count) -> Estimate:
-        found = estimate.mean(sums, counts, confidence)
+    def mean(sums: Array, low: float, high: float, counts: Array = count) -> Estimate:
+        found = estimate.mean(sums, counts, confidence, low, high)
         assert found is not None
         return found
 
     return WinnersCurse(
-        claimed=mean(claimed),
-        score=mean(score),
-        holdout=mean(holdout),
-        claimed_bias=mean(claimed - holdout),
-        score_bias=mean(score - holdout),
-        claims_per_block=mean(published, blocks),
+        claimed=mean(claimed, 0.0, 1.0),
+        score=mean(score, 0.0, 1.0),
+        holdout=mean(holdout, 0.0, 1.0),
+        claimed_bias=mean(claimed - holdout, -1.0, 1.0),
+        score_bias=mean(score - holdout, -1.0, 1.0),
+        claims_per_block=mean(published, 1.0, np.inf, blocks),
         stale_per_block=estimate.share(published - blocks, published, confidence),
         num_seeds=len(settled),
         confidence=confidence,

@@ -159,7 +159,7 @@ def _measured(
     return Row(
         preset.name,
         preset.source,
-        interval=_over([found.interval_mean.value for found in summaries]),
+        interval=_over([found.interval_mean.value for found in summaries], low=0.0),
         cv=_over([found.interval_cv.value for found in summaries], low=0.0),
         stale=estimate.share(np.concatenate(stale), np.concatenate(published), 0.95),
         exponent=_over(exponents),
@@ -175,7 +175,7 @@ def _over(values: Sequence[Array | float] | Array, low: float = -np.inf, high: f
     """The mean of the parts' values with its 95% interval, cut to what is possible."""
     found = np.asarray(values, np.float64)
     one = estimate.real(found.mean(), estimate.left_out(found) / (len(found) - 1), 0.95)
-    return Estimate(one.value, np.maximum(one.low, low), np.minimum(one.high, high))
+    return estimate.within(one, low, high)
 
 
 def _risks(
