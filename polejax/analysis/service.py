@@ -7,10 +7,10 @@ import numpy as np
 
 from polejax._core import checks
 from polejax._core.checked import checked
-from polejax._core.record import record, static
+from polejax._core.record import record, replace, static
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
-from polejax.analysis import estimate
+from polejax.analysis import doubts, estimate
 from polejax.analysis.estimate import Estimate, stack
 from polejax.analysis.mempool import Service
 from polejax.analysis.seed_tally import check_settled
@@ -42,6 +42,7 @@ class ServiceSummary(Tabled):
       num_seeds: chains with a height between warm-up and cool-down.
       num_blocks: heights of all seeds together, warm-up and cool-down left out.
       confidence: of the intervals, in (0, 1).
+      replayed: what the intervals leave out, as the chains repeat recorded curves; None: they do not.
     """
 
     offered: Estimate[float]
@@ -61,6 +62,7 @@ class ServiceSummary(Tabled):
     num_seeds: int = static()
     num_blocks: int = static()
     confidence: float = static()
+    replayed: str | None = static(default=None)
 
     def tables(self) -> list[Table]:
         """All numbers with their intervals, and latencies by confirmations and by fee class."""
@@ -108,7 +110,8 @@ def service(
         if count is not None:
             checks.whole(name, count)
     chains = _chains(service, history, load, warm_up, cool_down)
-    return _summary(chains, load, confirmations, np.asarray(quantiles, np.float64), confidence)
+    found = _summary(chains, load, confirmations, np.asarray(quantiles, np.float64), confidence)
+    return replace(found, replayed=doubts.replayed(history.curves, history.num_nodes))
 
 
 @checked
