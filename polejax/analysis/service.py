@@ -208,7 +208,9 @@ def _summary(chains: _Chains, load: Load, confirmations: int, quantiles: Array, 
     return ServiceSummary(
         offered=rate(chains.arrived.sum(axis=2)),
         throughput=rate(in_block),
-        fullness=_fullness(_total(in_block / load.capacity, chains.counted), blocks, confidence) if limited else None,
+        fullness=estimate.within(_mean(_total(in_block / load.capacity, chains.counted), blocks, confidence), high=1.0)
+        if limited
+        else None,
         full_share=share(in_block == load.capacity) if limited else None,
         empty_share=share(in_block == 0),
         backlog_mean=rate(chains.waited),
@@ -291,10 +293,6 @@ def _quantiles(values: Array, weights: Array, quantiles: Array, confidence: floa
 def _total(values: Array, counted: Array) -> Array:
     """Sum over the counted heights, float64[S]."""
     return np.where(counted, values, 0).sum(axis=1, dtype=np.float64)
-
-
-def _fullness(sums: Array, blocks: Array, confidence: float) -> Estimate:
-    return estimate.within(_mean(sums, blocks, confidence), high=1.0)
 
 
 def _mean(sums: Array, counts: Array, confidence: float) -> Estimate:
