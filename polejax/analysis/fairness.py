@@ -8,7 +8,7 @@ from polejax._core.brief import sizes
 from polejax._core.record import record, static
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
-from polejax.analysis import estimate
+from polejax.analysis import doubts, estimate
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.estimate_tables import entries_table, estimate_table
 from polejax.analysis.power import power_share
@@ -33,6 +33,7 @@ class Fairness(Tabled):
       nakamoto_power: nodes: the fewest that hold most of the power.
       num_seeds: seeds that hold a settled height.
       confidence: of the intervals, in (0, 1).
+      replayed: what the intervals leave out, as the chains repeat recorded curves; None: they do not.
     """
 
     win_share: Estimate
@@ -46,6 +47,7 @@ class Fairness(Tabled):
     nakamoto_power: int
     num_seeds: int = static()
     confidence: float = static()
+    replayed: str | None = static(default=None)
 
     def tables(self) -> list[Table]:
         """How concentrated wins and power are, and the shares of the first nodes."""
@@ -59,7 +61,8 @@ class Fairness(Tabled):
         )
         shares = {"power share": self.power_share, "win share": self.win_share, "win / power share": self.advantage}
         sample = sizes((self.num_seeds,), "seeds")
-        return [estimate_table(rows, self.confidence, sample), entries_table(shares, self.confidence)]
+        notes = doubts.lines(self.replayed)
+        return [estimate_table(rows, self.confidence, sample, notes), entries_table(shares, self.confidence)]
 
 
 def gini(shares: npt.ArrayLike) -> Array:
@@ -132,12 +135,13 @@ def fairness(history: History, nodes: Nodes | Scheduled, majority: float = 0.5, 
         advantage=Estimate(*(end / np.where(power > 0, power, np.inf) for end in (share.value, share.low, share.high))),
         gini=unequal,
         gini_power=float(gini(power)),
-        hhi=estimate.real(index, indices, confidence),
+        hhi=estimate.within(estimate.real(index, indices, confidence), 0.0, 1.0),
         hhi_power=float(hhi(power)),
         nakamoto=fewest,
         nakamoto_power=int(nakamoto(power, majority)),
         num_seeds=seeds,
         confidence=confidence,
+        replayed=doubts.replayed(history.curves, history.num_nodes),
     )
 
 

@@ -78,6 +78,12 @@ def test_results_and_summary_hold_what_repeats_them(job):
         assert json.loads(saved.attrs["settings"])["seed"] == 0
         assert "jax" in json.loads(saved.attrs["versions"])
         assert saved.interval.attrs["units"] == "s"
+        assert saved["mechanism.type"].dims == ("scenario",)
+        assert list(saved["mechanism.type"].values) == ["PoW", "PoLe", "PoW"]
+        assert saved["mechanism.threshold"].sel(scenario="PoLe") == 0.5
+        assert saved["mechanism.work"].sel(scenario="PoW") == pytest.approx(outcome.scenarios["PoW"].mechanism.work)
+        assert saved["network.seconds"].values.tolist() == [2.0] * 3
+        assert saved["nodes.power"].dims == ("scenario", "node")
     summary = json.loads(paths[1].read_text())
     assert summary["PoLe"]["interval_cv"]["value"] == pytest.approx(outcome.summaries["PoLe"].interval_cv.value)
     assert {"versions", "machine", "settings", "seconds", "PoLe against PoW"} <= set(summary)
