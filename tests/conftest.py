@@ -30,20 +30,31 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("polejax")
 
+# Without LLVM's optimisations most programs compile in two thirds of the time, and then run more slowly: most tests
+# compile much and run briefly. Processes that tests start take it from the environment, and a user who sets it to 0 has
+# all optimised, as .ci/smoke does.
+LIGHT = "POLEJAX_TEST_DEVICE" not in os.environ
+if LIGHT:
+    LIGHT = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1"
+jax.config.update("jax_disable_most_optimizations", LIGHT)
 
-def _light_compilation():
-    """Compile without LLVM's optimisations: two thirds of the time for large programs, which then run more slowly.
 
-    For tests that compile large programs and run them briefly. Not for tests that hold two programs' bits against each
-    other, as users' programs are optimised, nor for tests of rates.
+@pytest.fixture(scope="module")
+def as_users_compile():
+    """Compile with all optimisations, as users' programs are.
+
+    For files that hold two programs' bits against each other, which agree more easily when neither is optimised, for
+    tests of rates, and for those that run long.
     """
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
+    jax.clear_caches()
     jax.config.update("jax_disable_most_optimizations", False)
+    before = os.environ.pop("JAX_DISABLE_MOST_OPTIMIZATIONS", None)
+    yield
+    if before is not None:
+        os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = before
+    jax.config.update("jax_disable_most_optimizations", LIGHT)
+    jax.clear_caches()
 
-
-light_compilation = pytest.fixture(_light_compilation)
-light_compilation_of_a_file = pytest.fixture(_light_compilation, scope="module")
 
 # Files that take half a minute of processor time or more: begun last, one would leave the other worker idle.
 LONG = {

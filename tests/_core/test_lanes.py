@@ -10,6 +10,8 @@ import polejax as pj
 from polejax._core import lanes
 from polejax._engine import segments
 
+pytestmark = pytest.mark.usefixtures("as_users_compile")  # two programs' bits
+
 GIGABYTE = 10**9
 
 

@@ -19,6 +19,8 @@ from polejax._engine.program import program_of
 from polejax.learning.program import program_of as recipe_program
 from polejax.studies.shards import seed_keys
 
+pytestmark = pytest.mark.usefixtures("as_users_compile")  # two programs' bits
+
 
 def scenario(mechanism):
     return pj.Scenario(pj.nodes.from_shares([5, 3, 2]), pj.network.clique(3, seconds=60.0), mechanism)

@@ -19,6 +19,8 @@ from polejax._core.record import replace
 from polejax._engine import block_arrivals, canonical_arrivals, poisson
 from polejax._engine.node_sampling import alias, bounds
 
+pytestmark = pytest.mark.usefixtures("as_users_compile")  # two programs' bits
+
 SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
 GRID = 2.0**-10  # seconds: times and delays below are multiples of it, so that sums in float32 are exact
 COARSE = 128  # in grid steps: delays are multiples of so many, and no two arrivals in reach of each other differ by one

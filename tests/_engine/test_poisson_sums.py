@@ -13,6 +13,8 @@ from polejax._engine import poisson, poisson_sums
 from polejax.analysis import summaries
 from polejax.analysis.seed_tally import pool, tally
 
+pytestmark = pytest.mark.usefixtures("as_users_compile")  # two programs' bits
+
 SHARES = [30, 29, 12, 11, 8, 5, 3, 1, 1]
 ORDER = np.random.default_rng(5).permutation(9)  # addresses that are not in the order of nodes
 COUNTS = ("settled", "published", "stale", "wins", "published_by", "score")

@@ -185,7 +185,6 @@ def covered(stamps, cv):
     return held / len(stamps)
 
 
-@pytest.mark.usefixtures("light_compilation")
 def test_intervals_cover_simulated_proof_of_work():
     """Of 300 chains 95% +- 1.3% are expected; 91% is three standard errors below, and 90% of the CV's 94%."""
     scenario = pj.Scenario(pj.nodes.equal(2), pj.network.clique(2, 0.0), pj.PoW(work=600.0))

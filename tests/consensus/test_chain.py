@@ -15,6 +15,8 @@ from scripted import Scripted, shortest_paths
 import polejax as pj
 from polejax.consensus import chain
 
+pytestmark = pytest.mark.usefixtures("as_users_compile")  # two programs' bits
+
 GRID = 2.0**-6  # seconds: all sums below are exact in float32, so that the two simulators must agree to the bit
 HEIGHTS = 150
 PLAYED = HEIGHTS + chain.MOST_BEYOND  # until the branches of the last height that counts have met

@@ -177,7 +177,6 @@ SAMPLE = [
 
 
 @pytest.mark.parametrize("names", SAMPLE, ids=lambda names: ", ".join(names))
-@pytest.mark.usefixtures("light_compilation")
 def test_a_sample_of_them_for_real(names):
     history = jax.jit(pj.simulate, static_argnums=2)(jax.random.key(0), build(names), 3)
     assert np.isfinite(history.interval).all()

@@ -235,7 +235,6 @@ def test_flawed_claims_are_marked(flaw):
     assert not one.settled[16:].any()
 
 
-@pytest.mark.usefixtures("light_compilation")
 def test_flawed_claims_never_enter_a_statistic(tmp_path):
     flawed = scenario(altered(FLAWS["NaN work"]))
     keys = jax.random.split(jax.random.key(3), 4)
@@ -249,7 +248,6 @@ def test_flawed_claims_never_enter_a_statistic(tmp_path):
         assert np.isfinite(summary.win_share.value).all()
 
 
-@pytest.mark.usefixtures("light_compilation")
 def test_check_mechanism_names_what_is_broken():
     broken = {
         "work must be at least 0, got -1": lambda claims, _: replace(claims, work=claims.work * 0 - 1),

@@ -8,6 +8,8 @@ from banks import geometric_bank
 
 import polejax as pj
 
+pytestmark = pytest.mark.usefixtures("as_users_compile")  # two programs' bits
+
 NODES = pj.nodes.equal(3)
 DELAYS = 1.0 - np.eye(3)
 BANK = geometric_bank(0, num_curves=16, num_evaluations=8)

@@ -11,7 +11,7 @@ from polejax.jobs import attack, attack_report
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory, light_compilation_of_a_file):
+def job(tmp_path_factory):
     """Two layers, two seeds, a synthetic task; and what was reported."""
     out = tmp_path_factory.mktemp("attack")
     settings = attack.Settings(quick=True, task="synthetic", samples=256, seeds=2, steps=20, threshold=0.3, out=out)

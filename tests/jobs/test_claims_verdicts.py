@@ -189,7 +189,7 @@ def test_words_and_numbers():
     assert shown(Estimate(37.94596, 37.94595, 37.94597)) == "37.946 [37.946, 37.946]"
 
 
-def test_double_spends_against_replayed_nodes_are_the_law_s(light_compilation):
+def test_double_spends_against_replayed_nodes_are_the_law_s():
     """A geometric bank is memoryless in evaluations of one step, few of which are ties."""
     bank = geometric_bank(0, 512, success=0.05)
     bench = Bench(None, bank, jax.random.key(5), 2, 16, 4, True)

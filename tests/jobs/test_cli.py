@@ -18,6 +18,7 @@ def job(tmp_path_factory):
     """The main job, small, and what it printed."""
     out = tmp_path_factory.mktemp("compare")
     options = "--nodes 3 --seeds 2 --blocks 16 --learning.task synthetic --learning.threshold 0.5 --learning.hidden 8"
+    options += " --delay 20"  # so that blocks go stale, however few they are
     settings = cli.parse(["compare", *options.split(), "--out", str(out)])
     reports = []
     with pytest.MonkeyPatch.context() as patch:
@@ -82,7 +83,7 @@ def test_results_and_summary_hold_what_repeats_them(job):
         assert list(saved["mechanism.type"].values) == ["PoW", "PoLe", "PoW"]
         assert saved["mechanism.threshold"].sel(scenario="PoLe") == 0.5
         assert saved["mechanism.work"].sel(scenario="PoW") == pytest.approx(outcome.scenarios["PoW"].mechanism.work)
-        assert saved["network.seconds"].values.tolist() == [2.0] * 3
+        assert saved["network.seconds"].values.tolist() == [20.0] * 3
         assert saved["nodes.power"].dims == ("scenario", "node")
     summary = json.loads(paths[1].read_text())
     assert summary["PoLe"]["interval_cv"]["value"] == pytest.approx(outcome.summaries["PoLe"].interval_cv.value)

@@ -68,7 +68,6 @@ def test_a_file_says_what_python_builds(write):
     assert (found.names, found.num_seeds, found.num_blocks, found.seed) == (["work"], 3, 4, 0)
 
 
-@pytest.mark.usefixtures("light_compilation")
 def test_a_grid_and_a_bank(write, tmp_path):
     grid = '[scenario.grid]\n"mechanism.threshold" = [0.4, 0.5]\n"mechanism.jitter" = [0.0, 0.1, 0.2]\n'
     path = write(HEAD + SCENARIO + POLE + grid)

@@ -8,6 +8,8 @@ import pytest
 from polejax._core import numerics
 from polejax.learning import image_layers, layers
 
+pytestmark = pytest.mark.usefixtures("as_users_compile")  # two programs' bits
+
 SHAPES = [(2, 4, 6, 3), (1, 5, 3, 2), (3, 1, 1, 1), (1, 2, 7, 4)]
 
 

@@ -12,6 +12,8 @@ import pytest
 
 from polejax.learning import tasks
 
+pytestmark = pytest.mark.usefixtures("as_users_compile")  # two programs' bits
+
 ZEROS = bytes(1 << 26)
 
 

@@ -13,6 +13,8 @@ from flax import linen as nn
 from polejax.learning import sml
 from polejax.learning.sml import LAWS, SecureMappingLayer
 
+pytestmark = pytest.mark.usefixtures("as_users_compile")  # two programs' bits
+
 TIP = np.arange(8, dtype=np.uint32) * np.uint32(0x01234567)
 
 

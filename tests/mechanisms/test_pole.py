@@ -22,6 +22,8 @@ from polejax.consensus.scenario import ready
 from polejax.learning import models, training
 from polejax.mechanisms import verification
 
+pytestmark = pytest.mark.usefixtures("as_users_compile")  # two programs' bits
+
 COUNT = 4
 NODES = pj.nodes.Nodes(np.array([1.0, 1.0, 0.5, 2.0], np.float32), np.array([11, 7, 300, 2**31]))
 

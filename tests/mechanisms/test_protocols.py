@@ -14,8 +14,6 @@ from polejax.consensus.elections import BestInWindow
 from polejax.mechanisms import ArchitectureSpread, HashTrainingHash, TrainingPhase
 from polejax.mechanisms.bank import Bank
 
-pytestmark = pytest.mark.usefixtures("light_compilation")
-
 NODES = pj.nodes.from_shares([4, 3, 2, 1], total=4.0)
 NETWORK = pj.network.clique(4, 0.5)
 

@@ -13,6 +13,8 @@ import polejax as pj
 from polejax._core import draw, timing
 from polejax._core.record import replace
 
+pytestmark = pytest.mark.usefixtures("as_users_compile")  # two programs' bits
+
 RULES = {
     "plain": {"threshold": 0.7, "accept": 0.65},  # no other than by default, and so of one program with "strict"
     # Verifiers are stricter than claimants, and rejections and deadlines are frequent.

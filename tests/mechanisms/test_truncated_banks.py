@@ -34,7 +34,6 @@ def test_a_bank_that_would_give_another_law_is_refused_in_one_line_with_three_re
         scenario(SHORT, deadline=50.0)
 
 
-@pytest.mark.usefixtures("light_compilation")
 def test_where_it_seldom_decides_it_runs_and_the_blocks_it_decides_are_told():
     few = scenario(SHORT, count=4)  # 0.26 ** 4 = 0.5% of the heights
     summary = pj.summarise(pj.simulate_many(keys(0, 8), few, BLOCKS))
@@ -57,7 +56,6 @@ def test_unmarked_blocks_are_those_of_longer_curves():
     assert (short.interval[short.censored] < whole.interval[short.censored]).any()  # a marked one came too early
 
 
-@pytest.mark.usefixtures("light_compilation")
 def test_accepted_as_it_is_every_decided_block_is_marked():
     history = pj.simulate_many(keys(0, 8), scenario(SHORT, censored=True), BLOCKS)
     np.testing.assert_array_equal(history.censored[history.settled], history.fallback[history.settled])
@@ -147,7 +145,6 @@ def test_another_file_is_not_called_a_damaged_bank(tmp_path, monkeypatch):
         pj.load_bank(tmp_path / "bank.nc")
 
 
-@pytest.mark.usefixtures("light_compilation")
 def test_live_and_replayed_training_have_one_law_at_every_threshold():
     """At a low, a middle and a high threshold, which many curves never pass (`polejax validate`: means, too)."""
     rows = validate.run(chosen=[case for case in validation_replay.replays(1) if "CV" in case.name])

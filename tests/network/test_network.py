@@ -11,6 +11,8 @@ from scipy import stats
 import polejax as pj
 from polejax import network
 
+pytestmark = pytest.mark.usefixtures("as_users_compile")  # two programs' bits
+
 SIZES = (1, 5, 40)  # few, as every size compiles; small and large matrices hear differently
 
 

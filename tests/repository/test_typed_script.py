@@ -15,7 +15,6 @@ SCRIPT = Path(__file__).with_name("typed_script.py")
 PYRIGHT = next(filter(None, map(shutil.which, ("pyright", "basedpyright"))), None)
 
 
-@pytest.mark.usefixtures("light_compilation")
 def test_the_script_runs():
     names = runpy.run_path(str(SCRIPT))
     assert names["mean"] > 0

@@ -10,6 +10,8 @@ from polejax.learning import training
 from polejax.studies import bank_error
 from polejax.studies.bank_error import bank_estimate
 
+pytestmark = pytest.mark.usefixtures("as_users_compile")  # two programs' bits
+
 
 @pytest.fixture(scope="module")
 def pole():

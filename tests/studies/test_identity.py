@@ -21,8 +21,6 @@ from polejax.studies import study as studies
 from polejax.studies.plan import Plan
 from polejax.studies.shards import Shard, run_shard
 
-pytestmark = pytest.mark.usefixtures("light_compilation")
-
 
 class Own(pj.Mechanism):
     """Exponential work, bent by a function."""
