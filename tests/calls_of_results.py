@@ -1,11 +1,14 @@
 """One valid call of every public callable that looks at results, trains, attacks or reads files."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from calls_of_scenarios import BANK, CLIQUE, KEY, KEYS, NODES, SCENARIO, TASK
 from handmade import history
 from matplotlib.figure import Figure
+from own import NnxNetwork
 
 import polejax as pj
 from polejax.attacks.head_start import Identity, Run
@@ -300,6 +303,7 @@ CALLS = {
     "pj.models.MultilayerPerceptron": {"hidden": (3,), "num_classes": 3, "activation": pj.models.relu},
     "pj.models.accuracy": {"logits": np.ones((3, 2), np.float32), "labels": np.zeros(3, np.int32)},
     "pj.models.cross_entropy": {"logits": np.ones((3, 2), np.float32), "labels": np.zeros(3, np.int32)},
+    "pj.models.from_nnx": {"build": functools.partial(NnxNetwork, 12, 6, 3)},
     "pj.models.forward_flops": {"module": MODEL, "num_features": 12, "num_samples": 3},
     "pj.models.logits": {"module": MODEL, "variables": {"params": PARAMS}, "inputs": np.ones((3, 12), np.float32)},
     "pj.models.logits_of_columns": {

@@ -204,7 +204,7 @@ def _run(mechanism: PoLe, start: Tree, lesson: Lesson, num_evaluations: int) -> 
         accuracies = evaluate(networks.params)
         return (networks, *claim(networks.params, claimed, made, accuracies)), accuracies
 
-    optimiser = recipe.make_optimiser(recipe.learning_rate)
+    optimiser = recipe.optimiser
     networks = training.Training(start, jax.vmap(optimiser.init)(start), jnp.int32(0))
     first = evaluate(start)
     claimed, made = claim(start, start, jnp.zeros(first[0].shape, bool), first)
