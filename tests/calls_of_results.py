@@ -354,6 +354,7 @@ CALLS = {
         "hidden": 3,
         "label_noise": 0.0,
     },
+    "pj.baselines.mean_interval": {"history": HISTORY, "scenario": SCENARIO},
     "pj.devices.machine": {},
     "pj.devices.provenance": {},
     "pj.devices.use_all_cores": {},

@@ -37,6 +37,7 @@ STOPS = {
     "pj.analysis.service_at_loads": ("polejax.analysis.service_at_loads.serve",),
     "pj.analysis.winner_work": ("polejax.analysis.node_work._delays",),
     "pj.Bank.save": ("polejax._core.folder.Folder.write_file",),
+    "pj.baselines.at": ("polejax.jobs.pow_baselines.simulate_many",),
     "pj.bank_estimate": ("polejax.studies.bank_error.simulate_many",),
     "pj.learning_curves": ("polejax.studies.banks.trainer",),
     "pj.mechanisms.verify": ("polejax.mechanisms.verification._test_columns",),

@@ -19,6 +19,13 @@ from polejax.analysis.estimate import Estimate
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
 
+__all__ = [
+    "overtakes",
+    "race",
+    "walk",
+    "walks",
+]
+
 
 @checked
 @steady
@@ -168,3 +175,7 @@ def race(
         chains.append(simulate_many(own, played, horizon).interval)
     won = overtakes(chains[0], chains[1], confirmations).astype(np.float64)
     return estimate.share(won, np.ones_like(won), checks.confidence(confidence))
+
+
+def __dir__() -> list[str]:
+    return __all__

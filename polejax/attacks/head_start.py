@@ -17,6 +17,17 @@ from polejax.learning import training
 from polejax.learning.recipe import Recipe
 from polejax.mechanisms.pole import PoLe
 
+__all__ = [
+    "Identity",
+    "Lesson",
+    "Run",
+    "fresh",
+    "identities",
+    "layers",
+    "steps",
+    "train_from",
+]
+
 
 class Identity(Record):
     """Who trains, on which parent block, with which luck; leading axis S of seeds.
@@ -231,3 +242,7 @@ def steps(recipe: Recipe, made: Array) -> tuple[Array, Array]:
 
 def _along(mask: Array, leaf: Array) -> Array:
     return mask.reshape(-1, *(1,) * (leaf.ndim - 1))
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -23,6 +23,15 @@ from polejax._core.types import Array, Tree
 from polejax.learning.networks import LayeredModel, MultilayerPerceptron
 from polejax.learning.recipe import Recipe
 
+__all__ = [
+    "holds_regression",
+    "layered",
+    "least_squares",
+    "rebase",
+    "refit",
+    "regress",
+]
+
 # Relative to the mean square of a column:
 RIDGE = 1e-5  # pixels that never vary must not make a regression singular
 ROUNDING = 1e-12  # nor may a layer of few signs, whose rows can depend on each other; below what float32 resolves
@@ -223,3 +232,7 @@ def _first_layer(recipe: Recipe) -> str:
 
 def _with_first(recipe: Recipe, params: Tree, kernel: Array, bias: Array) -> Tree:
     return {**params, _first_layer(recipe): {"weight": kernel.T, "bias": bias}}
+
+
+def __dir__() -> list[str]:
+    return __all__

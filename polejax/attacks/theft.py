@@ -23,6 +23,22 @@ from polejax.learning.measures import logits
 from polejax.learning.recipe import Recipe
 from polejax.mechanisms.pole import PoLe
 
+__all__ = [
+    "Attempt",
+    "Encounter",
+    "answering_flops",
+    "attempt",
+    "carry",
+    "distilling_thief",
+    "encounter",
+    "pre_trainer",
+    "rebasing_thief",
+    "refitting_pre_trainer",
+    "refitting_thief",
+    "regression",
+    "thief",
+]
+
 Change = Callable[[Recipe, Tree, Tree, Tree], Tree]
 """From a recipe, one model's params, the layer that it was trained behind and a new one, to params for the new one."""
 
@@ -244,3 +260,7 @@ def _hidden(met: Encounter) -> int:
     """Units of the model's first layer."""
     first = rebasing.layered(met.recipe.model).layer_names[0]
     return int(met.model.claimed[first]["bias"].shape[-1])
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -16,7 +16,7 @@ CURVES = ("num_curves=4_096", "num_curves=4_096" if "CI" in os.environ else "num
 @pytest.fixture(scope="module")
 def names(tmp_path_factory):
     """The names that the README's snippet leaves behind, run in an empty folder."""
-    (snippet,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    snippet, *_ = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert snippet.count(CURVES[0]) == 1
     snippet = snippet.replace(*CURVES)
     found: dict = {}
