@@ -237,15 +237,18 @@ CALLS = {
         "devices": jax.devices()[:1],
     },
     "pj.attacks.rebasing.holds_regression": {"model": MODEL, "num_classes": 3},
-    "pj.attacks.rebasing.layered": {"model": MODEL},
     "pj.attacks.rebasing.least_squares": {"regressors": jnp.ones((5, 2)), "wanted": jnp.ones((5, 1))},
-    "pj.attacks.rebasing.rebase": {"recipe": RECIPE, "params": PARAMS, "old": LAYER, "new": LAYER},
+    "pj.attacks.rebasing.rebase": {
+        **{"recipe": RECIPE, "params": PARAMS, "old": LAYER, "new": LAYER},
+        "first_kernel": "Dense_0/weight",
+    },
     "pj.attacks.rebasing.refit": {
         "recipe": RECIPE,
         "params": PARAMS,
         "old": LAYER,
         "new": LAYER,
         "inputs": TASK.train_inputs,
+        "first_kernel": "Dense_0/weight",
     },
     "pj.attacks.rebasing.regress": {
         "recipe": RECIPE,
@@ -288,6 +291,7 @@ CALLS = {
         "num_seeds": 2,
         "num_evaluations": 1,
         "keyless": RUN,
+        "first_kernel": "Dense_0/weight",
     },
     **{
         f"pj.attacks.theft.{name}": {"met": MET}
