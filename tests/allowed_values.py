@@ -14,7 +14,7 @@ _RIGHT = {
     """,
     "0": """
         tasks.cifar10.seed tasks.mnist.seed tasks.npz.seed
-        baselines.at_interval.seed baselines.at_stale_rate.seed
+        attacks.run.seed baselines.at_interval.seed baselines.at_stale_rate.seed
         PoLe.curve_points study.seed axes.count nodes.lognormal.seed network.erdos_renyi.seed network.internet.seed
         network.random_regular.seed network.scale_free.seed network.small_world.seed theory.double_spend.confirmations
         theory.double_spend_nakamoto.confirmations SecureMappingLayer.fraction_bits analysis.service.warm_up
@@ -107,6 +107,7 @@ _RIGHT = {
     "function": """
         PoLe.make_optimiser Recipe.make_optimiser bank_estimate.statistic simulate_many.progress tally_many.progress
         study.progress mechanisms.Parametric.law attacks.LiveTheft.change learning_curves.progress
+        attacks.run.progress
         SecureMappingLayer.activation attacks.theft.carry.change models.MultilayerPerceptron.activation
     """,
     "True, False, np.True_": """
@@ -243,6 +244,7 @@ _RIGHT = {
         difficulty.byzantium.gain difficulty.homestead.gain
     """,
     "None": """
+        attacks.rebasing.refit.old
         PoLe.sml Recipe.sml
     """,
     "range": """

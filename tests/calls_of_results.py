@@ -257,6 +257,16 @@ CALLS = {
         "inputs": TASK.train_inputs,
         "labels": TASK.train_labels,
     },
+    "pj.attacks.run": {
+        "recipe": POLE,
+        "layers": {"none": None, "own": pj.SecureMappingLayer()},
+        "seeds": 2,
+        "steps": 4,
+        "strategies": ["thief"],
+        "first_kernel": "Dense_0/weight",
+        "seed": 0,
+        "progress": print,
+    },
     "pj.attacks.selfish.mine": {"key": KEY, "share": 0.3, "tie_share": 0.5, "num_found": 4},
     "pj.attacks.selfish.mine_many": {"keys": KEYS, "share": 0.3, "tie_share": 0.5, "num_found": 4},
     "pj.attacks.selfish.relative_revenue": {

@@ -30,6 +30,7 @@ STOPS = {
     "pj.attacks.head_start.identities": ("jax.vmap",),
     "pj.attacks.head_start": (*_HEAD_START, "jax.vmap"),
     "pj.attacks.rebasing": ("polejax.attacks.rebasing._solved", "polejax.learning.recipe.Recipe.map_inputs"),
+    "pj.attacks.run": ("polejax.attacks.theft.encounter",),
     "pj.attacks.selfish.mine": ("jax.lax.scan",),
     "pj.attacks.selfish.relative_revenue": ("polejax.attacks.selfish._mine_many",),
     "pj.attacks.theft.encounter": ("polejax.attacks.head_start.identities",),

@@ -93,6 +93,14 @@ class Folder:
                 raise StudyError(f"{self.path} holds another {self.kind}; it has {found}: choose another folder")
         return before
 
+    def clear(self) -> None:
+        """Delete the manifest and all parts, so that other work may begin here; to be called with the lock held."""
+        with _explained(self.path, "give access to it, or choose another folder"):
+            for path in (self._manifest_path, *map(self.part_path, self._parts())):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+        self._identity = None
+
     def manifest(self, needed: tuple[str, ...]) -> dict[str, Any]:
         """Read the manifest and check that it is as it was written and has the entries `needed`.
 

@@ -116,7 +116,7 @@ def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
         detected=estimate.share(rejected, np.ones_like(rejected, int), CONFIDENCE),
         kept=ratio(tried.test[:, 0] - chance, claimed - chance),
         auc=auc(claimed, tried.test[:, 0]),
-        steps=mean(steps),
+        steps=_mean_steps(steps),
         finished=estimate.share(finished, np.ones_like(finished, int), CONFIDENCE),
         saved=saved(honest, steps),
         net=saved(honest, steps + float(tried.cost)),
@@ -136,10 +136,16 @@ def measure_honesty(mechanism: PoLe, run: Run) -> Honesty:
     rejected = claims.any(axis=1) & ~np.asarray(mechanism.rules.accepts(scores, mechanism.rules.threshold))
     return Honesty(
         accuracy=mean(run.test[:, -1]),
-        steps=mean(steps),
+        steps=_mean_steps(steps),
         finished=estimate.share(finished, np.ones_like(finished, int), CONFIDENCE),
         rejected=estimate.share(rejected, claims.any(axis=1).astype(int), CONFIDENCE),
     )
+
+
+def _mean_steps(steps: Array) -> Estimate:
+    """Mean of steps f64[S], which are not negative."""
+    found = mean(steps)
+    return Estimate(found.value, np.maximum(found.low, 0.0), found.high)
 
 
 @checked

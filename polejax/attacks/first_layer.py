@@ -9,6 +9,7 @@ layer that it was not trained behind.
 import abc
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -63,6 +64,10 @@ class FirstLayer(abc.ABC):
         """Params with another matrix and bias; the matrix may be that of another number of features."""
 
     @abc.abstractmethod
+    def differs_only_there(self, shapes: Tree, others: Tree) -> bool:
+        """Whether two models' parameters have the same shapes, given as nests of tuples, but for this kernel."""
+
+    @abc.abstractmethod
     def _numbered(self) -> np.ndarray:
         """Which feature of one sample, from 1 on, each entry of its rows is, i32[R, K]; 0: none of them."""
 
@@ -110,6 +115,14 @@ def first_layer(model: nn.Module, num_features: int, first_kernel: str | None = 
     return _Traced(model, num_features, first_kernel)
 
 
+def check_kernel(model: nn.Module, num_features: int, first_kernel: str) -> None:
+    """Raise a ValueError unless a model reads its samples by the parameter of this path."""
+    try:
+        first_layer(model, num_features, first_kernel)
+    except NoFirstLayer as error:
+        raise ValueError(f"first_kernel must read the samples, got {first_kernel!r}: {error}") from None
+
+
 class _Layered(FirstLayer):
     """That of polejax's own models, which say what it is."""
 
@@ -134,6 +147,9 @@ class _Layered(FirstLayer):
 
     def put(self, params: Tree, matrix: Array, bias: Array) -> Tree:
         return {**params, self._name: {"weight": matrix.T, "bias": bias}}
+
+    def differs_only_there(self, shapes: Tree, others: Tree) -> bool:
+        return True  # the first layer alone depends on the number of features
 
     def _numbered(self) -> np.ndarray:
         with jax.ensure_compile_time_eval():
@@ -190,9 +206,7 @@ class _Traced(FirstLayer):
                 others |= {f"{line.name} with {self._paths[leaf]}" for leaf in leaves}
         if found is None:
             tried = f" ({', '.join(sorted(others))})" if others else ""
-            raise NoFirstLayer(
-                f"no product of the samples with one kernel was found in the model{tried}: name first_kernel"
-            )
+            raise NoFirstLayer(f"no product of the samples with one kernel alone was found in the model{tried}")
         if others and first_kernel is None:
             raise NoFirstLayer(
                 f"the samples are read by {self._paths[found[2]]} and also by {', '.join(sorted(others))}: "
@@ -240,6 +254,15 @@ class _Traced(FirstLayer):
         if self._bias is not None:
             leaves[self._bias] = bias.reshape(self._shapes[self._bias])
         return jax.tree.unflatten(jax.tree.structure(params), leaves)
+
+    def differs_only_there(self, shapes: Tree, others: Tree) -> bool:
+        def leaves(tree: Tree) -> list[Any]:
+            return jax.tree.leaves(tree, is_leaf=lambda part: isinstance(part, tuple))
+
+        differing = {
+            at for at, pair in enumerate(zip(leaves(shapes), leaves(others), strict=True)) if pair[0] != pair[1]
+        }
+        return differing <= {self._kernel}
 
     def _numbered(self) -> np.ndarray:
         program = self._program(1)

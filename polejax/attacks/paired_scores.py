@@ -70,6 +70,8 @@ def ratio(parts: Array, wholes: Array, confidence: float = CONFIDENCE) -> Estima
     if not wholes.sum():
         raise ValueError("wholes must not add up to 0: there is nothing to divide by")
     value = parts.sum() / wholes.sum()
+    if not estimate.left_out(wholes).all():  # one seed has all there is to divide by: nothing tells how it varies
+        return estimate.unknown(value)
     return estimate.real(value, estimate.left_out(parts) / estimate.left_out(wholes), confidence)
 
 

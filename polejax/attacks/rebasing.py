@@ -94,9 +94,9 @@ def refit(
     Source: ours.
     """
     checks.real("inputs", inputs, ndim=2)
+    after = _first(recipe.model, recipe.mapped_features, first_kernel)
     seen = inputs if old is None else recipe.map_inputs(old, inputs)
     before = _first(recipe.model, seen.shape[1], first_kernel)
-    after = _first(recipe.model, recipe.mapped_features, first_kernel)
     with jax.default_matmul_precision("highest"):
         wanted = before.rows(seen) @ before.matrix(params) + before.bias(params)[None]
         regressors = after.rows(recipe.map_inputs(new, inputs))

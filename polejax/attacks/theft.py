@@ -18,7 +18,7 @@ from polejax._core.record import Record, static
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key, Tree
 from polejax.attacks import head_start, rebasing
-from polejax.attacks.first_layer import first_layer
+from polejax.attacks.first_layer import check_kernel, first_layer
 from polejax.attacks.head_start import Identity, Run
 from polejax.learning.measures import logits
 from polejax.learning.recipe import Recipe
@@ -117,6 +117,8 @@ def encounter(
     checks.key("key", key)
     num_seeds = checks.whole("num_seeds", num_seeds, low=1)
     num_evaluations = checks.whole("num_evaluations", num_evaluations, low=1)
+    if first_kernel is not None:
+        check_kernel(mechanism.recipe.model, mechanism.recipe.mapped_features, first_kernel)
     victim, cheat = (head_start.identities(key, num_seeds, role) for role in (0, 1))
     model, honest = (
         head_start.train_from(mechanism, who, head_start.fresh(mechanism.recipe, who), num_evaluations)

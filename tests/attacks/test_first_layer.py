@@ -149,7 +149,7 @@ def test_rows_times_the_matrix_are_what_the_layer_computes():
     ("model", "reason"),
     [
         (Residual(), "read by one/kernel and also by dot_general with other/kernel: name one by first_kernel"),
-        (Normalised(), r"no product of the samples with one kernel was found in the model \(mul with LayerNorm"),
+        (Normalised(), r"no product of the samples with one kernel alone was found in the model \(mul with LayerNorm"),
     ],
 )
 def test_models_without_one_first_layer_say_why(model, reason):
