@@ -90,7 +90,9 @@ class Folder:
         for name in identity:
             found = next(differences(before[name], manifest[name], name), None)
             if found:
-                raise StudyError(f"{self.path} holds another {self.kind}; it has {found}: choose another folder")
+                raise StudyError(
+                    f"{self.path} holds another {self.kind}; it has {found}: choose another folder{_others(self.kind)}"
+                )
         return before
 
     def clear(self) -> None:
@@ -242,6 +244,11 @@ class Folder:
             for rest in glob.glob(pattern, recursive=True):
                 os.unlink(rest)
             yield
+
+
+def _others(kind: str) -> str:
+    """What else one may do where other work is in a folder: commands that keep little have an option for it."""
+    return ", or delete it by --overwrite" if kind in ("attack", "claims") else ""
 
 
 def _lock(file: Any, path: str) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from polejax._core import checks
 from polejax._core.record import record, static
+from polejax._core.sweep import single
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate, stack
@@ -46,6 +47,7 @@ class Cost:
     confidence: float = static()
 
 
+@single("scenario")
 def cost(
     history: History,
     scenario: Scenario,

@@ -8,6 +8,7 @@ import numpy as np
 from polejax._core import checks
 from polejax._core.checked import checked
 from polejax._core.record import record, static
+from polejax._core.sweep import single
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
@@ -103,6 +104,7 @@ class Summary:
         )
 
 
+@single("nodes")
 def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, confidence: float = 0.95) -> Summary:
     """Estimate the statistics of a history on the host, in float64, from its settled heights.
 

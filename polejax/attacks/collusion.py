@@ -12,6 +12,7 @@ from polejax._core import checks
 from polejax._core.checked import checked
 from polejax._core.keys import key_of
 from polejax._core.record import replace
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Key
 from polejax._engine.runner import simulate_many
@@ -38,6 +39,7 @@ SEEDS, BLOCKS = 32, 256  # of every simulation: 8,192 blocks put a share of a te
 
 
 @checked
+@single("mechanism")
 @steady
 def early_key(mechanism: PoLe, run: Run, lead: int | None = None) -> Attempt:
     """The attempt of a friend that began `lead` evaluation periods before the others, as far as a run of its own goes.
@@ -63,6 +65,7 @@ def early_key(mechanism: PoLe, run: Run, lead: int | None = None) -> Attempt:
 
 
 @checked
+@single("mechanism")
 @steady
 def advantage(
     mechanism: PoLe, run: Run, lead: float, release: float = 0.0, bound: bool = True, key: Key | None = None
@@ -92,6 +95,7 @@ def advantage(
 
 
 @checked
+@single("mechanism")
 @steady
 def measure(mechanism: PoLe, run: Run) -> dict[str, Estimate]:
     """The friend's advantage under each rule, leads in parts of an honest node's mean training time.

@@ -7,6 +7,7 @@ import numpy as np
 from polejax._core import checks
 from polejax._core.checked import checked
 from polejax._core.record import Record
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array
 from polejax.analysis import estimate
@@ -103,6 +104,7 @@ class Honesty(Record):
 
 
 @checked
+@single("mechanism")
 @steady
 def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
     """Measure an attempt against the cheats' honest twins, runs of the same seeds."""
@@ -126,6 +128,7 @@ def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
 
 
 @checked
+@single("mechanism")
 @steady
 def measure_honesty(mechanism: PoLe, run: Run) -> Honesty:
     """Measure honest runs."""
@@ -149,6 +152,7 @@ def _mean_steps(steps: Array) -> Estimate:
 
 
 @checked
+@single("mechanism")
 @steady
 def honest_times(mechanism: PoLe, run: Run) -> Array:
     """Steps f64[S] to a valid claim; inf where there is none."""
@@ -157,6 +161,7 @@ def honest_times(mechanism: PoLe, run: Run) -> Array:
 
 
 @checked
+@single("mechanism")
 def as_played(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
     """What a round sees of a cheat: claimed validation and true test accuracy f32[S, K] at the ends of K periods.
 
@@ -172,6 +177,7 @@ def as_played(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
 
 
 @checked
+@single("mechanism")
 @steady
 def cheat_times(mechanism: PoLe, tried: Attempt) -> Array:
     """Steps f64[S] to a cheat's accepted claim, its attack's cost included; inf where there is none in a run's time."""
@@ -208,6 +214,7 @@ def advantage(honest: Array, cheats: Array, nodes: int = 10, confidence: float =
 
 
 @checked
+@single("mechanism")
 def excess(mechanism: PoLe, tried: Attempt) -> Estimate | None:
     """Test accuracy less validation accuracy, over accepted claims; None: none accepted.
 
@@ -221,12 +228,14 @@ def excess(mechanism: PoLe, tried: Attempt) -> Estimate | None:
 
 
 @checked
+@single("mechanism")
 def honest_steps(mechanism: PoLe, run: Run) -> tuple[Array, Array]:
     """Steps f64[S] to a valid claim, and whether there is one; see `head_start.steps`."""
     return head_start.steps(mechanism.recipe, mechanism.rules.passes(run.validation, run.test))
 
 
 @checked
+@single("mechanism")
 def cheat_steps(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
     """Steps f64[S] of a cheat's own to an accepted claim, and whether it makes one."""
     accepted = np.asarray(mechanism.rules.accepts(tried.test, mechanism.rules.threshold))
@@ -235,6 +244,7 @@ def cheat_steps(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
 
 
 @checked
+@single("mechanism")
 def claimed_accuracy(mechanism: PoLe, run: Run) -> Array:
     """Test accuracy f32[S] of honest first claims, whether accepted or not; of the last model where none is made."""
     made = np.asarray(run.validation >= mechanism.rules.threshold)
@@ -243,6 +253,7 @@ def claimed_accuracy(mechanism: PoLe, run: Run) -> Array:
 
 
 @checked
+@single("mechanism")
 def measure_roc(mechanism: PoLe, twins: Run, tried: Attempt) -> Roc:
     """The ROC of an attempt's opening claims against honest claims of the same seeds, with intervals."""
     honest, cheats = claimed_accuracy(mechanism, twins), np.asarray(tried.test)[:, 0]

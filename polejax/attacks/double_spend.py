@@ -11,6 +11,7 @@ from polejax import network
 from polejax._core import checks, draw
 from polejax._core.checked import checked
 from polejax._core.record import replace
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key
 from polejax._engine.runner import simulate_many
@@ -129,6 +130,7 @@ def _depths(confirmations: int | Sequence[int], heights: int) -> list[int]:
 
 
 @checked
+@single("scenario", "attacker")
 def race(
     keys: Key,
     scenario: Scenario,

@@ -11,6 +11,7 @@ from flax import linen as nn
 from polejax._core import checks, lanes, sweep
 from polejax._core.checked import checked
 from polejax._core.record import Record, replace
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key, Tree
 from polejax.learning import training
@@ -81,6 +82,7 @@ def identities(key: Key, count: int, role: int = 0) -> Identity:
 
 
 @checked
+@single("recipe")
 @steady
 @jax.jit
 def layers(recipe: Recipe, identity: Identity) -> Tree:
@@ -89,6 +91,7 @@ def layers(recipe: Recipe, identity: Identity) -> Tree:
 
 
 @checked
+@single("recipe")
 @steady
 def fresh(recipe: Recipe, identity: Identity) -> Tree:
     """The weights with which honest nodes begin, leading axis S."""
@@ -226,6 +229,7 @@ def _run(mechanism: PoLe, start: Tree, lesson: Lesson, num_evaluations: int) -> 
 
 
 @checked
+@single("recipe")
 @steady
 def steps(recipe: Recipe, made: Array) -> tuple[Array, Array]:
     """Training steps to the first of the evaluations bool[S, K + 1] that succeeds, f64[S], and whether one does.

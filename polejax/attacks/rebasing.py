@@ -18,6 +18,7 @@ from flax import linen as nn
 
 from polejax._core import checks
 from polejax._core.checked import checked
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array, Tree
 from polejax.attacks.first_layer import FirstLayer, NoFirstLayer, first_layer
@@ -38,6 +39,7 @@ ROUNDING = 1e-12  # nor may a layer of few signs, whose rows can depend on each 
 
 
 @checked
+@single("recipe")
 @steady
 def rebase(recipe: Recipe, params: Tree, old: Tree, new: Tree, first_kernel: str | None = None) -> Tree:
     """Params that answer behind the layer `new` as the given ones do behind `old`: A' = pinv(W_new) W_old A.
@@ -71,6 +73,7 @@ def rebase(recipe: Recipe, params: Tree, old: Tree, new: Tree, first_kernel: str
 
 
 @checked
+@single("recipe")
 @steady
 def refit(
     recipe: Recipe, params: Tree, old: Tree | None, new: Tree, inputs: Array, first_kernel: str | None = None
@@ -164,6 +167,7 @@ def _substituted(triangular: Array, right: Array, order: Array) -> Array:
 
 
 @checked
+@single("recipe")
 @steady
 def regress(recipe: Recipe, params: Tree, new: Tree, inputs: Array, labels: Array) -> Tree:
     """Params that answer with the least-squares regression of the labels on the mapped samples; nothing is stolen.

@@ -15,6 +15,7 @@ import numpy as np
 from polejax._core import checks
 from polejax._core.checked import checked
 from polejax._core.record import Record, static
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key, Tree
 from polejax.attacks import head_start, rebasing
@@ -92,6 +93,7 @@ class Attempt(Record):
 
 
 @checked
+@single("mechanism")
 @steady
 def encounter(
     key: Key,
@@ -221,6 +223,7 @@ def attempt(
 
 
 @checked
+@single("recipe")
 def answering_flops(recipe: Recipe, samples: int, layers: int = 1, models: int = 1) -> float:
     """Operations of mapping samples behind so many new layers, and of so many models' answers (a third of a step's)."""
     counted = (("samples", samples), ("layers", layers), ("models", models))

@@ -96,6 +96,8 @@ class Settings:
     """how nodes learn"""
     out: UserPath = Path("results/compare")
     """folder for results.nc, summary.json and figures/"""
+    overwrite: bool = False
+    """replace what a comparison of other options has left in that folder"""
 
 
 @dataclasses.dataclass(frozen=True)

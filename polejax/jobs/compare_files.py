@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from polejax._core import paths, unfinished
-from polejax._core.describe import as_text, describe
+from polejax._core.describe import as_text, describe, differences
 from polejax._core.netcdf import write_whole
 from polejax.analysis.paired import paired
 from polejax.analysis.summaries import as_dict
@@ -59,14 +59,70 @@ def to_xarray(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
     return joined.assign_attrs({**about, **{name: as_text(describe(value)) for name, value in provenance.items()}})
 
 
-def open_folder(folder: Path) -> None:
-    """Make the folder for results before anything is computed for it; raises ValueError where that cannot be."""
-    folder = Path(paths.checked("out", folder))
+def open_folder(settings: Settings) -> None:
+    """Make the folder for results before anything is computed for it, unless it holds those of other options.
+
+    Results of the same options are computed and written again, by whatever version of polejax they were made.
+
+    Raises:
+      ValueError: it cannot be made, or holds other results and the settings do not say `overwrite`; in one line.
+    """
+    folder = Path(paths.checked("out", settings.out))
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        summary = folder / "summary.json"
+        before = (
+            json.loads(summary.read_text())["settings"] if summary.exists() else _settings_of(folder / "results.nc")
+        )
     except OSError as error:
         reason = error.strerror or error
         raise ValueError(f"out must be a folder that can be written to, got {folder} ({reason})") from None
+    except (ValueError, LookupError, TypeError):
+        before = _FOREIGN
+    check_others(folder, "compare")
+    if before is not None and not settings.overwrite:
+        found = _differing(before, settings)
+        if found:
+            raise ValueError(f"out {folder} holds {found}: choose another --out, or replace it by --overwrite")
+
+
+_FOREIGN = "nobody knows what"
+"""In place of the settings of results that are not those of a comparison."""
+_MANIFESTS = {"study": "a study", "bank": "a bank", "attack": "an attack's results", "claims": "a claims job's results"}
+
+
+def check_others(folder: Path, kind: str) -> None:
+    """Raise a ValueError if a folder holds the results of another command, which no option replaces."""
+    for name, what in _MANIFESTS.items():
+        if name != kind and (folder / f"{name}.json").exists():
+            raise ValueError(f"out {folder} holds {what} ({name}.json): choose another --out")
+
+
+def _settings_of(results: Path) -> Any:
+    """The settings that a results.nc tells of, of a job that was killed before it wrote its summary; None: no file."""
+    import xarray
+
+    if not results.exists():
+        return None
+    with xarray.open_dataset(results, engine="h5netcdf") as saved:
+        return json.loads(saved.attrs["settings"])
+
+
+def _differing(before: Any, settings: Settings) -> str:
+    """In which option older results differ, of which the settings are given; "" in none."""
+    if not isinstance(before, dict):
+        return "other results, which are not those of a comparison"
+    usual, now = (_options(describe(dataclasses.asdict(one))) for one in (Settings(), settings))
+    known = {name: before.get(name, usual[name]) for name in now}  # options that an older version did not have
+    if isinstance(known["learning"], dict):
+        known["learning"] = {name: known["learning"].get(name, usual["learning"][name]) for name in now["learning"]}
+    found = next(differences(known, now), None)
+    return f"another comparison, with {found}" if found else ""
+
+
+def _options(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings that say what is computed."""
+    return {name: value for name, value in settings.items() if name not in ("out", "overwrite")}
 
 
 def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
@@ -96,6 +152,7 @@ def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
     partial = folder / ".results.nc.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "summary.json").unlink(missing_ok=True)  # it must not tell of results that it does not belong to
         with unfinished.noted(str(partial)):
             to_xarray(outcome, provenance).to_netcdf(partial, engine="h5netcdf")
             partial.replace(results)

@@ -11,6 +11,7 @@ import numpy as np
 from polejax._core import checks
 from polejax._core.checked import checked
 from polejax._core.keys import key_of
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Key
 from polejax._engine.runner import simulate_many
@@ -59,6 +60,7 @@ def at_interval(beside: Scenario, interval: float, seed: int = 0) -> Scenario:
 
 
 @checked
+@single("scenario")
 @steady
 def mean_interval(history: History, scenario: Scenario) -> float:
     """Mean interval of the settled heights of a scenario's chains, s; raises ValueError where there are none."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from polejax._core import checks
 from polejax._core.checked import checked
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key
 from polejax._engine.runner import simulate_many
@@ -22,6 +23,7 @@ LEAST = 4
 
 
 @checked
+@single("scenario")
 @steady
 def bank_estimate(
     key: Key,

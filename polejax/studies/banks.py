@@ -13,6 +13,7 @@ from polejax._core.checked import checked
 from polejax._core.describe import describe
 from polejax._core.folder import Folder, StudyError
 from polejax._core.progress import Callback, Meter
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Key
 from polejax.learning.recipe import Recipe
@@ -24,6 +25,7 @@ from polejax.studies.bank_files import as_bank, check_readable, read_file
 
 
 @checked
+@single("mechanism")
 @steady
 def learning_curves(
     key: Key,
@@ -141,6 +143,7 @@ def _check_beginning(longer: Bank, saved: list[Bank], path: str) -> None:
 
 
 @checked
+@single("mechanism")
 @steady
 def load_bank(path: str | os.PathLike[str], mechanism: PoLe | Recipe | None = None) -> Bank:
     """Read a bank from a file that `Bank.save` wrote, or from the folder that `learning_curves` fills, finished or not.

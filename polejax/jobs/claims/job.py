@@ -45,6 +45,8 @@ class Settings:
     """of all random numbers"""
     out: UserPath = Path("results/claims")
     """folder for what is measured (a later run goes on from it), tables, figures/, claims.md and claims.html"""
+    overwrite: bool = False
+    """delete what another claims job has left in that folder, and begin anew"""
 
 
 def run(settings: Settings, progress: Callback) -> list[Section]:
@@ -66,6 +68,9 @@ def run(settings: Settings, progress: Callback) -> list[Section]:
     folder = Folder(settings.out, "claims")
     sections = []
     with folder.locked():
+        if settings.overwrite:
+            folder.clear()
+            Folder(Path(folder.path) / "bank", "bank").clear()
         manifest = {"mechanism": as_text(describe(mechanism)), "quick": settings.quick, "curves": curves, "seed": seed}
         folder.begin(manifest, tuple(manifest))
         steps = mechanism.recipe.max_steps
