@@ -88,7 +88,7 @@ def study(
 
     Raises:
       ValueError: no scenario, a count below 1, an unknown word, names that are not as many or not different, no
-        scenario that allows method "poisson", or an executor that forks, which would hang.
+        scenario that allows method "poisson", more than memory, disk or a year allow, or an executor that forks.
       StudyError: the folder is another study's, in use, damaged, edited, full or not to be written, or the executor or
         one of its workers failed; in one line, which says what is kept and how to go on.
     """
@@ -96,6 +96,10 @@ def study(
     if executor is not None:
         executors.check(executor)
     task, manifest = _plan(scenarios, num_seeds, num_blocks, seed, names, records, seeds_per_shard, method)
+    size = 4.0 * num_blocks if records == "blocks" else 64.0  # bytes of a chain, at least: intervals, or sums
+    limits.check_disk(
+        f"num_seeds {num_seeds:,}", out, size * num_seeds * len(task.scenarios), "make room, or ask for less"
+    )
     process, processes = jax.process_index(), jax.process_count()
     place = Folder(out, "study", process)
     with place.locked():
