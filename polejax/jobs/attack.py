@@ -18,7 +18,7 @@ from polejax._core.switches import steady
 from polejax.attacks import collusion, matrix
 from polejax.attacks.head_start import Run
 from polejax.attacks.matrix import Cell
-from polejax.jobs import compare
+from polejax.jobs import compare, kept_options
 from polejax.jobs.attack_arrays import restored, stored
 from polejax.jobs.options import UserPath
 from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
@@ -78,6 +78,7 @@ def run(settings: Settings, progress: Callback) -> Cells:
     task = load_task(settings)
     mechanisms = dict(_mechanisms(settings, task))
     folder = Folder(settings.out, "attack")
+    kept_options.check_others(Path(folder.path), "attack")
     cells: dict[tuple[str, str], Cell] = {}
     with folder.locked():
         if settings.overwrite:

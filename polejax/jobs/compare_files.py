@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from polejax._core import paths, unfinished
-from polejax._core.describe import as_text, describe, differences
+from polejax._core.describe import as_text, describe
 from polejax._core.netcdf import write_whole
 from polejax.analysis.paired import paired
 from polejax.analysis.summaries import as_dict
+from polejax.jobs import kept_options
 from polejax.jobs.compare import Outcome, Settings
 from polejax.studies import shards
 
@@ -78,24 +79,11 @@ def open_folder(settings: Settings) -> None:
         reason = error.strerror or error
         raise ValueError(f"out must be a folder that can be written to, got {folder} ({reason})") from None
     except (ValueError, LookupError, TypeError):
-        before = _FOREIGN
-    check_others(folder, "compare")
-    if before is not None and not settings.overwrite:
-        found = _differing(before, settings)
-        if found:
-            raise ValueError(f"out {folder} holds {found}: choose another --out, or replace it by --overwrite")
-
-
-_FOREIGN = "nobody knows what"
-"""In place of the settings of results that are not those of a comparison."""
-_MANIFESTS = {"study": "a study", "bank": "a bank", "attack": "an attack's results", "claims": "a claims job's results"}
-
-
-def check_others(folder: Path, kind: str) -> None:
-    """Raise a ValueError if a folder holds the results of another command, which no option replaces."""
-    for name, what in _MANIFESTS.items():
-        if name != kind and (folder / f"{name}.json").exists():
-            raise ValueError(f"out {folder} holds {what} ({name}.json): choose another --out")
+        before = kept_options.UNTOLD
+    kept_options.check_others(folder, "compare")
+    if before is not None:
+        found = kept_options.differing(before, *(_options(dataclasses.asdict(one)) for one in (settings, Settings())))
+        kept_options.refuse_others(folder, found, settings.overwrite)
 
 
 def _settings_of(results: Path) -> Any:
@@ -106,18 +94,6 @@ def _settings_of(results: Path) -> Any:
         return None
     with xarray.open_dataset(results, engine="h5netcdf") as saved:
         return json.loads(saved.attrs["settings"])
-
-
-def _differing(before: Any, settings: Settings) -> str:
-    """In which option older results differ, of which the settings are given; "" in none."""
-    if not isinstance(before, dict):
-        return "other results, which are not those of a comparison"
-    usual, now = (_options(describe(dataclasses.asdict(one))) for one in (Settings(), settings))
-    known = {name: before.get(name, usual[name]) for name in now}  # options that an older version did not have
-    if isinstance(known["learning"], dict):
-        known["learning"] = {name: known["learning"].get(name, usual["learning"][name]) for name in now["learning"]}
-    found = next(differences(known, now), None)
-    return f"another comparison, with {found}" if found else ""
 
 
 def _options(settings: dict[str, Any]) -> dict[str, Any]:

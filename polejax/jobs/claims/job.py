@@ -13,6 +13,7 @@ from polejax._core import checks, devices
 from polejax._core.describe import as_text, describe
 from polejax._core.folder import Folder
 from polejax._core.progress import Callback, Meter
+from polejax.jobs import kept_options
 from polejax.jobs.claims import fairness, forks, intervals, security, transactions
 from polejax.jobs.claims.section import Section
 from polejax.jobs.claims.workbench import Bench
@@ -66,6 +67,7 @@ def run(settings: Settings, progress: Callback) -> list[Section]:
     mechanism = PoLe(tasks.digits())
     bank_key, key = shards.seed_keys(seed, 0, 2)
     folder = Folder(settings.out, "claims")
+    kept_options.check_others(Path(folder.path), "claims")
     sections = []
     with folder.locked():
         if settings.overwrite:
