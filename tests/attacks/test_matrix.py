@@ -2,6 +2,8 @@
 
 import csv
 import dataclasses
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from polejax.attacks import matrix, matrix_table
 from polejax.attacks.detection import Measures
 from polejax.attacks.head_start import Run
 
+README = Path(__file__).parents[2] / "README.md"
 PLAYED = ("thief", "re-basing thief", "refitting thief", "regression (control)", "liar")
 
 
@@ -89,6 +92,26 @@ def test_the_table_and_the_csv_hold_every_number_and_what_was_not_tried(found, t
         *made.cells["square"].not_tried.values(),
         *made.not_tried.values(),
     ]
+
+
+@pytest.mark.usefixtures("light_compilation_of_a_file")
+def test_the_readme_s_snippet_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (snippet,) = [
+        one for one in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL) if "attacks.run" in one
+    ]
+    for written, small in (
+        ("pj.tasks.digits()", "pj.tasks.synthetic(0, 12, 10, num_train=64, num_validation=32, num_test=32)"),
+        ("seeds=32", 'seeds=2, steps=5, strategies=("thief", "re-basing thief")'),
+        ("features=32", "features=5"),
+        ("nn.Dense(64)", "nn.Dense(4)"),
+    ):
+        assert snippet.count(written) == 1
+        snippet = snippet.replace(written, small)
+    names: dict = {}
+    exec(compile(snippet, str(README), "exec"), names)
+    assert list(names["found"].cells) == ["none", "gaussian", "narrow"]
+    assert (tmp_path / "attacks.csv").exists()
 
 
 def cell(honest_steps, cheat_steps, bare_steps):
