@@ -152,8 +152,10 @@ class _Layered(FirstLayer):
         return True  # the first layer alone depends on the number of features
 
     def _numbered(self) -> np.ndarray:
-        with jax.ensure_compile_time_eval():
-            return np.asarray(self.rows(jnp.arange(1.0, self.num_features + 1)[None])).astype(int)
+        sample = jax.ShapeDtypeStruct((1, self.num_features), jnp.float32)
+        program = FlatProgram(lambda _, inputs: self.rows(inputs), {}, sample)
+        numbers = np.arange(1, self.num_features + 1, dtype=np.int32)[None]
+        return _moved(program, program.answers[0], program.inputs, numbers, _CUTS)
 
 
 class _Traced(FirstLayer):

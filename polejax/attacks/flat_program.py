@@ -61,7 +61,7 @@ class FlatProgram:
         count = len(jax.tree.leaves(params))
         arguments = [self._new() for _ in closed.jaxpr.invars]
         self.params, self.inputs = arguments[:count], arguments[count]
-        self._write(closed.jaxpr, closed.consts, arguments)
+        self.answers = self._write(closed.jaxpr, closed.consts, arguments)
         self._makers = {result: line for line in self.lines for result in line.results}
         self.depends: dict[int, frozenset[int]] = {number: frozenset({at}) for at, number in enumerate(self.params)}
         """By the number of a value, places of the parameters' leaves that it depends on."""
