@@ -19,20 +19,9 @@ from flax import linen as nn
 from polejax._core import checks
 from polejax._core.keys import key_of
 from polejax._core.types import Array, Tree
-from polejax.attacks.flat_program import FlatProgram, Line
+from polejax.attacks.flat_program import FlatProgram
+from polejax.attacks.products import CUTS, LAYOUT, NoFirstLayer, as_matrix, as_rows, is_product, moved_by
 from polejax.learning.networks import LayeredModel
-
-_LAYOUT = frozenset({
-    *("reshape", "transpose", "squeeze", "copy", "copy_p", "convert_element_type", "optimization_barrier", "rev"),
-    *("expand_dims", "broadcast_in_dim"),
-})  # fmt: skip
-"""Operations that move numbers and compute none."""
-_CUTS = _LAYOUT | {"pad", "concatenate", "slice"}
-"""Those that put zeros between samples' features, or leave some out, too."""
-
-
-class NoFirstLayer(ValueError):
-    """A model's first weights cannot be told, or cannot be changed to carry it over; the message says why."""
 
 
 class FirstLayer(abc.ABC):
@@ -155,7 +144,7 @@ class _Layered(FirstLayer):
         sample = jax.ShapeDtypeStruct((1, self.num_features), jnp.float32)
         program = FlatProgram(lambda _, inputs: self.rows(inputs), {}, sample)
         numbers = np.arange(1, self.num_features + 1, dtype=np.int32)[None]
-        return _moved(program, program.answers[0], program.inputs, numbers, _CUTS)
+        return moved_by(program, program.answers[0], program.inputs, numbers, CUTS)
 
 
 class _Traced(FirstLayer):
@@ -176,10 +165,10 @@ class _Traced(FirstLayer):
         self._at, self._side, self._kernel = self._product(program, first_kernel)
         line = program.lines[self._at]
         places = np.arange(math.prod(self._shapes[self._kernel]), dtype=np.int32).reshape(self._shapes[self._kernel])
-        moved = _moved(program, line.sources[1 - self._side], program.params[self._kernel], places, _LAYOUT)
+        moved = moved_by(program, line.sources[1 - self._side], program.params[self._kernel], places, LAYOUT)
         if moved.size != places.size or len(np.unique(moved)) != places.size:
             raise NoFirstLayer(f"{self._paths[self._kernel]} is not used as it is")
-        self._order = _as_matrix(line, self._side, moved)
+        self._order = as_matrix(line, self._side, moved)
         self._bias = self._bias_of(program)
         self.has_bias = self._bias is not None
 
@@ -201,7 +190,7 @@ class _Traced(FirstLayer):
             leaves = [leaf for one in line.sources for leaf in _leaves(program, one)]
             if not samples or not leaves:
                 continue
-            fits = _is_product(line, samples[0]) and len(leaves) == 1
+            fits = is_product(line, samples[0]) and len(leaves) == 1
             if fits and found is None and first_kernel in (None, self._paths[leaves[0]]):
                 found = at, samples[0], leaves[0]
             else:
@@ -220,7 +209,7 @@ class _Traced(FirstLayer):
         """The leaf that is added to the product, one number a unit."""
         product = set(program.lines[self._at].results)
         for line in program.lines[self._at + 1 :]:
-            if line.name in _LAYOUT and product.intersection(line.sources):
+            if line.name in LAYOUT and product.intersection(line.sources):
                 product.update(line.results)
             elif line.name in ("add", "add_any") and product.intersection(line.sources):
                 (other,) = [one for one in line.sources if one not in product] or [line.sources[0]]
@@ -232,7 +221,7 @@ class _Traced(FirstLayer):
     def rows(self, inputs: Array) -> Array:
         program = self._program(inputs.shape[0])
         line = program.lines[self._at]
-        return _as_rows(line, self._side, program.value(line.sources[self._side], {program.inputs: inputs}))
+        return as_rows(line, self._side, program.value(line.sources[self._side], {program.inputs: inputs}))
 
     def matrix(self, params: Tree) -> Array:
         return jnp.asarray(self._leaf(params, self._kernel)).reshape(-1)[self._order]
@@ -270,74 +259,10 @@ class _Traced(FirstLayer):
         program = self._program(1)
         line = program.lines[self._at]
         numbers = np.arange(1, self.num_features + 1, dtype=np.int32)[None]
-        moved = _moved(program, line.sources[self._side], program.inputs, numbers, _CUTS)
+        moved = moved_by(program, line.sources[self._side], program.inputs, numbers, CUTS)
         with jax.ensure_compile_time_eval():
-            return np.asarray(_as_rows(line, self._side, jnp.asarray(moved, jnp.float32))).astype(int)
+            return np.asarray(as_rows(line, self._side, jnp.asarray(moved, jnp.float32))).astype(int)
 
 
 def _leaves(program: FlatProgram, number: int) -> frozenset[int]:
     return program.depends.get(number, frozenset())
-
-
-def _is_product(line: Line, side: int) -> bool:
-    """Whether an operation multiplies values at one side with one matrix, or convolves them with one kernel."""
-    params = line.equation.params
-    if line.name == "dot_general":
-        return not any(params["dimension_numbers"][1])
-    grouped = (params.get("feature_group_count", 1), params.get("batch_group_count", 1))
-    return line.name == "conv_general_dilated" and side == 0 and grouped == (1, 1)
-
-
-def _as_rows(line: Line, side: int, values: Array) -> Array:
-    """The values that a product reads, f32[R, K]: one row for each of its results at one unit."""
-    params = line.equation.params
-    if line.name == "dot_general":
-        axes = params["dimension_numbers"][0][side]
-        moved = jnp.moveaxis(values, axes, range(-len(axes), 0))
-        return moved.reshape(-1, math.prod(values.shape[axis] for axis in axes))
-    batch, channel, *places = params["dimension_numbers"].lhs_spec
-    filters = [line.equation.invars[1].aval.shape[axis] for axis in params["dimension_numbers"].rhs_spec[2:]]
-    patches = jax.lax.conv_general_dilated_patches(
-        jnp.transpose(values, (batch, channel, *places)),
-        filters,
-        params["window_strides"],
-        params["padding"],
-        params["lhs_dilation"],
-        params["rhs_dilation"],
-        precision=jax.lax.Precision.HIGHEST,
-    )
-    return jnp.moveaxis(patches, 1, -1).reshape(-1, patches.shape[1])
-
-
-def _as_matrix(line: Line, side: int, kernel: np.ndarray) -> np.ndarray:
-    """A kernel as the matrix [K, U] that `_as_rows` is multiplied with."""
-    params = line.equation.params
-    if line.name == "dot_general":
-        axes = params["dimension_numbers"][0][1 - side]
-        moved = np.moveaxis(kernel, axes, range(len(axes)))
-        return moved.reshape(math.prod(kernel.shape[axis] for axis in axes), -1)
-    out, into, *places = params["dimension_numbers"].rhs_spec
-    return np.transpose(kernel, (into, *places, out)).reshape(-1, kernel.shape[out])
-
-
-def _moved(program: FlatProgram, wanted: int, source: int, numbers: np.ndarray, allowed: frozenset[str]) -> np.ndarray:
-    """Where operations that compute nothing move the numbers of a source to; what they add is 0.
-
-    Raises:
-      NoFirstLayer: on the way, something is computed.
-    """
-    if wanted == source:
-        return numbers
-    line = program.maker(wanted)
-    if line is None:
-        value = np.asarray(program.known[wanted])
-        if value.any():
-            raise NoFirstLayer("samples are joined with other numbers before the first weights")
-        return np.zeros(value.shape, np.int32)
-    if line.name not in allowed:
-        raise NoFirstLayer(f"{line.name} comes between what is read and the product")
-    moved = [_moved(program, one, source, numbers, allowed) for one in line.sources]
-    if line.name in ("convert_element_type", "copy", "copy_p", "optimization_barrier"):
-        return moved[line.results.index(wanted)]
-    with jax.ensure_compile_time_eval():
-        return np.asarray(line.values([jnp.asarray(one) for one in moved])[0])

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from polejax._core import checks, limits, paths, sweep
@@ -16,9 +15,10 @@ from polejax._core.progress import Callback, Meter
 from polejax._core.record import replace
 from polejax._core.switches import steady
 from polejax.analysis.estimate import Estimate
-from polejax.attacks import collusion, detection, forging, head_start, matrix_table, rebasing, theft
+from polejax.attacks import collusion, detection, forging, matrix_table, theft
+from polejax.attacks.applicable import keyless_fits, not_tried
 from polejax.attacks.detection import Honesty, Measures, Roc
-from polejax.attacks.first_layer import NoFirstLayer, check_kernel, first_layer
+from polejax.attacks.first_layer import check_kernel
 from polejax.attacks.head_start import Run
 from polejax.attacks.theft import Attempt, Encounter
 from polejax.learning.recipe import Recipe
@@ -177,7 +177,9 @@ def run(
         if mechanism.recipe.sml is None:
             plain, bare = model, (mechanism, honest)
         attempts["early key"] = collusion.early_key(mechanism, model)
-        cells[name] = measured(mechanism, honest, attempts, *bare, not_tried(mechanism.recipe, first_kernel, chosen))
+        reasons = not_tried(mechanism.recipe, first_kernel)
+        left_out = {strategy: reasons[strategy] for strategy in chosen if strategy in reasons}
+        cells[name] = measured(mechanism, honest, attempts, *bare, left_out)
     rules = given.rules
     title = (
         f"{task.name}, {type(given.recipe.model).__name__}, threshold {float(rules.threshold):g}: {count} pairs of "
@@ -217,48 +219,6 @@ def _mechanisms(
         except Exception as error:  # of any kind: it is the user's model that meets another number of features
             refused[name] = f"the model does not fit it ({type(error).__name__}: {paths.reason(error)})"
     return fit, refused
-
-
-def keyless_fits(recipe: Recipe, first_kernel: str | None = None) -> bool:
-    """Whether a model trained without a layer can be carried behind the recipe's: only its first weights may differ."""
-    if recipe.sml is None or recipe.sml.patch is not None:
-        return recipe.sml is None  # a network for pixels does not fit behind patches
-    try:
-        layer = first_layer(recipe.model, recipe.mapped_features, first_kernel)
-        shapes = [
-            jax.eval_shape(lambda one=one: head_start.fresh(one, head_start.identities(key_of(0), 1)))
-            for one in (recipe, replace(recipe, sml=None))
-        ]
-    except Exception:  # of any kind: the user's model meets another number of features
-        return False
-    alike = bool(jax.tree.structure(shapes[0]) == jax.tree.structure(shapes[1]))  # type: ignore[operator]
-    return alike and layer.differs_only_there(*(jax.tree.map(lambda leaf: leaf.shape[1:], one) for one in shapes))
-
-
-def not_tried(
-    recipe: Recipe, first_kernel: str | None = None, strategies: Sequence[str] | None = None
-) -> dict[str, str]:
-    """Why strategies (None: all) do not apply to a recipe, by their names; those that apply are missing."""
-    found: dict[str, str] = {}
-    try:
-        layer = first_layer(recipe.model, recipe.mapped_features, first_kernel)
-    except NoFirstLayer as error:
-        changed = f"it changes the first weights, but {error}"
-        found = dict.fromkeys(("re-basing thief", "refitting thief", "refitting pre-trainer"), changed)
-    else:
-        if recipe.sml is not None:
-            try:
-                layer.groups(recipe.sml.features_mapped_at_once(recipe.task.num_features))
-            except NoFirstLayer as error:
-                found["re-basing thief"] = f"algebra cannot undo the layer, as {error}"
-    if recipe.sml is None:
-        found["re-basing thief"] = "there is no layer to re-base from"
-    if not rebasing.holds_regression(recipe.model, recipe.task.num_classes):
-        found["regression (control)"] = (
-            f"it needs one hidden layer of polejax.models.MultilayerPerceptron with {2 * recipe.task.num_classes} "
-            "units or more"
-        )
-    return {name: found[name] for name in strategies or STRATEGIES if name in found}
 
 
 def compute(

@@ -21,7 +21,8 @@ from polejax._core.checked import checked
 from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array, Tree
-from polejax.attacks.first_layer import FirstLayer, NoFirstLayer, first_layer
+from polejax.attacks.first_layer import FirstLayer, first_layer
+from polejax.attacks.products import NoFirstLayer
 from polejax.learning.networks import MultilayerPerceptron
 from polejax.learning.recipe import Recipe
 

@@ -16,6 +16,7 @@ from polejax._core.progress import Callback, Meter
 from polejax._core.record import replace
 from polejax._core.switches import steady
 from polejax.attacks import collusion, matrix
+from polejax.attacks.applicable import keyless_fits, not_tried
 from polejax.attacks.head_start import Run
 from polejax.attacks.matrix import Cell
 from polejax.jobs import compare, kept_options
@@ -95,7 +96,7 @@ def run(settings: Settings, progress: Callback) -> Cells:
             trained = {"program": programs[label]}
             meter = Meter(progress, len(matrix.STRATEGIES), "attacks", label=label)
             if not folder.has(name):
-                keyless = plain.get(kind) if matrix.keyless_fits(mechanism.recipe) else None
+                keyless = plain.get(kind) if keyless_fits(mechanism.recipe) else None
                 evaluations = settings.steps // mechanism.recipe.evaluate_every
                 found = matrix.compute(mechanism, key_of(seed), count, evaluations, keyless, meter)
                 folder.write(name, stored(*found, tuple(matrix.STRATEGIES)), trained)
@@ -107,7 +108,8 @@ def run(settings: Settings, progress: Callback) -> Cells:
                 plain[kind], bare = model, (mechanism, honest)
             attempts["early key"] = collusion.early_key(mechanism, model)
             told = collusion.measure(mechanism, honest)
-            left_out = matrix.not_tried(mechanism.recipe)
+            reasons = not_tried(mechanism.recipe)
+            left_out = {name: reasons[name] for name in matrix.STRATEGIES if name in reasons}
             cells[kind, layer] = matrix.measured(mechanism, honest, attempts, *bare, left_out, told)
     return cells
 

@@ -11,7 +11,8 @@ from own import NnxNetwork
 
 import polejax as pj
 from polejax.attacks import rebasing
-from polejax.attacks.first_layer import NoFirstLayer, first_layer
+from polejax.attacks.first_layer import first_layer
+from polejax.attacks.products import NoFirstLayer
 
 FEATURES = 16
 

@@ -13,6 +13,7 @@ from small_tasks import small_pole
 import polejax as pj
 from polejax._core.record import replace
 from polejax.attacks import matrix, matrix_table
+from polejax.attacks.applicable import keyless_fits
 from polejax.attacks.detection import Measures
 from polejax.attacks.head_start import Run
 
@@ -158,9 +159,9 @@ def test_a_bound_without_spread_is_one_number_and_no_interval_leaves_what_is_pos
 
 def test_what_fits_a_model_without_a_layer_is_told_by_shapes():
     own = small_pole(model=Network(), sml=pj.SecureMappingLayer(features=9)).recipe
-    assert matrix.keyless_fits(own)  # the first kernel alone has another shape
-    assert matrix.keyless_fits(replace(own, sml=None))
-    assert not matrix.keyless_fits(replace(small_pole(model=Picky()).recipe, sml=pj.SecureMappingLayer(features=9)))
+    assert keyless_fits(own)  # the first kernel alone has another shape
+    assert keyless_fits(replace(own, sml=None))
+    assert not keyless_fits(replace(small_pole(model=Picky()).recipe, sml=pj.SecureMappingLayer(features=9)))
 
 
 def test_wrong_arguments_are_refused_in_one_line():
