@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 EXACT, LOWER, UPPER, UNKNOWN = "", "lower", "upper", "unknown"
 """What a number is: an estimate, a bound, or, of two bounds, neither."""
-_MARKS = {EXACT: "", LOWER: ">= ", UPPER: "<= ", UNKNOWN: "? "}
+MARKS = {EXACT: "", LOWER: ">= ", UPPER: "<= ", UNKNOWN: "? "}
+"""What stands before a number in text, by what it is."""
 _WIDTHS = (23, 19, 22, 21, 18)
 _FINEST = 1e-3
 """Half an interval below which a table's number has three decimals, and no more."""
@@ -51,9 +52,9 @@ def shown(found: Estimate, bound: str = EXACT, scale: float = 1.0) -> str:
     """An estimate as text, with what it is in front: ">= 400" where all runs ended without a claim."""
     scaled = Estimate(*(scale * part for part in (found.value, found.low, found.high)))
     if bound != EXACT and scaled.low == scaled.value == scaled.high:
-        return f"{_MARKS[bound]}{float(scaled.value):.4g}"
+        return f"{MARKS[bound]}{float(scaled.value):.4g}"
     fine = 0 < scaled.high - scaled.low < 2 * _FINEST
-    return f"{_MARKS[bound]}{scaled:{'.3f' if fine else ''}}"
+    return f"{MARKS[bound]}{scaled:{'.3f' if fine else ''}}"
 
 
 def text(matrix: Matrix) -> str:

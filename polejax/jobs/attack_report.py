@@ -60,7 +60,7 @@ def lines(cells: Cells) -> Iterator[str]:
     """The layers, one a line: what each costs, and the best attackers."""
     yield "honest nodes [95% interval]: accuracy at the end, its cost against no layer, steps to an accepted claim"
     yield "best attack: training steps that it saves, if cheats know the samples' images behind their own layer alone,"
-    yield "or the samples themselves; >= is a lower bound, as some runs ended before a claim"
+    yield "or the samples themselves; >= and <= are bounds, ? is neither, as some runs ended before a claim"
     yield (
         f"{'model':14}{'layer':22}{'accuracy':24}{'cost':26}{'steps':22}"
         f"{'best attack, images only':30}{'best attack, samples known'}"
@@ -69,7 +69,8 @@ def lines(cells: Cells) -> Iterator[str]:
         tops = []
         for strategies in (NEED_IMAGES_ONLY, (*NEED_IMAGES_ONLY, *NEED_SAMPLES)):
             name, saved = best(cell.measures, strategies)
-            tops.append(f"{float(saved.value):4.0%} {name}")
+            mark = matrix_table.MARKS[matrix_table.bounds(cell, cell.measures[name])["saved"]]
+            tops.append(f"{mark}{float(saved.value):.0%} {name}")
         honest = cell.honest
         steps = matrix_table.shown(honest.steps, matrix_table.honest_bounds(cell)["steps"])
         yield f"{model:14}{layer:22}{honest.accuracy!s:24}{cell.cost!s:26}{steps:22}{tops[0]:30}{tops[1]}"
