@@ -37,6 +37,7 @@ _RIGHT = {
         attacks.theft.attempt.flops models.model_block.other_bytes
     """,
     "0.5, 1e-30, third": """
+        analysis.observed.confidence
         analysis.fairness_exponent.confidence
         attacks.selfish_pools.relative_revenue.confidence
         Load.at.load analysis.service_at_loads.confidence

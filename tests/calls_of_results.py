@@ -26,6 +26,7 @@ CURSED = history(
 )
 TALLY = pj.analysis.tally(HISTORY)
 SUMMARY = pj.summarise(HISTORY)
+MEASURED_CHAIN = pj.analysis.observed(np.cumsum(INTERVALS[0]), miners=list("abcabcabcabc"))
 LOAD = pj.Load(pj.analysis.Poisson(0.01), 10)
 SERVICE = pj.analysis.Service(
     *(np.full((SEEDS, 12, 1), 6, np.int32) for _ in range(2)),
@@ -124,6 +125,12 @@ CALLS = {
     "pj.analysis.lognormal_fees": {"classes": 3, "mean": 1.0, "sigma": 1.0},
     "pj.analysis.nakamoto": {"shares": [3.0, 2.0, 1.0], "majority": 0.5},
     "pj.analysis.node_work": {"history": HISTORY, "scenario": SCENARIO},
+    "pj.analysis.observed": {
+        "blocks": [0.0, 600.0, 1300.0, 1700.0],
+        "miners": ["a", "b", "a", "a"],
+        "heights": [1, 2, 3, 4],
+        "confidence": 0.95,
+    },
     "pj.analysis.paired": {"first": HISTORY, "second": HISTORY, "confidence": 0.95},
     "pj.analysis.pool": {"rows": TALLY, "pooled": 2},
     "pj.analysis.rewards": {

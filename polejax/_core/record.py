@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 import jax
 
 from polejax._core import checks, pickling
+from polejax._core.brief import brief
 
 _Class = TypeVar("_Class", bound=type)
 _Value = TypeVar("_Value")
@@ -34,8 +35,11 @@ def record(kind: _Class) -> _Class:
 
     A record's `__post_init__` may check and convert what the *user* passed. Unflattening a pytree does not run it, so
     tracers, `vmap` axis markers and stacked sweeps pass unchecked (Flax's and chex's dataclasses check again).
+    It prints as one line (`polejax._core.brief`), unless the class has a `__repr__` of its own.
     """
-    cls: Any = dataclasses.dataclass(frozen=True, eq=False)(kind)
+    cls: Any = dataclasses.dataclass(frozen=True, eq=False, repr=False)(kind)
+    if cls.__repr__ is object.__repr__:
+        cls.__repr__ = brief
     names = [field.name for field in dataclasses.fields(cls)]
     statics = [field.name for field in dataclasses.fields(cls) if field.metadata.get("static")]
     leaves = [name for name in names if name not in statics]

@@ -10,6 +10,7 @@ from polejax.analysis.fairness import Fairness, fairness, gini, hhi, nakamoto
 from polejax.analysis.fairness_exponent import fairness_exponent
 from polejax.analysis.mempool import Service, serve
 from polejax.analysis.node_work import node_work, winner_work
+from polejax.analysis.observed import Observed, observed
 from polejax.analysis.paired import Comparison, paired
 from polejax.analysis.rewards import Rewards, rewards
 from polejax.analysis.seed_tally import Tally, join, pool, tally
@@ -40,6 +41,7 @@ __all__ = [
     "Fairness",
     "Load",
     "MarkovModulated",
+    "Observed",
     "Poisson",
     "Rewards",
     "Round",
@@ -61,6 +63,7 @@ __all__ = [
     "lognormal_fees",
     "nakamoto",
     "node_work",
+    "observed",
     "paired",
     "pool",
     "rewards",

@@ -5,11 +5,14 @@ from typing import NamedTuple
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.brief import sizes
 from polejax._core.record import record, static
 from polejax._core.sweep import single
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate, stack
+from polejax.analysis.estimate_tables import Number, entry, estimate_table
 from polejax.analysis.node_work import node_work, winner_work
 from polejax.analysis.power import powers
 from polejax.analysis.seed_tally import check_history, check_settled
@@ -19,7 +22,7 @@ from polejax.consensus.scenario import Scenario
 
 
 @record
-class Cost:
+class Cost(Tabled):
     """What canonical blocks cost, stale work included; float64 estimates.
 
     Attributes:
@@ -35,16 +38,33 @@ class Cost:
       confidence: of the intervals, in (0, 1).
     """
 
-    work_per_block: Estimate
-    work_per_second: Estimate
-    flops_per_block: Estimate | None
-    joules_per_block: Estimate | None
-    watts: Estimate | None
-    winner_share: Estimate | None
+    work_per_block: Estimate[float]
+    work_per_second: Estimate[float]
+    flops_per_block: Estimate[float] | None
+    joules_per_block: Estimate[float] | None
+    watts: Estimate[float] | None
+    winner_share: Estimate[float] | None
     top_share: Estimate | None
     num_seeds: int = static()
     num_blocks: int = static()
     confidence: float = static()
+
+    def tables(self) -> list[Table]:
+        """All numbers with their intervals, stale work included."""
+        rows: list[tuple[str, str, Number]] = [
+            ("work per canonical block", "work units", self.work_per_block),
+            ("work per second", "work units / s", self.work_per_second),
+            ("operations per canonical block", "floating-point operations", self.flops_per_block),
+            ("energy per canonical block", "J", self.joules_per_block),
+            ("power", "W", self.watts),
+            ("canonical producers' own work / all work", "share", self.winner_share),
+        ]
+        if self.top_share is not None:
+            for place in range(np.size(self.top_share.value)):
+                best = f"work of the best {place + 1} / all work" if place else "work of the best model / all work"
+                rows.append((best, "share", entry(self.top_share, place)))
+        sample = f"{sizes((self.num_seeds,), 'seeds')}, {sizes((self.num_blocks,), 'blocks')}"
+        return [estimate_table(rows, self.confidence, sample)]
 
 
 @single("scenario")

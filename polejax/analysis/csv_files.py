@@ -13,23 +13,28 @@ _FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001  # 
 
 
 def write_csv(path: Path, names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write a table whole or not at all.
+    """Write a table whole or not at all; `csv_text` says what becomes of its cells.
+
+    Raises:
+      OSError: the file cannot be written.
+    """
+    write_whole(str(path), csv_text(names, rows).encode(errors="backslashreplace"))
+
+
+def csv_text(names: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A table as CSV.
 
     Args:
-      path: of the file.
       names: of the columns.
       rows: cells, words or what `str` makes of them. A word that begins as a formula does gets an apostrophe in front,
         by which spreadsheets show it as it is (OWASP, "CSV Injection"); words that are numbers stay.
         Tabs, ends of lines and what else is not printable are written as in Python.
-
-    Raises:
-      OSError: the file cannot be written.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(_cell, names))
     writer.writerows(map(_cell, row) for row in rows)
-    write_whole(str(path), text.getvalue().encode(errors="backslashreplace"))
+    return text.getvalue()
 
 
 def _cell(entry: Any) -> str:

@@ -10,18 +10,30 @@ the CV of exponential intervals, and in 92% for the CV of heavy-tailed ones (Lom
 studies miss.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from scipy import special
 
+from polejax._core.brief import span
 from polejax._core.record import record
 from polejax._core.types import Array, Numeric
 
+if TYPE_CHECKING:
+    import typing_extensions
+
+    # `Estimate[float]` of one number; bare: of an array
+    Value = typing_extensions.TypeVar("Value", bound=Any, default=Any, covariant=True)
+else:
+    Value = TypeVar("Value")
+
 
 @record
-class Estimate:
+class Estimate(Generic[Value]):
     """A value and its confidence interval, float64 of any one shape.
+
+    `float(estimate)` is the value of one number; `value, low, high = estimate` unpacks.
 
     Attributes:
       value: f64[...], the estimate, in the unit of what is estimated.
@@ -29,9 +41,36 @@ class Estimate:
       high: f64[...], upper end of the interval; inf likewise.
     """
 
-    value: Array
-    low: Array
-    high: Array
+    value: Value
+    low: Value
+    high: Value
+
+    def __float__(self) -> float:
+        if np.size(self.value) != 1:
+            raise ValueError(f"float() takes an estimate of one number, got shape {np.shape(self.value)}: use .value")
+        return float(np.asarray(self.value).item())
+
+    def __iter__(self) -> Iterator[Value]:
+        """The value, the lower and the upper end, to unpack."""
+        return iter((self.value, self.low, self.high))
+
+    @property
+    def yerr(self) -> np.ndarray:
+        """f64[2, ...], from the value down and up to the ends, as matplotlib's `errorbar` takes it.
+
+        Of one number it is [2, 1]. NaN, which draws no bar, where an end is infinite.
+        """
+        value, low, high = (np.atleast_1d(np.asarray(part, np.float64)) for part in self)
+        with np.errstate(invalid="ignore"):
+            bars = np.maximum(np.stack([value - low, high - value]), 0.0)
+        return np.where(np.isfinite(bars), bars, np.nan)
+
+    def __repr__(self) -> str:
+        """One number with its interval; of arrays the shape and the span of the values."""
+        if np.ndim(self.value) == 0 and isinstance(self.value, int | float | np.ndarray):
+            return f"Estimate({self})"
+        of = span(self.value)
+        return f"Estimate([{', '.join(map(str, np.shape(self.value)))}]{of and f', {of}'})"
 
     def __str__(self) -> str:
         """As '607.7 [601.2, 614.3]': two significant digits of half the interval; entries of arrays by commas."""

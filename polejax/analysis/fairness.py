@@ -4,11 +4,14 @@ import numpy as np
 import numpy.typing as npt
 
 from polejax._core import checks
+from polejax._core.brief import sizes
 from polejax._core.record import record, static
 from polejax._core.sweep import single
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
+from polejax.analysis.estimate_tables import entries_table, estimate_table
 from polejax.analysis.power import power_share
 from polejax.analysis.producers import settled_wins
 from polejax.consensus.history import History
@@ -16,7 +19,7 @@ from polejax.consensus.nodes import Nodes, Scheduled
 
 
 @record
-class Fairness:
+class Fairness(Tabled):
     """Shares of the canonical blocks against shares of the power, and how concentrated each is; float64.
 
     Attributes:
@@ -36,14 +39,28 @@ class Fairness:
     win_share: Estimate
     power_share: Array
     advantage: Estimate
-    gini: Estimate
+    gini: Estimate[float]
     gini_power: float
-    hhi: Estimate
+    hhi: Estimate[float]
     hhi_power: float
-    nakamoto: Estimate
+    nakamoto: Estimate[float]
     nakamoto_power: int
     num_seeds: int = static()
     confidence: float = static()
+
+    def tables(self) -> list[Table]:
+        """How concentrated wins and power are, and the shares of the first nodes."""
+        rows = (
+            ("Gini coefficient of wins", "0 to 1", self.gini),
+            ("Gini coefficient of power", "0 to 1", self.gini_power),
+            ("Herfindahl-Hirschman index of wins", "0 to 1", self.hhi),
+            ("Herfindahl-Hirschman index of power", "0 to 1", self.hhi_power),
+            ("fewest that win most blocks", "nodes", self.nakamoto),
+            ("fewest that hold most of the power", "nodes", self.nakamoto_power),
+        )
+        shares = {"power share": self.power_share, "win share": self.win_share, "win / power share": self.advantage}
+        sample = sizes((self.num_seeds,), "seeds")
+        return [estimate_table(rows, self.confidence, sample), entries_table(shares, self.confidence)]
 
 
 def gini(shares: npt.ArrayLike) -> Array:

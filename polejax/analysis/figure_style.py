@@ -1,4 +1,4 @@
-"""The look of figures, and how they are written: PDF, PNG and a CSV of what is drawn, the same bytes on every run."""
+"""The look of figures, and how they are written: PDF, PNG, SVG and a CSV of what is drawn, the same bytes each time."""
 
 import functools
 import io
@@ -14,11 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from polejax._core import paths
+from polejax._core.brief import brief
 from polejax._core.checked import checked
 from polejax._core.netcdf import write_whole
 from polejax._core.printable import printable
 from polejax.analysis.csv_files import write_csv
 from polejax.analysis.estimate import Estimate
+from polejax.analysis.observed import Observed
 from polejax.consensus.history import History
 
 _Arguments = ParamSpec("_Arguments")
@@ -58,6 +60,9 @@ class Plot(NamedTuple):
 
     figure: Figure
     columns: dict[str, np.ndarray]
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 class Mark(NamedTuple):
@@ -123,16 +128,20 @@ def canvas(height: float, rows: int = 1, columns: int = 1, **options: Any) -> tu
 def sample_size(sizes: Mapping[str, tuple[int, int]]) -> str:
     """'16 seeds × 64 blocks each', from each label's (S, H); every label's own where they differ."""
     texts = {
-        label: f"{seeds:,} seed{'s' * (seeds > 1)} × {blocks:,} blocks" for label, (seeds, blocks) in sizes.items()
+        label: f"{seeds:,} seed{'s' * (seeds > 1)} × {blocks:,} blocks" if seeds else f"measured, {blocks:,} blocks"
+        for label, (seeds, blocks) in sizes.items()
     }
     if len(set(texts.values())) == 1:
         return next(iter(texts.values())) + " each" * (len(texts) > 1)
     return "\n".join(f"{shown(label)}: {text}" for label, text in texts.items())
 
 
-def sizes(histories: Mapping[str, History]) -> dict[str, tuple[int, int]]:
-    """Seeds S and heights H of each history, unsettled heights included."""
-    return {label: (np.atleast_2d(h.settled).shape[0], h.num_blocks) for label, h in histories.items()}
+def sizes(histories: Mapping[str, History | Observed]) -> dict[str, tuple[int, int]]:
+    """Seeds S and heights H of each history, unsettled heights included; S is 0 for a measured chain."""
+    return {
+        label: (0 if isinstance(one, Observed) else np.atleast_2d(one.settled).shape[0], one.num_blocks)
+        for label, one in histories.items()
+    }
 
 
 def draw_estimate(
@@ -159,7 +168,7 @@ def say_size(axes: Axes, text: str) -> None:
 
 @checked
 def save(figure: Figure, path: str | Path, columns: Mapping[str, Any]) -> list[Path]:
-    """Write a figure as PDF and PNG, and what it draws as CSV.
+    """Write a figure as PDF, PNG and SVG, and what it draws as CSV.
 
     Args:
       figure: to write.
@@ -168,7 +177,7 @@ def save(figure: Figure, path: str | Path, columns: Mapping[str, Any]) -> list[P
         spreadsheets would take for formulas get an apostrophe in front.
 
     Returns:
-      The three paths. The same figure gives the same bytes: no dates, no versions. Each file is written whole or not
+      The four paths. The same figure gives the same bytes: no dates, no versions. Each file is written whole or not
       at all.
 
     Raises:
@@ -177,14 +186,23 @@ def save(figure: Figure, path: str | Path, columns: Mapping[str, Any]) -> list[P
     """
     path = Path(paths.checked("path", path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    files = [path.with_name(path.name + suffix) for suffix in (".pdf", ".png", ".csv")]
+    files = [path.with_name(path.name + suffix) for suffix in (".pdf", ".png", ".svg", ".csv")]
     with matplotlib.rc_context(STYLE):
         anonymous: Any = {"CreationDate": None, "Creator": None, "Producer": None}
         _draw(figure, files[0], "pdf", anonymous)
         _draw(figure, files[1], "png", {"Software": None})
+        write_whole(str(files[2]), as_svg(figure))
     cells = (map(_cell, np.ravel(column)) for column in columns.values())
-    write_csv(files[2], columns, zip_longest(*cells, fillvalue=""))
+    write_csv(files[3], columns, zip_longest(*cells, fillvalue=""))
     return files
+
+
+def as_svg(figure: Figure) -> bytes:
+    """A figure as SVG, its letters drawn as curves; the same figure gives the same bytes."""
+    drawn = io.BytesIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+    return drawn.getvalue()
 
 
 def _draw(figure: Figure, path: Path, kind: str, metadata: Any) -> None:

@@ -28,7 +28,7 @@ from polejax.analysis.figure_style import (
     sizes,
     styled,
 )
-from polejax.analysis.interval_figures import Histories, interval_quantiles, interval_series, interval_survival
+from polejax.analysis.interval_figures import interval_quantiles, interval_series, interval_survival
 from polejax.analysis.service_at_loads import ServiceAtLoads
 from polejax.analysis.service_figures import latency_against_load
 from polejax.analysis.summaries import Summary, summarise
@@ -193,13 +193,13 @@ def learning_curves(history: History, evaluate_every: int, threshold: float, ind
 
 @checked
 def write_all(
-    histories: Histories,
+    histories: Mapping[str, History],
     scenarios: Mapping[str, Scenario],
     folder: str | Path,
     *,
     service: ServiceAtLoads | None = None,
 ) -> list[Path]:
-    """Write every figure of a study that its histories allow, as PDF, PNG and CSV.
+    """Write every figure of a study that its histories allow, as PDF, PNG, SVG and CSV.
 
     Args:
       histories: label -> `History`.
@@ -240,7 +240,7 @@ def write_all(
 def _bars(summaries: Mapping[str, Summary]) -> str:
     """What the bars are; that a chain alone has none, lest its points look exact."""
     confidence = next(iter(summaries.values())).confidence
-    alone = [label for label, summary in summaries.items() if summary.num_seeds == 1]
+    alone = [label for label, summary in summaries.items() if not np.isfinite(summary.interval_mean.high)]
     if len(alone) == len(summaries):
         return "one chain: no intervals"
     return f"bars: {confidence:.0%} intervals" + (

@@ -8,19 +8,22 @@ from polejax import theory
 from polejax._core import checks
 from polejax._core.checked import checked
 from polejax.analysis.figure_style import Plot, canvas, marks, open_marker, sample_size, say_size, shown, sizes, styled
+from polejax.analysis.observed import Observed
 from polejax.analysis.seed_tally import check_intervals
 from polejax.consensus.history import History
 
-Histories = Mapping[str, History]  # label -> history of S seeds, leaves [S, H, ...], or of one chain, [H, ...]
+Chains = Mapping[str, History | Observed]
+"""By label, a history of S seeds, leaves [S, H, ...], or of one chain, [H, ...]; or a measured chain."""
 
 
 @checked
 @styled
-def interval_survival(histories: Histories, confidence: float = 0.95) -> Plot:
+def interval_survival(histories: Chains, confidence: float = 0.95) -> Plot:
     """Share of block intervals that are longer than x mean intervals, against the exponential law of ideal PoW.
 
     Args:
-      histories: label -> `History`; each one's settled intervals are divided by their own mean, told in seconds.
+      histories: label -> `History`, or `Observed` of a measured chain; each one's settled intervals are divided by
+        their own mean, told in seconds.
       confidence: of the grey band around the exponential, which holds the whole curve of independent exponential
         intervals at once: Dvoretzky, Kiefer and Wolfowitz's, at Massart's width, for the smallest sample drawn.
 
@@ -34,7 +37,7 @@ def interval_survival(histories: Histories, confidence: float = 0.95) -> Plot:
     for label, history, mark in marks(histories):
         interval = _settled(history)
         mean, ranks = interval.mean(), _ranks(interval.size)
-        seconds = np.append(0.0, interval[ranks])
+        seconds = np.append(0.0, np.maximum(interval[ranks], 0.0))
         scaled, survival = seconds / mean, np.append(1.0, 1.0 - (ranks + 1.0) / interval.size)
         axes.step(
             scaled, survival, where="post", color=mark.colour, ls=mark.line, label=f"{shown(label)} (mean {mean:.4g} s)"
@@ -65,11 +68,12 @@ def interval_survival(histories: Histories, confidence: float = 0.95) -> Plot:
 
 @checked
 @styled
-def interval_quantiles(histories: Histories) -> Plot:
+def interval_quantiles(histories: Chains) -> Plot:
     """Quantiles of the block interval against those of the exponential law (QQ), both in mean intervals.
 
     Args:
-      histories: label -> `History`; each one's settled intervals are divided by their own mean, told in seconds.
+      histories: label -> `History`, or `Observed` of a measured chain; each one's settled intervals are divided by
+        their own mean, told in seconds.
 
     Returns:
       `Plot`; the k-th of n intervals stands against -ln(1 - (k - 1/2) / n).
@@ -80,13 +84,14 @@ def interval_quantiles(histories: Histories) -> Plot:
     for label, history, mark in marks(histories):
         interval = _settled(history)
         mean, ranks = interval.mean(), _ranks(interval.size, 60)
-        expected, observed = -np.log1p(-(ranks + 0.5) / interval.size), interval[ranks] / mean
+        expected = -np.log1p(-(ranks + 0.5) / interval.size)
+        observed = np.maximum(interval[ranks], 0.0) / mean
         axes.plot(expected, observed, ls="", label=f"{shown(label)} (mean {mean:.4g} s)", **open_marker(mark))
         end = max(end, expected[-1], observed[-1])
         columns |= {
             f"{label}: exponential quantile [mean intervals]": expected,
             f"{label}: interval quantile [mean intervals]": observed,
-            f"{label}: interval quantile [s]": interval[ranks],
+            f"{label}: interval quantile [s]": np.maximum(interval[ranks], 0.0),
         }
     axes.plot([0, 1.05 * end], [0, 1.05 * end], color="0.3", lw=0.8, label="exponential", zorder=0)
     axes.set(xlim=(0, 1.05 * end), ylim=(0, 1.05 * end))
@@ -99,11 +104,11 @@ def interval_quantiles(histories: Histories) -> Plot:
 
 @checked
 @styled
-def interval_series(histories: Histories, seed: int = 0, longest: int = 128) -> Plot:
+def interval_series(histories: Chains, seed: int = 0, longest: int = 128) -> Plot:
     """Block intervals of one chain of each history, height by height, on one scale.
 
     Args:
-      histories: label -> `History`.
+      histories: label -> `History`, or `Observed` of a measured chain.
       seed: index of the chain among the S.
       longest: heights to draw at most; the first ones.
 
@@ -116,7 +121,7 @@ def interval_series(histories: Histories, seed: int = 0, longest: int = 128) -> 
     for (label, history, mark), axes in zip(marks(histories), rows[:, 0], strict=True):
         settled = np.atleast_2d(history.settled)[seed, :longest]
         height = 1 + np.flatnonzero(settled)
-        interval = np.atleast_2d(history.interval)[seed, :longest][settled].astype(np.float64)
+        interval = np.maximum(np.atleast_2d(history.interval)[seed, :longest][settled].astype(np.float64), 0.0)
         axes.vlines(height, 0.0, interval, color=mark.colour, lw=0.7)
         axes.plot(height, interval, ls="", ms=2.5, color=mark.colour, marker=mark.marker)
         mean = _settled(history).mean()
@@ -132,8 +137,10 @@ def interval_series(histories: Histories, seed: int = 0, longest: int = 128) -> 
     return Plot(figure, columns)
 
 
-def _settled(history: History) -> np.ndarray:
-    """All settled intervals of all seeds in ascending order, float64, seconds."""
+def _settled(history: History | Observed) -> np.ndarray:
+    """All settled intervals of all seeds in ascending order, f64, s; of measured chains negative ones, too."""
+    if isinstance(history, Observed):
+        return np.sort(history.interval)
     check_intervals(history)
     interval = np.sort(np.asarray(history.interval)[np.asarray(history.settled)]).astype(np.float64)
     if not interval.size:

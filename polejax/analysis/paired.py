@@ -5,17 +5,20 @@ from collections.abc import Callable
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.brief import sizes
 from polejax._core.record import record, static
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
+from polejax.analysis.estimate_tables import estimate_table
 from polejax.analysis.seed_tally import Tally, as_tally
 from polejax.analysis.spread import odds, spread_of, summed
 from polejax.consensus.history import History
 
 
 @record
-class Comparison:
+class Comparison(Tabled):
     """One mechanism against another on the same seeds: ratios and differences, resampling pairs of seeds.
 
     Attributes:
@@ -29,14 +32,27 @@ class Comparison:
       confidence: of the intervals, in (0, 1).
     """
 
-    interval_mean_ratio: Estimate
-    interval_sd_ratio: Estimate
-    interval_cv_ratio: Estimate
-    stale_per_block_difference: Estimate
-    stale_per_main_difference: Estimate
+    interval_mean_ratio: Estimate[float]
+    interval_sd_ratio: Estimate[float]
+    interval_cv_ratio: Estimate[float]
+    stale_per_block_difference: Estimate[float]
+    stale_per_main_difference: Estimate[float]
     num_seeds: int = static()
     num_censored: int = static()
     confidence: float = static()
+
+    def tables(self) -> list[Table]:
+        """All ratios and differences with their intervals."""
+        rows = (
+            ("interval, mean: first / second", "ratio", self.interval_mean_ratio),
+            ("interval, standard deviation: first / second", "ratio", self.interval_sd_ratio),
+            ("interval, coefficient of variation: first / second", "ratio", self.interval_cv_ratio),
+            ("stale / published blocks: first - second", "share", self.stale_per_block_difference),
+            ("stale / canonical blocks: first - second", "ratio", self.stale_per_main_difference),
+        )
+        doubt = f"censored: at {self.num_censored:,} of the heights a recorded curve ended before training does"
+        sample = f"{sizes((self.num_seeds,), 'pairs of seeds')}"
+        return [estimate_table(rows, self.confidence, sample, [doubt] if self.num_censored else [])]
 
 
 def paired(first: History | Tally, second: History | Tally, confidence: float = 0.95) -> Comparison:

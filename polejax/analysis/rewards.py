@@ -3,17 +3,20 @@
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.brief import sizes
 from polejax._core.record import record, static
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
+from polejax.analysis.estimate_tables import entries_table, estimate_table
 from polejax.analysis.producers import by_producer
 from polejax.analysis.seed_tally import check_history, check_settled
 from polejax.consensus.history import History
 
 
 @record
-class Rewards:
+class Rewards(Tabled):
     """What nodes earn by canonical blocks, block rewards and fees together; stale blocks earn nothing (no uncles).
 
     Attributes:
@@ -26,9 +29,16 @@ class Rewards:
 
     share: Estimate
     coins_per_second: Estimate
-    fee_share: Estimate | None
+    fee_share: Estimate[float] | None
     num_seeds: int = static()
     confidence: float = static()
+
+    def tables(self) -> list[Table]:
+        """What the first nodes earn, and how much of it all is fees."""
+        by_node = {"share of all coins": self.share, "coins / s": self.coins_per_second}
+        fees = [("coins that are fees", "share", self.fee_share)]
+        told = [entries_table(by_node, self.confidence, title=f"{sizes((self.num_seeds,), 'seeds')}, by node")]
+        return told if self.fee_share is None else [estimate_table(fees, self.confidence), *told]
 
 
 def rewards(history: History, block_reward: float, fees: Array | None = None, confidence: float = 0.95) -> Rewards:

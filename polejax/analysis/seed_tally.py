@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.brief import sizes, span
 from polejax._core.checked import checked
 from polejax._core.record import record, replace, static
 from polejax._core.types import Array
@@ -61,6 +62,10 @@ class Tally:
     computed: Array
     centre: float = static()
     carries_models: bool = static()
+
+    def __repr__(self) -> str:
+        """Its size."""
+        return f"Tally({sizes(np.shape(self.wins), 'seeds', 'nodes')}, {span(self.settled)} settled heights each)"
 
     def only(self, chosen: Array) -> "Tally":
         """The chosen seeds, bool[S]."""

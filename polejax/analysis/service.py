@@ -8,17 +8,19 @@ import numpy as np
 from polejax._core import checks
 from polejax._core.checked import checked
 from polejax._core.record import record, static
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate, stack
 from polejax.analysis.mempool import Service
 from polejax.analysis.seed_tally import check_settled
+from polejax.analysis.service_tables import service_tables
 from polejax.analysis.transactions import Load
 from polejax.consensus.history import History
 
 
 @record
-class ServiceSummary:
+class ServiceSummary(Tabled):
     """What users got from S chains between warm-up and cool-down; float64 estimates. C fee classes, dearest first.
 
     Attributes:
@@ -42,23 +44,27 @@ class ServiceSummary:
       confidence: of the intervals, in (0, 1).
     """
 
-    offered: Estimate
-    throughput: Estimate
-    fullness: Estimate | None
-    full_share: Estimate | None
-    empty_share: Estimate
-    backlog_mean: Estimate
-    backlog_max: Estimate
+    offered: Estimate[float]
+    throughput: Estimate[float]
+    fullness: Estimate[float] | None
+    full_share: Estimate[float] | None
+    empty_share: Estimate[float]
+    backlog_mean: Estimate[float]
+    backlog_max: Estimate[float]
     backlog_largest: float
     latency_mean: Estimate
     latency_quantile: Estimate
     latency_mean_by_class: Estimate
     unconfirmed_share: Estimate
-    fees_per_second: Estimate
+    fees_per_second: Estimate[float]
     quantiles: tuple[float, ...] = static()
     num_seeds: int = static()
     num_blocks: int = static()
     confidence: float = static()
+
+    def tables(self) -> list[Table]:
+        """All numbers with their intervals, and latencies by confirmations and by fee class."""
+        return service_tables(self)
 
 
 def service(

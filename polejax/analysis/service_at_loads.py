@@ -8,8 +8,10 @@ import jax
 import numpy as np
 
 from polejax._core import checks, lanes
+from polejax._core.brief import sizes
 from polejax._core.checked import checked
 from polejax._core.switches import steady
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Key
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.mempool import serve
@@ -25,8 +27,8 @@ LEAST_HEIGHTS = 8
 """Fewest heights that a chain must have left between warm-up and cool-down."""
 
 
-@dataclasses.dataclass(frozen=True)
-class ServiceAtLoads:
+@dataclasses.dataclass(frozen=True, repr=False)
+class ServiceAtLoads(Tabled):
     """How several chains serve transactions at the same loads; each load is a share of the chain's own capacity.
 
     Attributes:
@@ -47,12 +49,18 @@ class ServiceAtLoads:
         """The loads, in the order asked for."""
         return tuple(next(iter(self.summaries.values())))
 
-    def __str__(self) -> str:
-        """A line for each statistic and load, a column for each label."""
-        lines = [("load, statistic", *self.summaries)]
-        lines += [(name, *(cells.get(label, "") for label in self.summaries)) for name, cells in self.rows().items()]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    def __repr__(self) -> str:
+        """Its size."""
+        labels = ", ".join(self.summaries)
+        labels = labels if len(labels) <= 60 else f"{len(self.summaries):,} chains"
+        return f"ServiceAtLoads({labels}; {sizes((len(self.loads),), 'loads')}, {self.capacity:,} transactions a block)"
+
+    def tables(self) -> list[Table]:
+        """A row for each statistic and load, a column for each label."""
+        names = {label: f"{label} (one block in {seconds.value:.3g} s)" for label, seconds in self.intervals.items()}
+        title = f"service at equal shares of each chain's own capacity, {self.capacity:,} transactions a block"
+        rows = [(name, *(cells.get(label, "") for label in self.summaries)) for name, cells in self.rows().items()]
+        return [Table(("load, statistic", *(names.get(label, label) for label in self.summaries)), rows, title)]
 
     def rows(self) -> dict[str, dict[str, str]]:
         """Cells by the name of the row and the label, for tables."""

@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.brief import sizes
 from polejax._core.checked import checked
 from polejax._core.record import record, static
 from polejax._core.sweep import single
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
+from polejax.analysis.estimate_tables import entries_table, estimate_table
 from polejax.analysis.paired import Comparison
 from polejax.analysis.power import power_share
 from polejax.analysis.seed_tally import Tally, as_tally, none_settled
@@ -22,11 +25,12 @@ from polejax.consensus.nodes import Nodes, Scheduled
 
 
 @record
-class Summary:
+class Summary(Tabled):
     """What the settled heights of a history say; float64, each estimate with its confidence interval.
 
     Of a single chain the intervals are infinite, as one chain does not tell how much chains differ. Blocks that a
-    round's fallback made count like all others, unless said otherwise.
+    round's fallback made count like all others, unless said otherwise. Of a real chain (`polejax.analysis.observed`)
+    what its blocks do not tell is NaN or None.
 
     Attributes:
       interval_mean: `Estimate` [], s.
@@ -58,21 +62,21 @@ class Summary:
       confidence: of the intervals, in (0, 1).
     """
 
-    interval_mean: Estimate
-    interval_sd: Estimate
-    interval_cv: Estimate
-    stale_per_block: Estimate
-    stale_per_main: Estimate
+    interval_mean: Estimate[float]
+    interval_sd: Estimate[float]
+    interval_cv: Estimate[float]
+    stale_per_block: Estimate[float]
+    stale_per_main: Estimate[float]
     win_share: Estimate
     stale_share: Estimate
-    score: Estimate
-    claimed: Estimate | None
-    optimism: Estimate | None
-    fallback_share: Estimate
-    rejected_per_block: Estimate | None
-    diverged_share: Estimate | None
-    useful_share: Estimate | None
-    fairness: Estimate | None
+    score: Estimate[float]
+    claimed: Estimate[float] | None
+    optimism: Estimate[float] | None
+    fallback_share: Estimate[float]
+    rejected_per_block: Estimate[float] | None
+    diverged_share: Estimate[float] | None
+    useful_share: Estimate[float] | None
+    fairness: Estimate[float] | None
     fairness_floor: Array | None
     num_seeds: int = static()
     num_blocks: int = static()
@@ -81,16 +85,15 @@ class Summary:
     num_censored: int = static()
     confidence: float = static()
 
-    def __str__(self) -> str:
-        """One line for each number: its name, unit, estimate and interval."""
+    def tables(self) -> list[Table]:
+        """All numbers with their intervals, and those of the first nodes."""
         left_out = f" ({self.num_flawed:,} flawed heights left out)" if self.num_flawed else ""
         if self.num_unsettled:
             left_out += f" ({self.num_unsettled:,} unsettled heights, which fork more often, left out)"
-        head = (
-            f"{self.num_seeds:,} seeds, {self.num_blocks:,} blocks{left_out}; estimate [{self.confidence:.0%} interval]"
-        )
+        sample = f"{sizes((self.num_seeds,), 'seeds')}, {sizes((self.num_blocks,), 'blocks')}{left_out}"
         doubts = [] if self.doubt is None else [self.doubt]
-        return "\n".join([head, *doubts, *(f"{name} ({unit}): {value}" for name, unit, value in rows(self))])
+        by_node = {"win share": self.win_share, "stale share of its blocks": self.stale_share}
+        return [estimate_table(rows(self), self.confidence, sample, doubts), entries_table(by_node, self.confidence)]
 
     @property
     def doubt(self) -> str | None:
@@ -187,7 +190,7 @@ def rows(summary: Summary) -> list[tuple[str, str, Estimate]]:
 
 
 @checked
-def as_dict(result: Summary | Comparison | ServiceSummary) -> dict[str, Any]:
+def as_dict(result: Summary | Comparison | ServiceSummary | Estimate) -> dict[str, Any]:
     """The same under its field names in plain numbers, lists and None, ready for JSON; infinite ends are None."""
     return {field.name: _plain(getattr(result, field.name)) for field in dataclasses.fields(result)}
 

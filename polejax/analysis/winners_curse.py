@@ -3,16 +3,19 @@
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.brief import sizes
 from polejax._core.record import record, static
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
+from polejax.analysis.estimate_tables import estimate_table
 from polejax.analysis.seed_tally import check_history, check_settled
 from polejax.consensus.history import History
 
 
 @record
-class WinnersCurse:
+class WinnersCurse(Tabled):
     """What an election rule chose, over the settled blocks that carry a model which met the threshold.
 
     Attributes:
@@ -27,15 +30,28 @@ class WinnersCurse:
       confidence: of the intervals, in (0, 1).
     """
 
-    claimed: Estimate
-    score: Estimate
-    holdout: Estimate
-    claimed_bias: Estimate
-    score_bias: Estimate
-    claims_per_block: Estimate
-    stale_per_block: Estimate
+    claimed: Estimate[float]
+    score: Estimate[float]
+    holdout: Estimate[float]
+    claimed_bias: Estimate[float]
+    score_bias: Estimate[float]
+    claims_per_block: Estimate[float]
+    stale_per_block: Estimate[float]
     num_seeds: int = static()
     confidence: float = static()
+
+    def tables(self) -> list[Table]:
+        """All numbers with their intervals."""
+        rows = (
+            ("validation accuracy, by which winners claim", "fraction", self.claimed),
+            ("test accuracy, by which winners win", "fraction", self.score),
+            ("accuracy on samples that decide nothing", "fraction", self.holdout),
+            ("validation - holdout", "fraction", self.claimed_bias),
+            ("test - holdout: the winner's curse", "fraction", self.score_bias),
+            ("published claims per canonical block", "claims", self.claims_per_block),
+            ("stale / published blocks", "share", self.stale_per_block),
+        )
+        return [estimate_table(rows, self.confidence, sizes((self.num_seeds,), "seeds"))]
 
 
 def winners_curse(history: History, confidence: float = 0.95) -> WinnersCurse:

@@ -9,10 +9,12 @@ from polejax._core.checked import checked
 from polejax._core.record import Record
 from polejax._core.sweep import single
 from polejax._core.switches import steady
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
 from polejax.attacks import head_start
+from polejax.attacks.detection_tables import honesty_tables, measures_tables, roc_tables
 from polejax.attacks.head_start import Run
 from polejax.attacks.paired_scores import CONFIDENCE, auc, bounded, mean, ratio, roc, saved
 from polejax.attacks.seed_numbers import paired_seeds
@@ -43,7 +45,7 @@ __all__ = [
 ]
 
 
-class Measures(Record):
+class Measures(Tabled, Record):
     """What an attempt achieves; every field an `Estimate` over seeds.
 
     Attributes:
@@ -59,19 +61,23 @@ class Measures(Record):
       excess: test less validation accuracy of accepted claims, see `excess`; None: none accepted.
     """
 
-    accuracy: Estimate
-    detected: Estimate
-    kept: Estimate
-    auc: Estimate
-    steps: Estimate
-    finished: Estimate
-    saved: Estimate
-    net: Estimate
-    advantage: Estimate
-    excess: Estimate | None
+    accuracy: Estimate[float]
+    detected: Estimate[float]
+    kept: Estimate[float]
+    auc: Estimate[float]
+    steps: Estimate[float]
+    finished: Estimate[float]
+    saved: Estimate[float]
+    net: Estimate[float]
+    advantage: Estimate[float]
+    excess: Estimate[float] | None
+
+    def tables(self) -> list[Table]:
+        """All numbers with their intervals."""
+        return measures_tables(self, CONFIDENCE)
 
 
-class Roc(Record):
+class Roc(Tabled, Record):
     """Rates at every accept threshold that tells scores apart, with intervals over seeds.
 
     Attributes:
@@ -84,10 +90,14 @@ class Roc(Record):
     threshold: Array
     rejected: Estimate
     detected: Estimate
-    area: Estimate
+    area: Estimate[float]
+
+    def tables(self) -> list[Table]:
+        """The area under the curve, and rates at thresholds spread evenly over its points."""
+        return roc_tables(self, CONFIDENCE)
 
 
-class Honesty(Record):
+class Honesty(Tabled, Record):
     """What honest nodes achieve; every field an `Estimate` over seeds.
 
     Attributes:
@@ -97,10 +107,14 @@ class Honesty(Record):
       rejected: share of first claims at the threshold that verifiers turn down.
     """
 
-    accuracy: Estimate
-    steps: Estimate
-    finished: Estimate
-    rejected: Estimate
+    accuracy: Estimate[float]
+    steps: Estimate[float]
+    finished: Estimate[float]
+    rejected: Estimate[float]
+
+    def tables(self) -> list[Table]:
+        """All numbers with their intervals."""
+        return honesty_tables(self, CONFIDENCE)
 
 
 @checked

@@ -10,9 +10,11 @@ import numpy as np
 from polejax._core import checks, draw
 from polejax._core.record import record
 from polejax._core.switches import steady
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array, Key
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
+from polejax.attacks.decided_blocks import blocks_table
 
 __all__ = [
     "Revenue",
@@ -36,7 +38,7 @@ _FATE = np.array(
 
 
 @record
-class Revenue:
+class Revenue(Tabled):
     """Blocks whose fate is decided: who they belong to on the main chain, or stale. `S` seeds may lead.
 
     Attributes:
@@ -48,6 +50,10 @@ class Revenue:
     pool: Array
     honest: Array
     stale: Array
+
+    def tables(self) -> list[Table]:
+        """Blocks of all seeds together."""
+        return [blocks_table({"the pool": self.pool, "all others": self.honest, "stale": self.stale})]
 
 
 @steady

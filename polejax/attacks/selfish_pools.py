@@ -9,9 +9,11 @@ import numpy as np
 
 from polejax._core import checks, draw
 from polejax._core.record import record
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array, Key, Numeric
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
+from polejax.attacks.decided_blocks import blocks_table
 
 __all__ = [
     "PoolsRevenue",
@@ -24,7 +26,7 @@ NOTHING, HIDDEN, TIED = 0, 1, 2  # what a pool has: no branch of its own, one th
 
 
 @record
-class PoolsRevenue:
+class PoolsRevenue(Tabled):
     """Blocks whose fate is decided: who they belong to on the main chain, or stale. `S` seeds may lead.
 
     Attributes:
@@ -36,6 +38,11 @@ class PoolsRevenue:
     pools: Array
     honest: Array
     stale: Array
+
+    def tables(self) -> list[Table]:
+        """Blocks of all seeds together."""
+        pools = {f"pool {place}": self.pools[..., place] for place in range(np.shape(self.pools)[-1])}
+        return [blocks_table({**pools, "all others": self.honest, "stale": self.stale})]
 
 
 class _Race(NamedTuple):

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from polejax._core.brief import brief
 from polejax._core.record import record
 from polejax._core.types import Array, Tree
 
@@ -35,6 +36,9 @@ class Evidence(NamedTuple):
 
     score: Array
     learning: Learning | None
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 @record

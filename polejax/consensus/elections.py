@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from polejax._core import checks
+from polejax._core.brief import brief
 from polejax._core.record import Record, axes, convert
 from polejax._core.types import Array, Numeric
 from polejax.consensus.claims import Claims
@@ -44,6 +45,9 @@ class Elected(NamedTuple):
     close: Array
     source: Array
     published: Array | None
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 class Election(Record, abc.ABC, abstract=True):

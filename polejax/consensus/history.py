@@ -1,7 +1,9 @@
 """History: the record of a simulated chain."""
 
 import jax.numpy as jnp
+import numpy as np
 
+from polejax._core.brief import sizes
 from polejax._core.record import record, replace
 from polejax._core.types import Array
 from polejax.consensus.chain import Canonical
@@ -59,6 +61,13 @@ class History:
     rounds: Round | None = None
     flawed: Array | None = None
     censored: Array | None = None
+
+    def __repr__(self) -> str:
+        """Its size."""
+        words = ("seeds", "blocks") if np.ndim(self.interval) > 1 else ("blocks",)
+        rounds = "" if self.rounds is None else ", all rounds kept"
+        nodes = sizes(np.shape(self.published_by)[-1:], "nodes")
+        return f"History({sizes(np.shape(self.interval), *words)}, {nodes}{rounds})"
 
     @property
     def num_blocks(self) -> int:

@@ -3,6 +3,7 @@
 import abc
 from typing import Literal, NamedTuple, Self
 
+from polejax._core.brief import brief
 from polejax._core.record import Record, replace
 from polejax._core.types import Array, Key, Tree
 from polejax.consensus.claims import Claims, Evidence, Taken
@@ -31,6 +32,9 @@ class Profile(NamedTuple):
     cached_lanes: int = 256
     bytes_per_node: int = 0
     flops_per_unit: float | None = None
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 class Mechanism(Record, abc.ABC, abstract=True):

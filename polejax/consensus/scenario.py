@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core import checks, sweep
+from polejax._core.differing import differing
 from polejax._core.record import Record, replace
 from polejax._core.switches import steady
+from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.consensus import trial
 from polejax.consensus.adversary import Adversary
@@ -22,7 +24,7 @@ from polejax.consensus.views import Views
 from polejax.network.base import Network
 
 
-class Scenario(Record):
+class Scenario(Tabled, Record):
     """Nodes in a network, the mechanism they follow, and the rules of the chain.
 
     Attributes:
@@ -74,6 +76,10 @@ class Scenario(Record):
         check_ranges(self)
         if trial.foreign(self):
             _try_foreign(self)
+
+    def tables(self) -> list[Table]:
+        """What has no default, or differs from it."""
+        return [differing(self, f"Scenario of {self.nodes.count:,} nodes; what is not listed is as by default")]
 
 
 _WORDS = {"work": "work", "accuracy": "an accuracy"}

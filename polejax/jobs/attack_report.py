@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from polejax._core.describe import describe
 from polejax._core.netcdf import write_whole
 from polejax._core.paths import checked
+from polejax._core.tables import Table
 from polejax.analysis.estimate import Estimate
+from polejax.analysis.estimate_tables import head
 from polejax.analysis.figure_style import COLOURS, LINES, MARKERS, WIDTH, Plot, canvas, say_size, styled
 from polejax.analysis.figure_style import save as save_figure
 from polejax.attacks import matrix_table
@@ -56,25 +58,25 @@ def save(cells: Cells, settings: Settings, seconds: float) -> list[Path]:
     return paths
 
 
-def lines(cells: Cells) -> Iterator[str]:
-    """The layers, one a line: what each costs, and the best attackers."""
-    yield "honest nodes [95% interval]: accuracy at the end, its cost against no layer, steps to an accepted claim"
-    yield "best attack: training steps that it saves, if cheats know the samples' images behind their own layer alone,"
-    yield "or the samples themselves; >= and <= are bounds, ? is neither, as some runs ended before a claim"
-    yield (
-        f"{'model':14}{'layer':22}{'accuracy':24}{'cost':26}{'steps':22}"
-        f"{'best attack, images only':30}{'best attack, samples known'}"
-    )
+def overview(cells: Cells) -> Table:
+    """The layers, one a row: what each costs, and the best attackers; what is a bound, and what was not tried."""
+    rows = []
     for (model, layer), cell in cells.items():
         tops = []
         for strategies in (NEED_IMAGES_ONLY, (*NEED_IMAGES_ONLY, *NEED_SAMPLES)):
             name, saved = best(cell.measures, strategies)
             mark = matrix_table.MARKS[matrix_table.bounds(cell, cell.measures[name])["saved"]]
-            tops.append(f"{mark}{float(saved.value):.0%} {name}")
-        honest = cell.honest
-        steps = matrix_table.shown(honest.steps, matrix_table.honest_bounds(cell)["steps"])
-        yield f"{model:14}{layer:22}{honest.accuracy!s:24}{cell.cost!s:26}{steps:22}{tops[0]:30}{tops[1]}"
-    yield from _not_tried(cells)
+            tops.append(f"{mark}{float(saved):.0%} {name}")
+        steps = matrix_table.shown(cell.honest.steps, matrix_table.honest_bounds(cell)["steps"])
+        rows.append((f"{model}, {layer}", str(cell.honest.accuracy), str(cell.cost), steps, *tops))
+    names = ("accuracy at the end", "its cost against no layer", "steps to an accepted claim")
+    attacks = ("best attack, images only", "best attack, samples known")
+    notes = (
+        "best attack: training steps that it saves, if cheats know the samples' images behind their own layer alone, "
+        "or the samples themselves; >= and <= are bounds, ? is neither, as some runs ended before a claim",
+        *_not_tried(cells),
+    )
+    return Table(("model, layer", *names, *attacks), rows, f"honest nodes and attacks; {head(0.95)}", notes)
 
 
 def _not_tried(cells: Cells) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The command line: `polejax compare`, `attack`, `study`, `validate` and `info`."""
+"""The command line: `polejax compare`, `claims`, `attack`, `study`, `report`, `validate` and `info`."""
 
 import contextlib
 import dataclasses
@@ -8,20 +8,18 @@ import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
-import numpy as np
 import tyro
 
 from polejax._core import devices
 from polejax._core.folder import StudyError
 from polejax._core.printable import printable
+from polejax._core.tables import row_of
 from polejax.jobs import attack, compare, progress_bars
 from polejax.jobs.claims import job as claims
 from polejax.jobs.options import UserPath
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from polejax.jobs.report import job as report
 
 DESCRIPTION = "Monte Carlo simulation of Proof of Learning consensus, against Proof of Work."
 
@@ -52,6 +50,7 @@ Command = (
     | Annotated[claims.Settings, tyro.conf.subcommand("claims")]
     | Annotated[attack.Settings, tyro.conf.subcommand("attack")]
     | Annotated[StudyFile, tyro.conf.subcommand("study")]
+    | Annotated[report.Settings, tyro.conf.subcommand("report")]
     | Annotated[Validate, tyro.conf.subcommand("validate")]
     | Annotated[Info, tyro.conf.subcommand("info")]
 )
@@ -131,8 +130,7 @@ def _run_attack(settings: attack.Settings) -> int:
     begun = time.perf_counter()
     with progress_bars.shown() as report:
         cells = attack.run(settings, report)
-    for line in attack_report.lines(cells):
-        _say(line)
+    _say(str(attack_report.overview(cells)))
     paths = attack_report.save(cells, settings, time.perf_counter() - begun)
     _say(f"tables   {', '.join(str(path) for path in paths[:4])}\nfigures  {settings.out / 'figures'}")
     _say(f"took     {time.perf_counter() - begun:.0f} s")
@@ -163,14 +161,20 @@ def _run_study(command: StudyFile) -> int:
     return 0
 
 
+def _run_report(settings: report.Settings) -> int:
+    _say(f"page     {report.run(settings)}")
+    return 0
+
+
 def _run_validate(command: Validate) -> int:
     from polejax.jobs import validate
 
-    print(f"{'case':58} {'expected':>11} {'simulated':>11} {'std. error':>10} {'z':>6}  source")
+    widths = (58, 11, 11, 10, 6, 200)
+    print(row_of(("case", "expected", "simulated", "std. error", "z", "source"), widths))
 
     def show(row: validate.Row) -> None:
-        numbers = f"{row.expected:11.6g} {row.simulated:11.6g} {row.error:10.2g} {row.z:6.2f}"
-        print(f"{row.name:58} {numbers}  {row.source}", flush=True)
+        numbers = (f"{row.expected:.6g}", f"{row.simulated:.6g}", f"{row.error:.2g}", f"{row.z:.2f}")
+        print(row_of((row.name, *numbers, row.source), widths), flush=True)
 
     rows = validate.run(command.thorough, on_row=show)
     worst = max(rows, key=lambda row: abs(row.z))
@@ -187,60 +191,25 @@ def _run_info(command: Info) -> int:
 def _run_compare(settings: compare.Settings) -> int:
     from rich.console import Console
 
-    from polejax.jobs import compare_files
+    from polejax.jobs import compare_files, compare_tables
 
     begun = time.perf_counter()
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # paths may hold brackets
     compare_files.open_folder(settings)
     with progress_bars.shown(console) as report:
         outcome = compare.run(settings, report)
-    console.print(_table(outcome))
-    console.print(_service_table(outcome))
+    for table in (compare_tables.mechanisms(outcome.summaries), *outcome.service.tables()):
+        print(f"{table}\n")
     for note in outcome.notes:
         console.print(printable(f"note     {note}"))
     paths = compare_files.save(outcome, settings, time.perf_counter() - begun)
     figures = [path for path in paths if path.suffix == ".png"]
     drawn = ", ".join(path.stem for path in figures)
-    told = f"results  {paths[0]}\nsummary  {paths[1]}\nfigures  {figures[0].parent}: {drawn} (PDF, PNG, CSV)"
+    told = f"results  {paths[0]}\nsummary  {paths[1]}\nfigures  {figures[0].parent}: {drawn} (PDF, PNG, SVG, CSV)"
     console.print(printable(told))
     parts = ", ".join(f"{label} {seconds:.1f} s" for label, seconds in outcome.compiling.items())
     console.print(f"took     {time.perf_counter() - begun:.0f} s, of which compiling: {parts}")
     return 0
-
-
-def _table(outcome: compare.Outcome) -> "Table":
-    """The mechanisms side by side: each number with its 95% confidence interval."""
-    from rich.table import Table
-
-    from polejax.analysis.summaries import rows
-
-    sizes = {
-        label: f"{summary.num_seeds} seeds, {summary.num_blocks} blocks" for label, summary in outcome.summaries.items()
-    }
-    table = Table(
-        "", *(f"{label}\n{size}" for label, size in sizes.items()), title="estimate [95% confidence interval]"
-    )
-    lines: dict[str, dict[str, str]] = {}
-    for label, summary in outcome.summaries.items():
-        for name, unit, estimate in rows(summary):
-            if np.ndim(estimate.value) == 0:
-                lines.setdefault(f"{name} ({unit})" if unit else name, {})[label] = str(estimate)
-    for name, cells in lines.items():
-        table.add_row(name, *(cells.get(label, "") for label in outcome.summaries))
-    return table
-
-
-def _service_table(outcome: compare.Outcome) -> "Table":
-    """What users get of each chain at every load."""
-    from rich.table import Table
-
-    service = outcome.service
-    intervals = [f"{label}\none block in {seconds.value:.3g} s" for label, seconds in service.intervals.items()]
-    title = f"service at equal shares of each chain's own capacity, {service.capacity:,} transactions a block"
-    table = Table("", *intervals, title=title)
-    for name, cells in service.rows().items():
-        table.add_row(name, *(cells.get(label, "") for label in service.summaries), end_section="95%" in name)
-    return table
 
 
 _RUN: dict[type, Callable[[Any], int]] = {
@@ -248,6 +217,7 @@ _RUN: dict[type, Callable[[Any], int]] = {
     claims.Settings: _run_claims,
     compare.Settings: _run_compare,
     StudyFile: _run_study,
+    report.Settings: _run_report,
     Validate: _run_validate,
     Info: _run_info,
 }

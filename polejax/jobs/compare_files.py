@@ -17,6 +17,12 @@ from polejax.jobs import kept_options
 from polejax.jobs.compare import Outcome, Settings
 from polejax.studies import shards
 
+AGAINST = "PoLe against PoW"
+NOT_MECHANISMS = (
+    *(AGAINST, "service", "service of", "settings", "versions", "machine", "seconds", "seconds of compiling"),
+)
+"""Entries of summary.json that are no mechanism's summary."""
+
 
 def to_xarray(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
     """`xarray.Dataset` of all chains: dimensions scenario, seed, height, node, word (of a hash), evaluation.
@@ -119,10 +125,18 @@ def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
         "seconds of compiling": dict(outcome.compiling),
     }
     summary = {label: as_dict(summary) for label, summary in outcome.summaries.items()}
-    summary["PoLe against PoW"] = as_dict(paired(outcome.histories["PoLe"], outcome.histories["PoW"]))
+    summary[AGAINST] = as_dict(paired(outcome.histories["PoLe"], outcome.histories["PoW"]))
     summary["service"] = {
         label: {f"{load:g}": None if found is None else as_dict(found) for load, found in by_load.items()}
         for label, by_load in outcome.service.summaries.items()
+    }
+    summary["service of"] = {
+        "capacity": outcome.service.capacity,
+        "needed": {
+            label: {f"{load:g}": blocks for load, blocks in by_load.items()}
+            for label, by_load in outcome.service.needed.items()
+        },
+        "intervals": {label: as_dict(seconds) for label, seconds in outcome.service.intervals.items()},
     }
     results = folder / "results.nc"
     partial = folder / ".results.nc.part"

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from polejax._core import checks
+from polejax._core.brief import brief
 from polejax._core.checked import checked
 from polejax._core.sweep import single
 from polejax.learning.cost import forward_flops, num_parameters
@@ -19,6 +20,9 @@ class ModelBlock(NamedTuple):
 
     num_bytes: float
     verification: float
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 @checked

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from polejax._core import checks
+from polejax._core.brief import brief
 from polejax._core.numerics import added_up, kept
 
 Shrink = Callable[[jax.Array], jax.Array]
@@ -27,6 +28,8 @@ class Dense(nn.Module):
     """
 
     features: int
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         checks.whole("features", self.features, low=1)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from flax import linen as nn
 
+from polejax._core.brief import brief
 from polejax._core.checks import function, whole
 from polejax._core.types import Array
 from polejax.learning import image_layers
@@ -20,6 +21,8 @@ class ColumnModel(nn.Module):
     own may be any Linen module; one that says it is a `ColumnModel` is spared the transposition.
     """
 
+    __repr__ = brief
+
     def __call__(self, inputs: Array, in_columns: bool = False) -> Array:
         """Return logits f32[..., C] of inputs f32[..., D], or f32[M, C] of columns f32[D, M]."""
         raise NotImplementedError(f"{type(self).__name__} must have __call__(inputs, in_columns)")
@@ -27,6 +30,8 @@ class ColumnModel(nn.Module):
 
 class LayeredModel(nn.Module):
     """A model all of whose weights are in `Dense` layers, one after another: attacks read them and change the first."""
+
+    __repr__ = brief
 
     @property
     def num_layers(self) -> int:

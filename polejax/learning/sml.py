@@ -11,6 +11,7 @@ import numpy as np
 from flax import linen as nn
 
 from polejax._core import checks
+from polejax._core.brief import brief
 from polejax._core.numerics import added_up, kept, product_in_columns, product_in_rows, rounded
 from polejax._core.types import Array
 from polejax.crypto import sha256
@@ -55,6 +56,8 @@ class SecureMappingLayer(nn.Module):
     patch: int | None = None
     standardise: bool = False
     fraction_bits: int | None = None
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         checks.one_of("law", self.law, LAWS)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from polejax._core import checks, identity, netcdf, paths
+from polejax._core.brief import sizes
 from polejax._core.describe import as_text, describe, differences
 from polejax._core.devices import provenance
 from polejax._core.fingerprint import Unidentified
@@ -70,9 +71,8 @@ class Bank(Record):
 
     def __repr__(self) -> str:
         """Its size: what it was trained on holds every label of the task."""
-        return (
-            f"Bank({self.num_curves:,} curves of {self.num_evaluations} evaluations, every {self.evaluate_every} steps)"
-        )
+        shape = sizes(np.shape(self.validation), "curves", "evaluations").replace(" x ", " of ")
+        return f"Bank({shape}, every {self.evaluate_every} steps)"
 
     @property
     def num_curves(self) -> int:

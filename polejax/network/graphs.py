@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from polejax._core import checks, limits
+from polejax._core.brief import brief
 from polejax._core.checked import checked
 
 _TRIES = 100
@@ -24,6 +25,9 @@ class Graph(NamedTuple):
     num_nodes: int
     edges: np.ndarray
     weights: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 @checked

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import special
 
 from polejax._core import checks
+from polejax._core.brief import brief
 from polejax._core.types import Array
 from polejax.theory import arguments
 
@@ -88,6 +89,9 @@ class Moments(NamedTuple):
 
     mean: float
     cv: float
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 def _check_survival(survival: Callable[[Array], Array]) -> None:

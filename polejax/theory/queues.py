@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.brief import brief
 from polejax._core.types import Array
 from polejax.theory import arguments
 from polejax.theory.series import geometric_sum
@@ -32,6 +33,9 @@ class BulkQueue(NamedTuple):
     root: float
     length: float
     wait: float
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 # Balance: (l + m) p_n = l p_{n-1} + m p_{n+b}; p_n ~ r^n gives l - (l+m) r + m r^(b+1) = 0. Dividing out the

@@ -59,8 +59,8 @@ def test_spreadsheets_get_words_and_numbers(tmp_path, monkeypatch):
         save(Figure(), "~/table", {"\tx": np.zeros(1)})
     columns = {f"{word}: a": np.array([-1.5, np.nan, -np.inf, 1e-9]) for word in labels} | {"word": np.array(words)}
     paths = save(Figure(), "~/table", columns)
-    assert paths[2] == tmp_path / "table.csv"
-    with open(paths[2], newline="", encoding="utf-8") as file:
+    assert paths[-1] == tmp_path / "table.csv"
+    with open(paths[-1], newline="", encoding="utf-8") as file:
         head, *rows = csv.reader(file)
     kept = {"x=1": "x=1", "'": "'", "\tx": r"\tx", "\rx": r"\rx", "\nx": r"\nx"}
     safe = [kept.get(word, f"'{word}") for word in words]

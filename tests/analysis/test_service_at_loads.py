@@ -77,7 +77,7 @@ def test_chains_that_are_too_short_are_told_to_be(found):
     assert short.summaries["PoW"][0.95] is None
     assert short.summaries["PoW"][0.5] is not None
     assert f"needs {short.needed['PoW'][0.95]:,} blocks a chain" in str(short)
-    assert str(found).count("\n") == 6  # a heading, and three lines for each load
+    assert str(found).count("\n") == 8  # a title, a heading, a line, and three lines for each load
     plot = pj.figures.latency_against_load(short)
     assert plot.columns["PoW: load [share of its capacity]"].tolist() == [0.5]
     with pytest.raises(ValueError, match=r"^service must have a load that some chain is long enough for"):

@@ -242,10 +242,13 @@ def test_comparison_of_the_same_history_is_one_and_zero(uneven):
 
 def test_a_summary_prints_a_line_for_each_number(uneven):
     summary = summaries.summarise(uneven)
-    head, mean, *others = str(summary).splitlines()
-    assert head.endswith("estimate [95% interval]")
-    assert mean == f"interval, mean (s): {summary.interval_mean}"
-    assert len(others) == len(summaries.rows(summary)) - 1
+    sample, head, _, mean, *others = str(summary).splitlines()
+    assert sample.startswith(f"{summary.num_seeds} seeds, {summary.num_blocks} blocks (16 unsettled heights")
+    assert "estimate [95% interval]" in head
+    assert mean.split("  ")[0] == "interval, mean"
+    assert str(summary.interval_mean) in mean
+    assert mean.endswith("  s")
+    assert others.index("") == len(summaries.rows(summary)) - 1
 
 
 def test_flawed_heights_are_counted_and_named():
@@ -256,7 +259,7 @@ def test_flawed_heights_are_counted_and_named():
     assert join([tally(chains), tally(history(np.ones((1, 6))))]).flawed.tolist() == [0, 2, 6, 0]
     summary = summarise(chains)
     assert (summary.num_seeds, summary.num_blocks, summary.num_flawed) == (2, 10, 8)
-    assert str(summary).startswith("2 seeds, 10 blocks (8 flawed heights left out); estimate")
+    assert str(summary).startswith("2 seeds, 10 blocks (8 flawed heights left out)\n")
     none = history(np.ones((2, 6)), settled=np.zeros((2, 6), bool), flawed=np.ones((2, 6), bool))
     for estimates in (summarise, lambda of: rewards(of, 1.0), lambda of: fairness(of, nodes.equal(3))):
         with pytest.raises(ValueError, match="got none: 12 are flawed, as a claim was NaN or of negative work"):

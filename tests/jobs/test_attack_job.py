@@ -91,6 +91,7 @@ def test_the_tables_and_figures_hold_what_was_measured(job):
     finished = sum(cell.honest.finished.value > 0.5 for cell in cells.values())
     assert len(rules) == 4 * finished
     assert cells["dense", "none"].cost.value == 0
-    told = list(attack_report.lines(cells))
-    assert len(told) == 7
-    assert told[-1] == "NOT TRIED: re-basing thief (dense, none), as there is no layer to re-base from"
+    table = attack_report.overview(cells)
+    assert [row[0] for row in table.rows] == ["dense, none", "dense, orthogonal"]
+    assert max(map(len, table.text(60).splitlines())) <= 60
+    assert table.notes[-1] == "NOT TRIED: re-basing thief (dense, none), as there is no layer to re-base from"

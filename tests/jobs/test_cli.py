@@ -1,6 +1,5 @@
 """The command line: the main job from end to end, and what a mistake gets."""
 
-import io
 import json
 import re
 from pathlib import Path
@@ -14,7 +13,7 @@ import polejax as pj
 from polejax._core import timing
 from polejax._core.describe import describe
 from polejax.analysis import figures
-from polejax.jobs import cli, compare, compare_files, pow_baselines
+from polejax.jobs import cli, compare, compare_files, compare_tables, pow_baselines
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -123,11 +122,7 @@ def test_a_second_run_writes_the_same_bytes(job, tmp_path):
 
 
 def test_the_table_shows_both_mechanisms_with_intervals(job):
-    from rich.console import Console
-
-    console = Console(width=160, record=True, file=io.StringIO())
-    console.print(cli._table(job[1]))
-    text = console.export_text()
+    text = compare_tables.mechanisms(job[1].summaries).text(160)
     for words in (
         "interval, mean (s)",
         "coefficient of variation",
@@ -141,13 +136,19 @@ def test_the_table_shows_both_mechanisms_with_intervals(job):
 
 
 def test_the_service_table_has_every_load_and_says_where_chains_are_too_short(job):
-    from rich.console import Console
-
-    console = Console(width=160, record=True, file=io.StringIO())
-    console.print(cli._service_table(job[1]))
-    text = console.export_text()
+    text = job[1].service.tables()[0].text(160)
     for words in ("load 0.5: confirmation latency, mean (s)", "load 0.95: confirmation", "blocks a chain", "1,000"):
         assert words in text
+
+
+@pytest.mark.parametrize("width", [60, 200])
+def test_no_table_is_wider_than_the_terminal(job, width):
+    for table in (compare_tables.mechanisms(job[1].summaries), *job[1].service.tables()):
+        lines = table.text(width).splitlines()
+        assert 30 < max(map(len, lines)) <= width
+        told = " ".join(lines)
+        assert "PoLe" in told
+        assert "PoW" in told
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,13 @@ READS = {
 MADE = {
     *("pj.Claims", "pj.Estimate", "pj.History", "pj.Progress", "pj.StudyError", "pj.Summary", "pj.Views"),
     *("pj.analysis.Blocks", "pj.analysis.Comparison", "pj.analysis.Cost", "pj.analysis.Fairness"),
-    *("pj.analysis.Rewards", "pj.analysis.Round", "pj.analysis.Service", "pj.analysis.ServiceSummary"),
+    *(
+        "pj.analysis.Observed",
+        "pj.analysis.Rewards",
+        "pj.analysis.Round",
+        "pj.analysis.Service",
+        "pj.analysis.ServiceSummary",
+    ),
     "pj.analysis.ServiceAtLoads",
     *("pj.analysis.Tally", "pj.analysis.WinnersCurse", "pj.analysis.figures.Plot", "pj.attacks.detection.Honesty"),
     *("pj.attacks.detection.Measures", "pj.attacks.detection.Roc", "pj.attacks.head_start.Identity"),

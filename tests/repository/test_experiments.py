@@ -15,9 +15,9 @@ def test_double_spends_against_one_node_and_nine(tmp_path, monkeypatch):
 
     monkeypatch.setattr(double_spend, "SHAPES", (1.0, 16.0))
     paths = double_spend.main(["--races", "400", "--out", str(tmp_path)])
-    assert [path.name for path in paths] == ["double_spend.pdf", "double_spend.png", "double_spend.csv"]
-    assert all(path.stat().st_size > 1_000 for path in paths[:2])
-    with paths[2].open() as file:
+    assert [path.name for path in paths] == [f"double_spend.{kind}" for kind in ("pdf", "png", "svg", "csv")]
+    assert all(path.stat().st_size > 1_000 for path in paths[:3])
+    with paths[3].open() as file:
         first, last = csv.DictReader(file)
     assert (first["shape"], last["shape"]) == ("1", "16")
     for confirmations in double_spend.CONFIRMATIONS:

@@ -42,7 +42,9 @@ history: pj.History = pj.simulate(jax.random.key(0), scenario, num_blocks=20)
 keys = jax.random.split(jax.random.key(1), 4)
 many: pj.History = pj.simulate_many(keys, scenario, 20)
 summary: pj.Summary = pj.summarise(many)
-mean: float = float(summary.interval_mean.value)
+mean: float = summary.interval_mean.value
+value, low, high = summary.interval_cv
+half: float = (high - low) / 2 + float(summary.interval_mean)
 pj.testing.check_mechanism(own)
 pj.testing.check_network(n)
 print(mean, history.interval.shape)

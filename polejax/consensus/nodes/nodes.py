@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from polejax._core import checks, limits
+from polejax._core.brief import sizes, span
 from polejax._core.checked import checked
 from polejax._core.numerics import rounded
 from polejax._core.record import axes, convert, record
@@ -38,6 +39,11 @@ class Nodes:
         if addresses.size != count:
             raise ValueError(f"address {addresses[times > 1][0]} is given twice: every node needs its own")
         convert(self, address=lambda address: _as_uint32(address))
+
+    def __repr__(self) -> str:
+        """Their number and the span of their power."""
+        of = span(self.power)
+        return f"Nodes({sizes(np.shape(self.power), 'nodes')}{of and f', power {of}'})"
 
     @property
     def count(self) -> int:

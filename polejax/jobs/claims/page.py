@@ -2,9 +2,11 @@
 
 import base64
 import html
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from polejax._core.devices import machine, versions
 from polejax._core.netcdf import write_whole
 from polejax._core.paths import checked
 from polejax.analysis.csv_files import write_csv
@@ -24,7 +26,7 @@ img { max-width: 100%; background: white; }
 
 
 def save(sections: list[Section], folder: Path, about: str) -> list[Path]:
-    """Write claims.md, claims.html, figures/ and a CSV for each section; return the paths.
+    """Write claims.md, claims.html, about.json, figures/ and a CSV for each section; return the paths.
 
     Args:
       sections: in the order of the page.
@@ -49,6 +51,7 @@ def save(sections: list[Section], folder: Path, about: str) -> list[Path]:
         for name, text in (
             ("claims.md", "\n".join(markdown(sections, about))),
             ("claims.html", "\n".join(web_page(sections, about, images))),
+            ("about.json", json.dumps({"about": about, "versions": versions(), "machine": machine()}, indent=2)),
         ):
             write_whole(str(folder / name), (text + "\n").encode())
             paths.append(folder / name)

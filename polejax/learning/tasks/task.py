@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from polejax._core.brief import sizes
 from polejax._core.checked import checked
 from polejax._core.record import Record, axes, static
 from polejax._core.types import Array
@@ -36,6 +37,13 @@ class Task(Record):
     num_classes: int = static()
     name: str = static()
     shape: tuple[int, ...] = static()
+
+    def __repr__(self) -> str:
+        """Its name and sizes."""
+        splits = (self.train_labels, self.validation_labels, self.test_labels)
+        counts = " + ".join(sizes(np.shape(labels)[-1:], "").strip() for labels in splits)
+        name = self.name if len(self.name) <= 30 else f"{self.name[:27]}..."
+        return f"Task({name!r}: {counts} samples of {self.num_features:,} features, {self.num_classes:,} classes)"
 
     @property
     def num_features(self) -> int:
