@@ -58,7 +58,9 @@ def main(arguments: Sequence[str] | None = None, bank: pj.Bank | None = None) ->
             progress=report,
         )
     print(relatives_report.table(rows))
-    plot = relatives_report.figure(rows, f"{settings.seeds} chains × {settings.blocks} blocks")
+    plot = relatives_report.figure(
+        {row.name: relatives_report.numbers(row) for row in rows}, f"{settings.seeds} chains × {settings.blocks} blocks"
+    )
     table = relatives_report.write_csv(rows, settings.out / "relatives.csv")
     kept_options.keep(kept, now)
     return [table, *save(plot.figure, settings.out / "relatives_figure", plot.columns)]

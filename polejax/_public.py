@@ -35,6 +35,7 @@ from polejax.mechanisms.task_stream import TaskStream
 from polejax.network.base import Network
 from polejax.studies.bank_error import bank_estimate
 from polejax.studies.banks import learning_curves, load_bank
+from polejax.studies.grid import grid
 from polejax.studies.results import Results, open_study
 from polejax.studies.study import study
 
@@ -73,6 +74,7 @@ __all__ = [
     "difficulty",
     "elections",
     "figures",
+    "grid",
     "learning_curves",
     "load_bank",
     "mechanisms",

@@ -41,7 +41,7 @@ _RIGHT = {
         analysis.fairness_exponent.confidence
         attacks.selfish_pools.relative_revenue.confidence
         Load.at.load analysis.service_at_loads.confidence
-        Results.compare.confidence Results.summarise.confidence theory.mempool_warm_up.load
+        Results.compare.confidence Results.summarise.confidence Results.table.confidence theory.mempool_warm_up.load
         bank_estimate.confidence difficulty.accuracy.low theory.bulk_queue.arrival_rate
         theory.bulk_wait_quantile.arrival_rate theory.full_block_share.arrival_rate summarise.confidence
         analysis.cost.confidence analysis.fairness.confidence analysis.paired.confidence analysis.rewards.confidence
@@ -112,6 +112,7 @@ _RIGHT = {
         SecureMappingLayer.activation attacks.theft.carry.change models.MultilayerPerceptron.activation
     """,
     "True, False, np.True_": """
+        Results.table.wide
         Replay.censored
         simulate.keep_rounds network.regions.relay difficulty.window.off_by_one attacks.EarlyKey.bound
         attacks.early_key.bound testing.check_mechanism.random testing.check_mechanism.answers

@@ -1,7 +1,7 @@
 """Folders of results that survive a killed process: a manifest, parts written whole or not at all, and a lock.
 
-Nothing on disk is believed. The manifest carries the SHA-256 of its entries, which is the identity of the work in the
-folder; every part carries that identity, and the SHA-256 of all its own bytes (`seal`).
+Nothing on disk is believed. The manifest carries the SHA-256 of its entries; that of the entries which do not grow is
+the identity of the work in the folder. Every part carries that identity, and the SHA-256 of all its own bytes (`seal`).
 """
 
 import contextlib
@@ -17,7 +17,8 @@ from polejax._core.describe import as_text, differences
 from polejax._core.paths import reason
 from polejax._core.seal import Damaged
 
-FORMAT = 3
+FORMATS = {"study": 4}
+"""Format of a kind's manifest, where it is not 3."""
 _DELETE = "delete it and run again"
 
 
@@ -32,12 +33,17 @@ class Folder:
       path: of the folder.
       kind: "study" or "bank".
       process: number among the processes that fill the folder together.
+      growing: entries of the manifest that say how much has been asked for, and not what: `update` may change them.
     """
 
-    def __init__(self, path: str | os.PathLike[str], kind: str, process: int = 0) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], kind: str, process: int = 0, growing: tuple[str, ...] = ()
+    ) -> None:
         self.path = paths.checked("path", path)
         self.kind = kind
         self.process = process
+        self._growing = growing
+        self._format = FORMATS.get(kind, 3)
         self._identity: str | None = None
 
     @property
@@ -71,9 +77,8 @@ class Folder:
         Raises:
           StudyError: other work is in the folder, its manifest is damaged, or the folder cannot be written.
         """
-        manifest = {"format": FORMAT, "kind": self.kind, **manifest}
-        digest = _digest(manifest)
-        text = json.dumps({**manifest, "sha256": digest}, indent=1, allow_nan=False)
+        manifest = {"format": self._format, "kind": self.kind, **manifest}
+        digest = self._identity_of(manifest)
         with _explained(self.path, "choose another folder"):
             os.makedirs(os.path.join(self.path, "parts"), exist_ok=True)
             if not paths.exists(self._manifest_path):
@@ -83,8 +88,7 @@ class Folder:
                         f"{self.path} has parts of other work ({foreign[0]} is one) and no {self.kind}.json: "
                         f"restore that file from a copy, or choose another folder"
                     )
-                netcdf.write_whole(self._manifest_path, text.encode(), self.process)
-                self._identity = digest
+                self._write_manifest(manifest)
                 return manifest
         before = self.manifest(tuple(manifest))
         for name in identity:
@@ -102,6 +106,19 @@ class Folder:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
         self._identity = None
+
+    def update(self, manifest: dict[str, Any]) -> None:
+        """Write a manifest of which entries that grow have changed; raises StudyError if it cannot be written."""
+        with _explained(self._manifest_path, "make room or give access, and run again: what is finished is kept"):
+            self._write_manifest(manifest)
+
+    def _write_manifest(self, manifest: dict[str, Any]) -> None:
+        text = json.dumps({**manifest, "sha256": _digest(manifest)}, indent=1, allow_nan=False)
+        netcdf.write_whole(self._manifest_path, text.encode(), self.process)
+        self._identity = self._identity_of(manifest)
+
+    def _identity_of(self, manifest: dict[str, Any]) -> str:
+        return _digest({name: value for name, value in manifest.items() if name not in self._growing})
 
     def manifest(self, needed: tuple[str, ...]) -> dict[str, Any]:
         """Read the manifest and check that it is as it was written and has the entries `needed`.
@@ -136,18 +153,18 @@ class Folder:
         try:
             manifest = json.loads(text)
             known, written = manifest["format"], manifest.pop("sha256", None)
-            if known == FORMAT and written != _digest(manifest):
+            if known == self._format and written != _digest(manifest):
                 raise ValueError("it was changed after it was written: its checksum does not hold")
-            absent = [name for name in needed if name not in manifest and known == FORMAT]
+            absent = [name for name in needed if name not in manifest and known == self._format]
             if absent:
                 raise ValueError(f"no {absent[0]!r}")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise StudyError(f"{path} is damaged ({reason(error)}): {remedy}") from None
-        if known != FORMAT:
+        if known != self._format:
             raise StudyError(
-                f"{path} has format {known!r:.40}, this polejax reads {FORMAT}: use the version that wrote it"
+                f"{path} has format {known!r:.40}, this polejax reads {self._format}: use the version that wrote it"
             )
-        self._identity = str(written)
+        self._identity = self._identity_of(manifest)
         return dict(manifest)
 
     def _parts(self) -> list[str]:

@@ -10,7 +10,7 @@ from polejax._core.record import record, static
 from polejax._core.sweep import single
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
-from polejax.analysis import estimate
+from polejax.analysis import doubts, estimate
 from polejax.analysis.estimate import Estimate, stack
 from polejax.analysis.estimate_tables import Number, entry, estimate_table
 from polejax.analysis.node_work import node_work, winner_work
@@ -36,6 +36,7 @@ class Cost(Tabled):
       num_seeds: seeds that hold a settled height.
       num_blocks: settled heights of all seeds together.
       confidence: of the intervals, in (0, 1).
+      replayed: what the intervals leave out, as the chains repeat recorded curves; None: they do not.
     """
 
     work_per_block: Estimate[float]
@@ -48,6 +49,7 @@ class Cost(Tabled):
     num_seeds: int = static()
     num_blocks: int = static()
     confidence: float = static()
+    replayed: str | None = static(default=None)
 
     def tables(self) -> list[Table]:
         """All numbers with their intervals, stale work included."""
@@ -64,7 +66,7 @@ class Cost(Tabled):
                 best = f"work of the best {place + 1} / all work" if place else "work of the best model / all work"
                 rows.append((best, "share", entry(self.top_share, place)))
         sample = f"{sizes((self.num_seeds,), 'seeds')}, {sizes((self.num_blocks,), 'blocks')}"
-        return [estimate_table(rows, self.confidence, sample)]
+        return [estimate_table(rows, self.confidence, sample, doubts.lines(self.replayed))]
 
 
 @single("scenario")
@@ -115,7 +117,7 @@ def cost(
         return np.where(settled, values, 0.0)[some].sum(axis=1, dtype=np.float64)
 
     def ratio(parts: Array, wholes: Array) -> Estimate:
-        return estimate.mean(parts, wholes, confidence) or estimate.unknown(0.0)
+        return estimate.mean(parts, wholes, confidence, low=0.0) or estimate.unknown(0.0)
 
     work_done = total(spent.everyone)
     flops = scenario.mechanism.profile.flops_per_unit if flops_per_unit is None else flops_per_unit
@@ -132,6 +134,7 @@ def cost(
         num_seeds=int(some.sum()),
         num_blocks=int(settled.sum()),
         confidence=confidence,
+        replayed=doubts.replayed(history.curves, history.num_nodes),
     )
 
 

@@ -7,7 +7,8 @@ seed's sums, it costs no more than the estimate itself. NumPy float64 on the hos
 
 Measured at 16 seeds of 64 blocks, 95% intervals hold the truth in 94 to 96% of studies for means and shares, in 94% for
 the CV of exponential intervals, and in 92% for the CV of heavy-tailed ones (Lomax, index 9), whose rare extremes most
-studies miss.
+studies miss. At 2 to 4 seeds it is 93 to 96%, and 92 to 94% for heavy tails. No interval holds what is impossible:
+negative seconds, or shares beyond 0 to 1.
 """
 
 from collections.abc import Iterator, Sequence
@@ -83,10 +84,20 @@ class Estimate(Generic[Value]):
 
 
 def _entry(value: float, low: float, high: float, spec: str) -> str:
-    half = (high - low) / 2
-    if not spec:
-        spec = f".{max(0, 1 - int(np.floor(np.log10(half))))}f" if 0 < half < np.inf else ".4g"
+    spec = spec or digits(low, high)
     return f"{value:{spec}} [{low:{spec}}, {high:{spec}}]"
+
+
+def digits(low: float, high: float) -> str:
+    """How every table prints a number: format with two significant digits of half its interval, at least the units."""
+    half = (high - low) / 2
+    return f".{max(0, 1 - int(np.floor(np.log10(half))))}f" if 0 < half < np.inf else ".4g"
+
+
+def within(found: Estimate, low: float = -np.inf, high: float = np.inf) -> Estimate:
+    """The same without what lies outside of what is possible; infinite ends say that nothing is known, and stay."""
+    ends = (np.asarray(end, np.float64) for end in (found.value, found.low, found.high))
+    return Estimate(*(np.where(np.isfinite(end), np.clip(end, low, high), end)[()] for end in ends))
 
 
 def unknown(value: Numeric) -> Estimate:
@@ -120,30 +131,43 @@ def real(value: Numeric, values: Array, confidence: float) -> Estimate:
 
 
 def positive(value: Numeric, values: Array, confidence: float) -> Estimate:
-    """Estimate of a positive number from its leave-one-out values [S, ...]: symmetric in the logarithm.
+    """Estimate of a positive number from its leave-one-out values [S, ...]: value / factor to value * factor.
 
-    The error is carried over by the delta method, so that a value of 0 (error 0) stays 0.
+    With x = half the symmetric interval by the value, the factor is 1 + x + x^2 / 2 (ours): the logarithm's exp(x) but
+    for x^3, and as often right. Of two seeds, where Student's t is 12.7 and x often beyond 3, exp(x) made a CV of 1
+    reach 34. A value of 0 (error 0) stays 0.
     """
     if values.shape[0] < 2:
         return unknown(value)
     error = jackknife_error(values) / np.where(value > 0, value, 1.0)
-    factor = np.exp(np.minimum(student(values.shape[0], confidence) * error, 700.0))
+    half = student(values.shape[0], confidence) * error
+    factor = 1 + half + half**2 / 2
     return Estimate(np.asarray(value, dtype=np.float64)[()], value / factor, value * factor)
 
 
-def mean(sums: Array, counts: Array, confidence: float) -> Estimate | None:
-    """Estimate of the mean of what was summed, from each seed's sum [S] and count [S]; None when nothing was."""
+def mean(sums: Array, counts: Array, confidence: float, low: float = -np.inf, high: float = np.inf) -> Estimate | None:
+    """Estimate of the mean of what was summed, from each seed's sum [S] and count [S]; None when nothing was.
+
+    Args:
+      sums: f64[S].
+      counts: f64[S].
+      confidence: of the interval.
+      low: least possible mean.
+      high: largest possible mean.
+    """
     some = counts > 0
     sums, counts = sums[some], counts[some]
     if not some.any():
         return None
     value = sums.sum() / counts.sum()
-    return unknown(value) if some.sum() < 2 else real(value, left_out(sums) / left_out(counts), confidence)
+    if some.sum() < 2:
+        return unknown(value)
+    return within(real(value, left_out(sums) / left_out(counts), confidence), low, high)
 
 
 def rate(events: Array, counts: Array, confidence: float) -> Estimate | None:
     """Estimate of events per count, from each seed's [S]; as `mean`; none seen leaves Garwood's (1936) upper end."""
-    estimate = mean(events, counts, confidence)
+    estimate = mean(events, counts, confidence, low=0.0)
     if estimate is None or (counts > 0).sum() < 2 or events.sum() > 0:
         return estimate
     return Estimate(estimate.value, estimate.value, -np.log((1 - confidence) / 2) / counts.sum())

@@ -24,7 +24,12 @@ def estimate_table(
 
 
 def entries_table(
-    columns: Mapping[str, Number], confidence: float, what: str = "node", names: Sequence[str] = (), title: str = ""
+    columns: Mapping[str, Number],
+    confidence: float,
+    what: str = "node",
+    names: Sequence[str] = (),
+    title: str = "",
+    notes: Sequence[str] = (),
 ) -> Table:
     """A row for each entry of arrays [N], the first `SHOWN`; its note says how many more there are.
 
@@ -34,6 +39,7 @@ def entries_table(
       what: an entry is of.
       names: of the entries; () : 0, 1, ...
       title: of the table.
+      notes: below it, before that of how many entries are left out.
     """
     known = {name: number for name, number in columns.items() if number is not None}
     count = max(np.size(_value(number)) for number in known.values())
@@ -43,7 +49,7 @@ def entries_table(
         for place in shown
     ]
     more = count - len(shown)
-    notes = [f"and {more:,} more of {what}, in the fields"] if more else []
+    notes = [*notes, *([f"and {more:,} more of {what}, in the fields"] if more else [])]
     return Table((what, *known), rows, f"{title or f'by {what}'}; {head(confidence)}", notes)
 
 

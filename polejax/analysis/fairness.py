@@ -9,7 +9,7 @@ from polejax._core.record import record, static
 from polejax._core.sweep import single
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
-from polejax.analysis import estimate
+from polejax.analysis import doubts, estimate
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.estimate_tables import entries_table, estimate_table
 from polejax.analysis.power import power_share
@@ -34,6 +34,7 @@ class Fairness(Tabled):
       nakamoto_power: nodes: the fewest that hold most of the power.
       num_seeds: seeds that hold a settled height.
       confidence: of the intervals, in (0, 1).
+      replayed: what the intervals leave out, as the chains repeat recorded curves; None: they do not.
     """
 
     win_share: Estimate
@@ -47,6 +48,7 @@ class Fairness(Tabled):
     nakamoto_power: int
     num_seeds: int = static()
     confidence: float = static()
+    replayed: str | None = static(default=None)
 
     def tables(self) -> list[Table]:
         """How concentrated wins and power are, and the shares of the first nodes."""
@@ -60,7 +62,8 @@ class Fairness(Tabled):
         )
         shares = {"power share": self.power_share, "win share": self.win_share, "win / power share": self.advantage}
         sample = sizes((self.num_seeds,), "seeds")
-        return [estimate_table(rows, self.confidence, sample), entries_table(shares, self.confidence)]
+        notes = doubts.lines(self.replayed)
+        return [estimate_table(rows, self.confidence, sample, notes), entries_table(shares, self.confidence)]
 
 
 def gini(shares: npt.ArrayLike) -> Array:
@@ -125,24 +128,40 @@ def fairness(history: History, nodes: Nodes | Scheduled, majority: float = 0.5, 
     seeds = len(blocks)
     others = estimate.left_out(won) / estimate.left_out(blocks)[:, None] if seeds > 1 else value[None]
     index, indices = hhi(value), hhi(others)
-    unequal = estimate.real(gini(value), gini(others), confidence)
     if seeds > 1:
         index = seeds * index - (seeds - 1) * indices.mean()
-        bias = np.sqrt(2 / np.pi) * estimate.jackknife_error(others).sum()
-        unequal = Estimate(unequal.value, np.maximum(unequal.low - bias, 0.0), unequal.high)
+    unequal, fewest = concentration(value, others, majority, confidence)
     return Fairness(
         win_share=share,
         power_share=power,
         advantage=Estimate(*(end / np.where(power > 0, power, np.inf) for end in (share.value, share.low, share.high))),
         gini=unequal,
         gini_power=float(gini(power)),
-        hhi=estimate.real(index, indices, confidence),
+        hhi=estimate.within(estimate.real(index, indices, confidence), 0.0, 1.0),
         hhi_power=float(hhi(power)),
-        nakamoto=_nakamoto_estimate(value, others, majority, confidence),
+        nakamoto=fewest,
         nakamoto_power=int(nakamoto(power, majority)),
         num_seeds=seeds,
         confidence=confidence,
+        replayed=doubts.replayed(history.curves, history.num_nodes),
     )
+
+
+def concentration(value: Array, others: Array, majority: float, confidence: float) -> tuple[Estimate, Estimate]:
+    """Gini and Nakamoto coefficients of wins, with the intervals that `fairness` describes.
+
+    Args:
+      value: f64[N], each node's share of the canonical blocks.
+      others: f64[S, N], the same from all but one of S seeds, or of S parts of whatever the wins are drawn from.
+      majority: what the Nakamoto coefficient counts up to, in [0, 1).
+      confidence: of the intervals, in (0, 1).
+    """
+    unequal = estimate.real(gini(value), gini(others), confidence)
+    if len(others) > 1:
+        bias = np.sqrt(2 / np.pi) * estimate.jackknife_error(others).sum()
+        most = (len(value) - 1) / len(value)
+        unequal = Estimate(unequal.value, np.maximum(unequal.low - bias, 0.0), np.minimum(unequal.high, most))
+    return unequal, _nakamoto_estimate(value, others, majority, confidence)
 
 
 def _nakamoto_estimate(value: Array, others: Array, majority: float, confidence: float) -> Estimate:

@@ -9,7 +9,7 @@ from polejax._core.brief import sizes
 from polejax._core.record import record, static
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
-from polejax.analysis import estimate
+from polejax.analysis import doubts, estimate
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.estimate_tables import estimate_table
 from polejax.analysis.seed_tally import Tally, as_tally
@@ -30,6 +30,7 @@ class Comparison(Tabled):
       num_seeds: pairs of seeds that settled in both.
       num_censored: settled heights of both at which a recorded learning curve ended too early (`History.censored`).
       confidence: of the intervals, in (0, 1).
+      replayed: what the intervals leave out, as the chains repeat recorded curves; None: they do not.
     """
 
     interval_mean_ratio: Estimate[float]
@@ -40,6 +41,7 @@ class Comparison(Tabled):
     num_seeds: int = static()
     num_censored: int = static()
     confidence: float = static()
+    replayed: str | None = static(default=None)
 
     def tables(self) -> list[Table]:
         """All ratios and differences with their intervals."""
@@ -52,7 +54,8 @@ class Comparison(Tabled):
         )
         doubt = f"censored: at {self.num_censored:,} of the heights a recorded curve ended before training does"
         sample = f"{sizes((self.num_seeds,), 'pairs of seeds')}"
-        return [estimate_table(rows, self.confidence, sample, [doubt] if self.num_censored else [])]
+        notes = doubts.lines(self.replayed, doubt if self.num_censored else None)
+        return [estimate_table(rows, self.confidence, sample, notes)]
 
 
 def paired(first: History | Tally, second: History | Tally, confidence: float = 0.95) -> Comparison:
@@ -86,11 +89,12 @@ def paired(first: History | Tally, second: History | Tally, confidence: float = 
         interval_mean_ratio=_ratio(a.mean, others_a.mean, b.mean, others_b.mean, confidence),
         interval_sd_ratio=_ratio(a.sd, others_a.sd, b.sd, others_b.sd, confidence),
         interval_cv_ratio=_ratio(a.cv, others_a.cv, b.cv, others_b.cv, confidence),
-        stale_per_block_difference=_difference(one, two, lambda share: share, confidence),
+        stale_per_block_difference=estimate.within(_difference(one, two, lambda share: share, confidence), -1.0, 1.0),
         stale_per_main_difference=_difference(one, two, odds, confidence),
         num_seeds=int(both.sum()),
         num_censored=int(one.censored.sum() + two.censored.sum()),
         confidence=confidence,
+        replayed=doubts.of_both(*(doubts.replayed(side.curves, side.wins.shape[1]) for side in (one, two))),
     )
 
 

@@ -7,7 +7,7 @@ from polejax._core.brief import sizes
 from polejax._core.record import record, static
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
-from polejax.analysis import estimate
+from polejax.analysis import doubts, estimate
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.estimate_tables import entries_table, estimate_table
 from polejax.analysis.producers import by_producer
@@ -25,6 +25,7 @@ class Rewards(Tabled):
       fee_share: `Estimate` [], share of all coins that are fees; None: there are no fees.
       num_seeds: seeds that hold a settled height.
       confidence: of the intervals, in (0, 1).
+      replayed: what the intervals leave out, as the chains repeat recorded curves; None: they do not.
     """
 
     share: Estimate
@@ -32,12 +33,14 @@ class Rewards(Tabled):
     fee_share: Estimate[float] | None
     num_seeds: int = static()
     confidence: float = static()
+    replayed: str | None = static(default=None)
 
     def tables(self) -> list[Table]:
         """What the first nodes earn, and how much of it all is fees."""
         by_node = {"share of all coins": self.share, "coins / s": self.coins_per_second}
         fees = [("coins that are fees", "share", self.fee_share)]
-        told = [entries_table(by_node, self.confidence, title=f"{sizes((self.num_seeds,), 'seeds')}, by node")]
+        title = f"{sizes((self.num_seeds,), 'seeds')}, by node"
+        told = [entries_table(by_node, self.confidence, title=title, notes=doubts.lines(self.replayed))]
         return told if self.fee_share is None else [estimate_table(fees, self.confidence), *told]
 
 
@@ -73,11 +76,12 @@ def rewards(history: History, block_reward: float, fees: Array | None = None, co
     seconds = np.where(settled, np.atleast_2d(history.interval), 0.0)[some].sum(axis=1, dtype=np.float64)
     share = _ratios(coins, total, confidence)
     return Rewards(
-        share=Estimate(share.value, np.maximum(share.low, 0.0), np.minimum(share.high, 1.0)),
-        coins_per_second=_ratios(coins, seconds, confidence),
-        fee_share=None if fees is None else estimate.mean(total - reward * blocks, total, confidence),
+        share=estimate.within(share, 0.0, 1.0),
+        coins_per_second=estimate.within(_ratios(coins, seconds, confidence), low=0.0),
+        fee_share=None if fees is None else estimate.mean(total - reward * blocks, total, confidence, 0.0, 1.0),
         num_seeds=len(blocks),
         confidence=confidence,
+        replayed=doubts.replayed(history.curves, history.num_nodes),
     )
 
 

@@ -39,6 +39,7 @@ class Tally:
       computed: f64[S], work units that the program did for that; 0 likewise.
       centre: s, that `interval` and `square` are about; the same for all seeds.
       carries_models: whether blocks carry models.
+      curves: recorded learning curves that nodes repeated (`History.curves`); None: nothing was repeated.
     """
 
     settled: Array
@@ -62,6 +63,7 @@ class Tally:
     computed: Array
     centre: float = static()
     carries_models: bool = static()
+    curves: int | None = static(default=None)
 
     def __repr__(self) -> str:
         """Its size."""
@@ -136,6 +138,7 @@ def tally(history: History) -> Tally:
         computed=over(history.computed),
         centre=centre,
         carries_models=model is not None,
+        curves=history.curves,
     )
 
 
@@ -209,6 +212,7 @@ def join(tallies: Sequence[Tally]) -> Tally:
     """The tally of all seeds, in order, of one scenario's tallies; raises ValueError where there are none."""
     if not tallies:
         raise ValueError("tallies must not be empty: simulate some seeds")
-    about = [part.about(0.0) for part in tallies]
+    carries_models = any(part.carries_models for part in tallies)  # of sums alone, seeds without a claim do not tell
+    about = [replace(part.about(0.0), carries_models=carries_models) for part in tallies]
     joined: Tally = jax.tree.map(lambda *sums: np.concatenate(sums), *about)
     return joined.about(float(joined.interval.sum() / max(joined.settled.sum(), 1)))

@@ -7,10 +7,10 @@ import numpy as np
 
 from polejax._core import checks
 from polejax._core.checked import checked
-from polejax._core.record import record, static
+from polejax._core.record import record, replace, static
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
-from polejax.analysis import estimate
+from polejax.analysis import doubts, estimate
 from polejax.analysis.estimate import Estimate, stack
 from polejax.analysis.mempool import Service
 from polejax.analysis.seed_tally import check_settled
@@ -42,6 +42,7 @@ class ServiceSummary(Tabled):
       num_seeds: chains with a height between warm-up and cool-down.
       num_blocks: heights of all seeds together, warm-up and cool-down left out.
       confidence: of the intervals, in (0, 1).
+      replayed: what the intervals leave out, as the chains repeat recorded curves; None: they do not.
     """
 
     offered: Estimate[float]
@@ -61,6 +62,7 @@ class ServiceSummary(Tabled):
     num_seeds: int = static()
     num_blocks: int = static()
     confidence: float = static()
+    replayed: str | None = static(default=None)
 
     def tables(self) -> list[Table]:
         """All numbers with their intervals, and latencies by confirmations and by fee class."""
@@ -108,7 +110,8 @@ def service(
         if count is not None:
             checks.whole(name, count)
     chains = _chains(service, history, load, warm_up, cool_down)
-    return _summary(chains, load, confirmations, np.asarray(quantiles, np.float64), confidence)
+    found = _summary(chains, load, confirmations, np.asarray(quantiles, np.float64), confidence)
+    return replace(found, replayed=doubts.replayed(history.curves, history.num_nodes))
 
 
 @checked
@@ -205,7 +208,9 @@ def _summary(chains: _Chains, load: Load, confirmations: int, quantiles: Array, 
     return ServiceSummary(
         offered=rate(chains.arrived.sum(axis=2)),
         throughput=rate(in_block),
-        fullness=_mean(_total(in_block / load.capacity, chains.counted), blocks, confidence) if limited else None,
+        fullness=estimate.within(_mean(_total(in_block / load.capacity, chains.counted), blocks, confidence), high=1.0)
+        if limited
+        else None,
         full_share=share(in_block == load.capacity) if limited else None,
         empty_share=share(in_block == 0),
         backlog_mean=rate(chains.waited),
@@ -292,4 +297,4 @@ def _total(values: Array, counted: Array) -> Array:
 
 def _mean(sums: Array, counts: Array, confidence: float) -> Estimate:
     """Mean of what was summed; nothing counted (no transaction confirmed): infinite."""
-    return estimate.mean(sums, counts, confidence) or estimate.unknown(np.inf)
+    return estimate.mean(sums, counts, confidence, low=0.0) or estimate.unknown(np.inf)

@@ -60,7 +60,13 @@ class ServiceAtLoads(Tabled):
         names = {label: f"{label} (one block in {seconds.value:.3g} s)" for label, seconds in self.intervals.items()}
         title = f"service at equal shares of each chain's own capacity, {self.capacity:,} transactions a block"
         rows = [(name, *(cells.get(label, "") for label in self.summaries)) for name, cells in self.rows().items()]
-        return [Table(("load, statistic", *(names.get(label, label) for label in self.summaries)), rows, title)]
+        header = ("load, statistic", *(names.get(label, label) for label in self.summaries))
+        return [Table(header, rows, title, self.notes())]
+
+    def notes(self) -> list[str]:
+        """What must be said below the numbers: of whom the intervals leave out a bank's error."""
+        found = {label: [one for one in by_load.values() if one] for label, by_load in self.summaries.items()}
+        return [f"{label}: {told[0].replayed}" for label, told in found.items() if told and told[0].replayed]
 
     def rows(self) -> dict[str, dict[str, str]]:
         """Cells by the name of the row and the label, for tables."""

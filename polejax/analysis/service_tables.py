@@ -6,6 +6,7 @@ import numpy as np
 
 from polejax._core.brief import sizes
 from polejax._core.tables import Table
+from polejax.analysis import doubts
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.estimate_tables import entries_table, estimate_table
 
@@ -33,7 +34,7 @@ def service_tables(found: "ServiceSummary") -> list[Table]:
     latencies["not confirmed in time (share)"] = found.unconfirmed_share
     confirmations = [str(1 + k) for k in range(np.size(found.latency_mean.value))]
     told = [
-        estimate_table(rows, found.confidence, sample),
+        estimate_table(rows, found.confidence, sample, doubts.lines(found.replayed)),
         entries_table(latencies, found.confidence, "confirmations", confirmations, "latency by confirmations"),
     ]
     if np.size(found.latency_mean_by_class.value) > 1:

@@ -12,7 +12,7 @@ from polejax._core.record import record, static
 from polejax._core.sweep import single
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
-from polejax.analysis import estimate
+from polejax.analysis import doubts, estimate
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.estimate_tables import entries_table, estimate_table
 from polejax.analysis.paired import Comparison
@@ -60,6 +60,7 @@ class Summary(Tabled):
         height or given up (`History.censored`). They count, as the bank has them: without them, numbers would be of
         heights with fast nodes.
       confidence: of the intervals, in (0, 1).
+      replayed: what the intervals leave out, as the chains repeat recorded curves; None: they do not.
     """
 
     interval_mean: Estimate[float]
@@ -84,6 +85,7 @@ class Summary(Tabled):
     num_flawed: int = static()
     num_censored: int = static()
     confidence: float = static()
+    replayed: str | None = static(default=None)
 
     def tables(self) -> list[Table]:
         """All numbers with their intervals, and those of the first nodes."""
@@ -91,20 +93,24 @@ class Summary(Tabled):
         if self.num_unsettled:
             left_out += f" ({self.num_unsettled:,} unsettled heights, which fork more often, left out)"
         sample = f"{sizes((self.num_seeds,), 'seeds')}, {sizes((self.num_blocks,), 'blocks')}{left_out}"
-        doubts = [] if self.doubt is None else [self.doubt]
+        told = [] if self.doubt is None else [self.doubt]
         by_node = {"win share": self.win_share, "stale share of its blocks": self.stale_share}
-        return [estimate_table(rows(self), self.confidence, sample, doubts), entries_table(by_node, self.confidence)]
+        return [estimate_table(rows(self), self.confidence, sample, told), entries_table(by_node, self.confidence)]
 
     @property
     def doubt(self) -> str | None:
-        """One line that belongs beside every number: what part of the blocks a bank's short curves decided; or None."""
-        if not self.num_censored:
-            return None
-        share = self.num_censored / self.num_blocks
-        return (
-            f"censored: at {share:.2g} of the heights ({self.num_censored:,}) a recorded curve ended before training "
-            "does; numbers are the bank's, not the protocol's"
-        )
+        """One line that belongs beside every number; or None.
+
+        It says what part of the blocks a bank's short curves decided, and that intervals leave out the bank's error.
+        """
+        told = [] if self.replayed is None else [self.replayed]
+        if self.num_censored:
+            share = self.num_censored / self.num_blocks
+            told.append(
+                f"censored: at {share:.2g} of the heights ({self.num_censored:,}) a recorded curve ended before "
+                "training does; numbers are the bank's, not the protocol's"
+            )
+        return doubts.joined(told)
 
 
 @single("nodes")
@@ -119,12 +125,13 @@ def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, 
 
     Returns:
       `Summary`. Intervals are the delete-one-seed jackknife's with Student's t (see `polejax.analysis.Estimate`):
-      symmetric in the logarithm for the standard deviation and the CV, and in the logit for shares. Seeds without a
-      settled height are left out. Chains are played on until their last heights are settled, so that even chains of
-      one height count whether they fork or not; `num_unsettled` tells where that did not suffice. Every settled height
-      counts, from the first on, so begin at the difficulty where a controller settles, or the chain's way there counts
-      too. Of a `Replay` the intervals take the bank for the law: `polejax.bank_estimate` covers the bank's own error
-      too, which may be many times as large.
+      nearly symmetric in the logarithm for the standard deviation and the CV, and in the logit for shares. No interval
+      holds what is impossible, such as negative seconds. Seeds without a settled height are left out. Chains are played
+      on until their last heights are settled, so that even chains of one height count whether they fork or not;
+      `num_unsettled` tells where that did not suffice. Every settled height counts, from the first on, so begin at the
+      difficulty where a controller settles, or the chain's way there counts too. Of a `Replay` the intervals take the
+      bank for the law, and `doubt` says so: `polejax.bank_estimate` covers the bank's own error too, which may be many
+      times as large.
 
     Raises:
       ValueError: no settled height, more axes than seeds and heights, a confidence out of range, or nodes that are not
@@ -144,20 +151,20 @@ def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, 
     fairness, floor = (None, None) if nodes is None else _fairness(seeds, _power(history, seeds, nodes), confidence)
     models = np.full_like(seeds.settled, seeds.carries_models)  # whether to count what only blocks with models have
     return Summary(
-        interval_mean=estimate.real(spread.mean, others.mean, confidence),
+        interval_mean=estimate.within(estimate.real(spread.mean, others.mean, confidence), low=0.0),
         interval_sd=scatter(spread.sd, others.sd, confidence),
         interval_cv=scatter(spread.cv, others.cv, confidence),
         stale_per_block=stale,
         stale_per_main=_odds_estimate(stale),
         win_share=estimate.share(seeds.wins, seeds.settled[:, None], confidence),
         stale_share=estimate.share(seeds.published_by - seeds.wins, seeds.published_by, confidence),
-        score=estimate.real(summed(seeds.score) / summed(seeds.settled), _others_mean(seeds.score, seeds), confidence),
-        claimed=estimate.mean(seeds.claimed, seeds.claims, confidence),
-        optimism=estimate.mean(seeds.claimed - seeds.claimed_score, seeds.claims, confidence),
+        score=_score(seeds, confidence),
+        claimed=estimate.mean(seeds.claimed, seeds.claims, confidence, low=0.0, high=1.0),
+        optimism=estimate.mean(seeds.claimed - seeds.claimed_score, seeds.claims, confidence, -1.0, 1.0),
         fallback_share=estimate.share(seeds.fallback, seeds.settled, confidence),
         rejected_per_block=estimate.rate(seeds.rejected, seeds.settled * models, confidence),
         diverged_share=estimate.share(seeds.diverged, seeds.settled, confidence) if seeds.carries_models else None,
-        useful_share=estimate.mean(seeds.useful, seeds.computed, confidence),
+        useful_share=estimate.mean(seeds.useful, seeds.computed, confidence, low=0.0, high=1.0),
         fairness=fairness,
         fairness_floor=floor,
         num_seeds=seeds.settled.size,
@@ -166,27 +173,32 @@ def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, 
         num_flawed=flawed,
         num_censored=int(seeds.censored.sum()),
         confidence=confidence,
+        replayed=doubts.replayed(seeds.curves, seeds.wins.shape[1]),
     )
+
+
+NAMED = (
+    ("interval_mean", "interval, mean", "s"),
+    ("interval_sd", "interval, standard deviation", "s"),
+    ("interval_cv", "interval, coefficient of variation", "ratio"),
+    ("stale_per_block", "stale / published blocks", "share"),
+    ("stale_per_main", "stale / canonical blocks", "ratio"),
+    ("score", "score (PoLe: winner's test accuracy)", "fraction"),
+    ("claimed", "claimed validation accuracy", "fraction"),
+    ("optimism", "claimed - score", "fraction"),
+    ("fallback_share", "rounds nobody finished", "share"),
+    ("rejected_per_block", "rejected claims per block", "claims"),
+    ("diverged_share", "diverged winners", "share"),
+    ("useful_share", "useful / computed work", "share"),
+    ("fairness", "wins against power, total variation", "share"),
+)
+"""Field, name and unit of every scalar that a summary holds, in a reader's order."""
 
 
 def rows(summary: Summary) -> list[tuple[str, str, Estimate]]:
     """Name, unit and estimate of every scalar that a summary holds, in a reader's order."""
-    named = (
-        ("interval, mean", "s", summary.interval_mean),
-        ("interval, standard deviation", "s", summary.interval_sd),
-        ("interval, coefficient of variation", "ratio", summary.interval_cv),
-        ("stale / published blocks", "share", summary.stale_per_block),
-        ("stale / canonical blocks", "ratio", summary.stale_per_main),
-        ("score (PoLe: winner's test accuracy)", "fraction", summary.score),
-        ("claimed validation accuracy", "fraction", summary.claimed),
-        ("claimed - score", "fraction", summary.optimism),
-        ("rounds nobody finished", "share", summary.fallback_share),
-        ("rejected claims per block", "claims", summary.rejected_per_block),
-        ("diverged winners", "share", summary.diverged_share),
-        ("useful / computed work", "share", summary.useful_share),
-        ("wins against power, total variation", "share", summary.fairness),
-    )
-    return [(name, unit, value) for name, unit, value in named if value is not None]
+    values = vars(summary)
+    return [(name, unit, values[field]) for field, name, unit in NAMED if values[field] is not None]
 
 
 @checked
@@ -209,9 +221,12 @@ def _unknown(value: Array, *_: object) -> Estimate:
     return estimate.unknown(value)
 
 
-def _others_mean(sums: Array, seeds: Tally) -> Array:
-    """Mean over all seeds' blocks but one seed's, for each seed [S]."""
-    return estimate.left_out(sums) / np.maximum(estimate.left_out(seeds.settled), 1)
+def _score(seeds: Tally, confidence: float) -> Estimate:
+    """Mean score of the blocks; where they carry models it is an accuracy, unless a mechanism of one's own differs."""
+    others = estimate.left_out(seeds.score) / np.maximum(estimate.left_out(seeds.settled), 1)
+    found = estimate.real(summed(seeds.score) / summed(seeds.settled), others, confidence)
+    is_accuracy = seeds.carries_models and 0.0 <= found.value <= 1.0
+    return estimate.within(found, 0.0, 1.0) if is_accuracy else found
 
 
 def _odds_estimate(share: Estimate) -> Estimate:

@@ -7,7 +7,7 @@ from polejax._core.brief import sizes
 from polejax._core.record import record, static
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
-from polejax.analysis import estimate
+from polejax.analysis import doubts, estimate
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.estimate_tables import estimate_table
 from polejax.analysis.seed_tally import check_history, check_settled
@@ -28,6 +28,7 @@ class WinnersCurse(Tabled):
       stale_per_block: `Estimate` [], share, stale / all published blocks.
       num_seeds: seeds of the history.
       confidence: of the intervals, in (0, 1).
+      replayed: what the intervals leave out, as the chains repeat recorded curves; None: they do not.
     """
 
     claimed: Estimate[float]
@@ -39,6 +40,7 @@ class WinnersCurse(Tabled):
     stale_per_block: Estimate[float]
     num_seeds: int = static()
     confidence: float = static()
+    replayed: str | None = static(default=None)
 
     def tables(self) -> list[Table]:
         """All numbers with their intervals."""
@@ -51,7 +53,8 @@ class WinnersCurse(Tabled):
             ("published claims per canonical block", "claims", self.claims_per_block),
             ("stale / published blocks", "share", self.stale_per_block),
         )
-        return [estimate_table(rows, self.confidence, sizes((self.num_seeds,), "seeds"))]
+        notes = doubts.lines(self.replayed)
+        return [estimate_table(rows, self.confidence, sizes((self.num_seeds,), "seeds"), notes)]
 
 
 def winners_curse(history: History, confidence: float = 0.95) -> WinnersCurse:
@@ -88,19 +91,20 @@ def winners_curse(history: History, confidence: float = 0.95) -> WinnersCurse:
     published = np.where(settled, history.published, 0).sum(axis=1, dtype=np.float64)
     blocks = settled.sum(axis=1, dtype=np.float64)
 
-    def mean(sums: Array, counts: Array = count) -> Estimate:
-        found = estimate.mean(sums, counts, confidence)
+    def mean(sums: Array, low: float, high: float, counts: Array = count) -> Estimate:
+        found = estimate.mean(sums, counts, confidence, low, high)
         assert found is not None
         return found
 
     return WinnersCurse(
-        claimed=mean(claimed),
-        score=mean(score),
-        holdout=mean(holdout),
-        claimed_bias=mean(claimed - holdout),
-        score_bias=mean(score - holdout),
-        claims_per_block=mean(published, blocks),
+        claimed=mean(claimed, 0.0, 1.0),
+        score=mean(score, 0.0, 1.0),
+        holdout=mean(holdout, 0.0, 1.0),
+        claimed_bias=mean(claimed - holdout, -1.0, 1.0),
+        score_bias=mean(score - holdout, -1.0, 1.0),
+        claims_per_block=mean(published, 1.0, np.inf, blocks),
         stale_per_block=estimate.share(published - blocks, published, confidence),
         num_seeds=len(settled),
         confidence=confidence,
+        replayed=doubts.replayed(history.curves, history.num_nodes),
     )

@@ -22,7 +22,7 @@ EXACT, LOWER, UPPER, UNKNOWN = "", "lower", "upper", "unknown"
 """What a number is: an estimate, a bound, or, of two bounds, neither."""
 MARKS = {EXACT: "", LOWER: ">= ", UPPER: "<= ", UNKNOWN: "? "}
 """What stands before a number in text, by what it is."""
-_WIDTHS = (23, 19, 22, 21, 18)
+_WIDTHS = (22, 21, 22, 22, 17)
 _FINEST = 1e-3
 """Half an interval below which a table's number has three decimals, and no more."""
 

@@ -4,11 +4,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core.brief import sizes
-from polejax._core.record import record, replace
+from polejax._core.record import record, replace, static
 from polejax._core.types import Array
 from polejax.consensus.chain import Canonical
 from polejax.consensus.claims import Learning, Taken
 from polejax.consensus.mechanism import Mechanism
+from polejax.consensus.recorded import fewest_curves
 from polejax.consensus.round import Blocks, Round
 from polejax.consensus.scenario import Scenario
 
@@ -42,6 +43,7 @@ class History:
         None: there were no claims, as blocks were drawn as one Poisson process.
       censored: bool[H], whether at this height a recorded learning curve of a `Replay` ended before its node had closed
         the height or given up: training on, the node might have changed the block. None: no recorded curve ends early.
+      curves: recorded learning curves that nodes repeated, those of the smallest bank; None: nothing was repeated.
     """
 
     interval: Array
@@ -61,6 +63,7 @@ class History:
     rounds: Round | None = None
     flawed: Array | None = None
     censored: Array | None = None
+    curves: int | None = static(default=None)
 
     def __repr__(self) -> str:
         """Its size."""
@@ -110,6 +113,7 @@ def from_chain(
         rounds=rounds if keep_rounds else None,
         flawed=rounds.flawed,
         censored=rounds.censored,
+        curves=fewest_curves(scenario),
     )
 
 

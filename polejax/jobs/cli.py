@@ -16,20 +16,11 @@ from polejax._core import devices
 from polejax._core.folder import StudyError
 from polejax._core.printable import printable
 from polejax._core.tables import row_of
-from polejax.jobs import attack, compare, progress_bars
+from polejax.jobs import attack, compare, progress_bars, study
 from polejax.jobs.claims import job as claims
-from polejax.jobs.options import UserPath
 from polejax.jobs.report import job as report
 
 DESCRIPTION = "Monte Carlo simulation of Proof of Learning consensus, against Proof of Work."
-
-
-@dataclasses.dataclass(frozen=True)
-class StudyFile:
-    """A grid of scenarios, many seeds of each, into a folder; killed and started again, it goes on."""
-
-    config: Annotated[UserPath, tyro.conf.Positional]
-    """TOML file; `python -m pydoc polejax.jobs.config` says what goes into it, and what can be named there"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +40,7 @@ Command = (
     Annotated[compare.Settings, tyro.conf.subcommand("compare")]  # what users come for stands first
     | Annotated[claims.Settings, tyro.conf.subcommand("claims")]
     | Annotated[attack.Settings, tyro.conf.subcommand("attack")]
-    | Annotated[StudyFile, tyro.conf.subcommand("study")]
+    | Annotated[study.Settings, tyro.conf.subcommand("study")]
     | Annotated[report.Settings, tyro.conf.subcommand("report")]
     | Annotated[Validate, tyro.conf.subcommand("validate")]
     | Annotated[Info, tyro.conf.subcommand("info")]
@@ -145,19 +136,10 @@ def _run_claims(settings: claims.Settings) -> int:
         sections = claims.run(settings, report)
     for line in page.lines(sections):
         print(line)
-    paths = page.save(sections, settings.out, claims.about(settings))
+    paths = page.save(sections, settings.out, claims.about(settings, sections))
     print(f"page     {settings.out / 'claims.md'}, {settings.out / 'claims.html'}")
     print(f"tables   {', '.join(str(path) for path in paths if path.suffix == '.csv' and 'figures' not in path.parts)}")
     print(f"took     {time.perf_counter() - begun:.0f} s")
-    return 0
-
-
-def _run_study(command: StudyFile) -> int:
-    from polejax.jobs import config
-
-    with progress_bars.shown() as report:
-        results = config.run(command.config, progress=report)
-    _say(f"{results}\nopen it with polejax.open_study({results.path!r})")
     return 0
 
 
@@ -216,7 +198,7 @@ _RUN: dict[type, Callable[[Any], int]] = {
     attack.Settings: _run_attack,
     claims.Settings: _run_claims,
     compare.Settings: _run_compare,
-    StudyFile: _run_study,
+    study.Settings: study.show,
     report.Settings: _run_report,
     Validate: _run_validate,
     Info: _run_info,

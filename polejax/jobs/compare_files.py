@@ -16,6 +16,7 @@ from polejax.analysis.summaries import as_dict
 from polejax.jobs import kept_options
 from polejax.jobs.compare import Outcome, Settings
 from polejax.studies import shards
+from polejax.studies.coordinates import coordinates
 
 AGAINST = "PoLe against PoW"
 NOT_MECHANISMS = (
@@ -32,7 +33,8 @@ def to_xarray(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
       provenance: what repeats the run, stored as JSON in the data set's attributes beside each scenario's description.
 
     Returns:
-      Variables as `History` names them; NaN or 0 where a mechanism has none.
+      Variables as `History` names them; NaN or 0 where a mechanism has none. Coordinates carry the parameters, as
+      `Results.to_xarray` gives them.
     """
     import xarray
 
@@ -57,13 +59,27 @@ def to_xarray(outcome: Outcome, provenance: Mapping[str, Any]) -> Any:
             )
         )
     joined = xarray.concat(parts, "scenario", join="outer", combine_attrs="drop", data_vars="all", fill_value=0)
-    joined = joined.assign_coords(seed=np.arange(joined.sizes["seed"]), height=np.arange(1, joined.sizes["height"] + 1))
+    joined = joined.assign_coords(coordinates(_manifest(outcome)))
     units = {"interval": "s", "power": "work units / s", "useful": "work units", "computed": "work units"}
     for name, unit in units.items():
         if name in joined:
             joined[name].attrs["units"] = unit
     about = {f"scenario {part.scenario.item()}": part.attrs["description"] for part in parts}
     return joined.assign_attrs({**about, **{name: as_text(describe(value)) for name, value in provenance.items()}})
+
+
+def _manifest(outcome: Outcome) -> dict[str, Any]:
+    """What a study's manifest would say of the scenarios, for the same coordinates as a study's."""
+    seeds, blocks = next(iter(outcome.histories.values())).interval.shape
+    return {
+        "names": list(outcome.histories),
+        "scenarios": [describe(outcome.scenarios[label]) for label in outcome.histories],
+        "parameters": [{} for _ in outcome.histories],
+        "grid": None,
+        "num_nodes": [outcome.scenarios[label].nodes.count for label in outcome.histories],
+        "num_seeds": seeds,
+        "num_blocks": blocks,
+    }
 
 
 def open_folder(settings: Settings) -> None:

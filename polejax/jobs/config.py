@@ -4,6 +4,9 @@
     blocks = 1000                                 # heights of each chain
     out = "results/sweep"
     seed = 0                                      # optional, as are records, seeds_per_shard and method
+    until = { stale_per_main = 0.002 }            # optional: seeds are added until 95% intervals are so short
+    max_seeds = 65536                             # with until: the most
+    bank_parts = 16                               # optional: intervals in tables hold the error of replayed banks
 
     [[scenario]]
     name = "pow"
@@ -21,7 +24,7 @@
     threshold = 0.9
     bank = { learning_curves = { num_curves = 4096, mechanism = { PoLe = { task = { digits = {} } } } } }
 
-    [scenario.grid]                               # every combination becomes a scenario of its own
+    [scenario.grid]                               # every combination becomes a scenario of its own (polejax.grid)
     "network.seconds" = [1.0, 10.0, 60.0]
     "mechanism.threshold" = [0.85, 0.9]
 
@@ -59,6 +62,7 @@ Functions are words: `activation` is relu or tanh, `make_optimiser` momentum, sg
 rebase. In paths, `~` is the home folder.
 """
 
+import collections
 import dataclasses
 import os
 import tomllib
@@ -70,17 +74,33 @@ from polejax._core.switches import steady
 from polejax._engine.runner import METHODS, Method
 from polejax.consensus.scenario import Scenario
 from polejax.jobs.config_builder import Builder, only
+from polejax.studies.bank_parts import LEAST_PARTS
+from polejax.studies.grid import Grid, listed, named
+from polejax.studies.plan import RECORDS, methods
+from polejax.studies.precision import check_target
 from polejax.studies.results import Results
-from polejax.studies.study import RECORDS, methods, study
+from polejax.studies.study import study
 
-_TOP = {"seeds", "blocks", "out", "seed", "records", "seeds_per_shard", "method", "scenario"}
+_TOP = {
+    "seeds",
+    "blocks",
+    "out",
+    "seed",
+    "records",
+    "seeds_per_shard",
+    "method",
+    "until",
+    "max_seeds",
+    "bank_parts",
+    "scenario",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
     """A study as a config file describes it: the arguments of `polejax.study`."""
 
-    scenarios: list[Scenario]
+    scenarios: Grid | list[Scenario | Grid]
     names: list[str]
     num_seeds: int
     num_blocks: int
@@ -89,11 +109,29 @@ class Config:
     records: str
     seeds_per_shard: int | None
     method: Method
+    until: dict[str, float] | None
+    max_seeds: int | None
+    bank_parts: int | None
 
 
-def run(path: str | os.PathLike[str], *, executor: Any = None, progress: Callback | None = None) -> Results:
-    """Run the study of a config file, or go on with it; see `polejax.study`."""
-    config = read(path)
+def run(
+    path: str | os.PathLike[str],
+    *,
+    until: dict[str, float] | None = None,
+    max_seeds: int | None = None,
+    executor: Any = None,
+    progress: Callback | None = None,
+) -> Results:
+    """Run the study of a config file, or go on with it; see `polejax.study`.
+
+    Args:
+      path: of the file.
+      until: in place of the file's.
+      max_seeds: in place of the file's.
+      executor: as for a study.
+      progress: as for a study.
+    """
+    config = read(path, until, max_seeds)
     return study(
         config.scenarios,
         config.num_seeds,
@@ -104,13 +142,16 @@ def run(path: str | os.PathLike[str], *, executor: Any = None, progress: Callbac
         records=config.records,
         seeds_per_shard=config.seeds_per_shard,
         method=config.method,
+        until=config.until,
+        max_seeds=config.max_seeds,
+        bank_parts=config.bank_parts,
         executor=executor,
         progress=progress,
     )
 
 
 @steady
-def read(path: str | os.PathLike[str]) -> Config:
+def read(path: str | os.PathLike[str], until: dict[str, float] | None = None, max_seeds: int | None = None) -> Config:
     """Read a config file and build its scenarios; a bank that it asks for is trained now.
 
     Everything is built with stand-ins for banks first, so that no mistake is found only after hours of training.
@@ -126,22 +167,31 @@ def read(path: str | os.PathLike[str]) -> Config:
     if not isinstance(raw["scenario"], list):
         raise ValueError("config: scenario must be a list of tables: write [[scenario]]")
     out = paths.checked("out", raw["out"])
-    per_shard = raw.get("seeds_per_shard")
+    per_shard, seeds = raw.get("seeds_per_shard"), checks.whole("seeds", raw["seeds"], low=1, high=2**31 - 1)
+    asked, most = until or raw.get("until"), max_seeds or raw.get("max_seeds")
+    if asked is not None and not isinstance(asked, dict):
+        raise ValueError(f"until must be a table of half-widths, got {asked!r}: write {{ interval_cv = 0.01 }}")
+    check_target(asked, most, seeds)
     config = Config(
         [],
         [],
-        checks.whole("seeds", raw["seeds"], low=1, high=2**31 - 1),
+        seeds,
         checks.whole("blocks", raw["blocks"], low=1, high=2**31 - 1),
         out,
         checks.whole("seed", raw.get("seed", 0), high=2**31 - 1),
         checks.one_of("records", raw.get("records", "blocks"), RECORDS),
         None if per_shard is None else checks.whole("seeds_per_shard", per_shard, low=1),
         checks.one_of("method", raw.get("method", "rounds"), METHODS),
+        asked,
+        most,
+        raw.get("bank_parts"),
     )
-    tried = _build(Builder(out, train=False), raw["scenario"])
-    methods(tuple(tried.values()), config.method)
-    found = _build(Builder(out), raw["scenario"])
-    return dataclasses.replace(config, scenarios=list(found.values()), names=list(found))
+    tried, _ = _build(Builder(out, train=False), raw["scenario"])
+    methods(listed(tried).scenarios, config.method)
+    if config.bank_parts is not None:  # of stand-ins, which may be smaller than the banks
+        checks.whole("bank_parts", config.bank_parts, low=LEAST_PARTS)
+    found, names = _build(Builder(out), raw["scenario"])
+    return dataclasses.replace(config, scenarios=found, names=names)
 
 
 def _parsed(path: str) -> dict[str, Any]:
@@ -155,14 +205,17 @@ def _parsed(path: str) -> dict[str, Any]:
         raise ValueError(f"config {path} is not TOML ({error})") from None
 
 
-def _build(builder: Builder, entries: list[Any]) -> dict[str, Scenario]:
-    """Scenarios of all entries by their names, which must all differ."""
-    found: dict[str, Scenario] = {}
-    for index, entry in enumerate(entries):
-        for name, scenario in builder.scenarios(index, entry):
-            if name in found:
-                raise ValueError(f"scenario {name!r} is there twice: give names that differ")
-            found[name] = scenario
-    if not found:
+def _build(builder: Builder, entries: list[Any]) -> tuple[Grid | list[Scenario | Grid], list[str]]:
+    """Scenarios and grids of all entries, a single grid as itself, and the scenarios' names, which must differ."""
+    built = [builder.scenarios(index, entry) for index, entry in enumerate(entries)]
+    names: list[str] = []
+    for label, one in built:
+        names += [f"{label}, {named(chosen)}" for chosen in one.chosen] if isinstance(one, Grid) else [label]
+    twice = [name for name, count in collections.Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(f"scenario {twice[0]!r} is there twice: give names that differ")
+    if not names:
         raise ValueError("config must have a scenario: write [[scenario]]")
-    return found
+    found = [one for _, one in built]
+    only_one = found[0]
+    return (only_one if len(found) == 1 and isinstance(only_one, Grid) else found), names

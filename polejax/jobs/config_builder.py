@@ -3,11 +3,10 @@
 import dataclasses
 import hashlib
 import inspect
-import itertools
 import math
 import os
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, get_args
 
 import numpy as np
@@ -22,9 +21,9 @@ from polejax.mechanisms.bank import Bank, learning_of
 from polejax.mechanisms.learning_curves import checked_evaluations, recipe_of
 from polejax.mechanisms.pole import PoLe
 from polejax.studies.banks import learning_curves
+from polejax.studies.grid import Grid, grid
 
 _FLAX = {"parent", "name"}  # arguments of all Flax modules, and no one's here
-_MOST = 65_536  # scenarios of a grid
 _STAND_INS = 1_024  # curves of a stand-in for a bank, at most
 
 _REFUSALS = (TypeError, AttributeError, LookupError, ArithmeticError, MemoryError, RuntimeError)
@@ -44,8 +43,8 @@ class Builder:
         self._trains = train
         self._built: dict[str, Any] = {}
 
-    def scenarios(self, index: int, entry: dict[str, Any]) -> Iterator[tuple[str, Scenario]]:
-        """Names and scenarios of an entry: one, or every combination of its grid."""
+    def scenarios(self, index: int, entry: dict[str, Any]) -> tuple[str, Scenario | Grid]:
+        """Name of an entry, and its scenario, or every combination of its grid."""
         if not isinstance(entry, dict):
             raise ValueError(f"scenario {index} must be a table, got {entry!r}: write [[scenario]]")
         label = entry.get("name", str(index))
@@ -53,26 +52,27 @@ class Builder:
             raise ValueError(f"scenario {index}: name must be a word in quotes, got {label!r}")
         fields = {field.name for field in dataclasses.fields(Scenario)}
         only(f"scenario {label!r}", entry, fields | {"name", "grid"})
-        grid = entry.get("grid", {})
-        if not isinstance(grid, dict):
-            raise ValueError(f"scenario {label!r}: grid must be a table of lists, got {grid!r}")
-        for path, values in grid.items():
+        varied = entry.get("grid", {})
+        if not isinstance(varied, dict):
+            raise ValueError(f"scenario {label!r}: grid must be a table of lists, got {varied!r}")
+        for path, values in varied.items():
             if not isinstance(values, list) or not values:
                 raise ValueError(f"scenario {label!r}: grid {path!r} must be a list of values, got {values!r}")
             only(f"scenario {label!r}: grid", {path.split(".")[0]: values}, fields)
-        count = math.prod(map(len, grid.values()))
-        if count > _MOST:
-            raise ValueError(f"scenario {label!r}: grid must make at most {_MOST:,} scenarios, got {count:,}")
-        for values in itertools.product(*grid.values()):
-            chosen = dict(zip(grid, values, strict=True))
-            name = ", ".join([label, *(f"{path}={value}" for path, value in chosen.items())])
-            tables = {field: table for field, table in entry.items() if field in fields}
+        tables = {field: table for field, table in entry.items() if field in fields}
+
+        def build(**chosen: Any) -> Scenario:
+            placed = tables
             for path, value in chosen.items():
-                tables = _with(tables, path.split("."), value, f"scenario {label!r}: grid {path!r}")
-            try:
-                yield name, self.scenario(tables)
-            except ValueError as error:
-                raise ValueError(f"scenario {name!r}: {' '.join(str(error).split())}") from None
+                placed = _with(placed, path.split("."), value, f"grid {path!r}")
+            return self.scenario(placed)
+
+        try:
+            if not varied:
+                return label, build()
+            return label, grid(build, {path: _labelled(values) for path, values in varied.items()})
+        except ValueError as error:
+            raise ValueError(f"scenario {label!r}: {' '.join(str(error).split())}") from None
 
     def scenario(self, tables: dict[str, Any]) -> Scenario:
         """The scenario that tables describe, by field."""
@@ -148,6 +148,13 @@ class Builder:
         what = as_text([learning_of(recipe), seed])  # a bank grows in number and in length
         out = os.path.join(self._out, f"bank-{hashlib.sha256(what.encode()).hexdigest()[:8]}")
         return learning_curves(key, mechanism, num_curves, num_steps=num_steps, out=out)
+
+
+def _labelled(values: list[Any]) -> list[Any] | dict[str, Any]:
+    """Values of a grid, which are labelled by what is written in the file where some are lists or tables."""
+    if all(isinstance(value, bool | int | float | str) for value in values):
+        return values
+    return {as_text(describe(value)): value for value in values}
 
 
 def _check_plain(name: str, value: Any, inside: bool = False) -> None:

@@ -1,15 +1,16 @@
 """What `polejax.jobs.relatives` found, as a table, as CSV columns and as one figure."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from polejax._core import paths
 from polejax.analysis.estimate import Estimate
-from polejax.analysis.figure_style import COLOURS, Plot, canvas, say_size, styled
-from polejax.jobs.relatives import LOAD, RISKS, Row
+from polejax.analysis.figure_style import COLOURS, WIDTH, Plot, canvas, say_size, styled
+from polejax.jobs.relatives import Row
+from polejax.jobs.relatives_numbers import LOAD, RISKS
 
 NONE = "-"
 _SHORT = {
@@ -73,20 +74,23 @@ def write_csv(rows: Sequence[Row], path: Path) -> Path:
 
 
 @styled
-def figure(rows: Sequence[Row], size: str = "") -> Plot:
+def figure(rows: Mapping[str, Mapping[str, Estimate | None]], size: str = "", columns: int = 2) -> Plot:
     """All protocols, a panel for each number, 95% bars; where a protocol has no such number its line is empty.
 
     Args:
-      rows: of `run`.
-      size: how many chains and blocks, written above the first panel.
+      rows: `numbers` by the name of the protocol.
+      size: how many chains and blocks, written above the last panel of the first row.
+      columns: of panels.
     """
-    names = [name for name in numbers(rows[0]) if name.endswith("[s]") or "z = 1 " not in name]
+    names = [name for name in next(iter(rows.values())) if name.endswith("[s]") or "z = 1 " not in name]
     height = 0.5 + 0.13 * len(rows)
-    drawn, panels = canvas(height * -(-len(names) // 2), -(-len(names) // 2), 2, sharey=True)
+    lines = -(-len(names) // columns)
+    drawn, panels = canvas(height * lines, lines, columns, sharey=True, squeeze=False)
+    drawn.set_figwidth(WIDTH * columns / 2)
     places = np.arange(len(rows))
-    columns: dict[str, np.ndarray] = {"protocol": np.array([row.name for row in rows])}
+    told: dict[str, np.ndarray] = {"protocol": np.array(list(rows))}
     for name, axes in zip(names, panels.flat, strict=False):
-        found = [numbers(row)[name] for row in rows]
+        found = [row[name] for row in rows.values()]
         value, low, high = (
             np.array([np.nan if one is None else float(getattr(one, end)) for one in found])
             for end in ("value", "low", "high")
@@ -96,12 +100,13 @@ def figure(rows: Sequence[Row], size: str = "") -> Plot:
         axes.errorbar(value[shown], places[shown], xerr=bars, color=COLOURS[0], marker="o", ms=2.5, ls="none", lw=0.8)
         axes.set_xlabel(_SHORT.get(name, name), fontsize=6)
         axes.tick_params(labelsize=6)
-        axes.set_xlim(left=min(0.0, np.nanmin(low)) if shown.any() and "accuracy" not in name else None)
-        columns |= {name: value, name + ", low": low, name + ", high": high}
+        if shown.any() and "accuracy" not in name:
+            axes.set_xlim(min(0.0, np.nanmin(low)), 1.05 * np.nanmax(high) or 1.0)
+        told |= {name: value, name + ", low": low, name + ", high": high}
     for axes in panels.flat[len(names) :]:
         axes.set_visible(False)
-    panels.flat[0].set_yticks(places, [row.name for row in rows])
+    panels.flat[0].set_yticks(places, list(rows))
     panels.flat[0].invert_yaxis()
     if size:
-        say_size(panels.flat[0], size)
-    return Plot(drawn, columns)
+        say_size(panels[0, -1], size)
+    return Plot(drawn, told)

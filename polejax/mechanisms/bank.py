@@ -14,14 +14,15 @@ from polejax._core.describe import as_text, describe, differences
 from polejax._core.devices import provenance
 from polejax._core.fingerprint import Unidentified
 from polejax._core.folder import Folder
-from polejax._core.record import Record, axes, convert, replace, static
+from polejax._core.record import axes, convert, replace, static
 from polejax._core.sweep import single
 from polejax._core.types import Array
+from polejax.consensus.recorded import Recorded
 from polejax.learning.program import program_of
 from polejax.learning.recipe import Recipe
 
 
-class Bank(Record):
+class Bank(Recorded):
     """Learning curves of independent networks, each behind its own Secure Mapping Layer; made by `learning_curves`.
 
     Evaluation k (from 0) is made after (k + 1) `evaluate_every` training steps.

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from scipy import special
 
 from polejax._core import checks
 from polejax._core.checked import checked
@@ -74,11 +75,31 @@ def bank_estimate(
     return corrected(whole, np.stack(values), confidence)
 
 
-def corrected(whole: Array, parts: Array, confidence: float) -> Estimate:
-    """The value [...] of a whole without its bias, with the interval of the values [G, ...] of its G parts."""
+def corrected(whole: Array, parts: Array, confidence: float, *, low: float = -np.inf, high: float = np.inf) -> Estimate:
+    """The value [...] of a whole without its bias, with the interval of the values [G, ...] of its G parts.
+
+    No end lies outside `low` to `high`, which is what the statistic can be.
+    """
     count = len(parts)
     value = whole - (parts.mean(axis=0) - whole) / (count - 1)
-    return estimate.real(value, estimate.left_out(parts) / (count - 1), confidence)
+    found = estimate.real(value, estimate.left_out(parts) / (count - 1), confidence)
+    return Estimate(*(np.clip(end, low, high) for end in (found.value, found.low, found.high)))
+
+
+def corrected_share(hits: Array, trials: Array, part_hits: Array, part_trials: Array, confidence: float) -> Estimate:
+    """As `corrected`, of a share: the interval of the parts is symmetric in the logit, and stays so around the value.
+
+    Args: hits, trials: of the whole [...]; part_hits, part_trials: of its parts [G, ...]; confidence: in (0, 1).
+    """
+    parts = estimate.share(part_hits, part_trials, confidence)
+    whole = hits / np.maximum(trials, 1)
+    value = np.clip(whole - (parts.value - whole) / (len(part_hits) - 1), 0.0, 1.0)
+    inside = (value > 0.0) & (value < 1.0) & (parts.value > 0.0) & (parts.value < 1.0)
+    shift = special.logit(np.where(inside, value, 0.5)) - special.logit(np.where(inside, parts.value, 0.5))
+    low, high = (special.expit(special.logit(end) + shift) for end in (parts.low, parts.high))
+    # A value of 0 or 1 has no logit: the interval is then the parts', which `share` takes from Clopper and Pearson.
+    low = np.where(inside, low, np.minimum(parts.low, value))
+    return Estimate(value, low[()], np.where(inside, high, np.maximum(parts.high, value))[()])
 
 
 def pieces(scenario: Scenario, parts: int) -> Iterator[Scenario]:

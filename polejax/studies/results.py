@@ -1,25 +1,27 @@
 """Results: what a study found, read from its folder, whether finished or still under way."""
 
-import dataclasses
-import functools
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
-from polejax._core import checks, paths
-from polejax._core.folder import Folder, StudyError
+from polejax._core import checks
 from polejax.analysis.paired import Comparison, paired
-from polejax.analysis.seed_tally import Tally, join, tally
+from polejax.analysis.seed_tally import Tally, join
 from polejax.analysis.summaries import Summary, summarise
-from polejax.consensus.claims import Learning
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes, Scheduled
-from polejax.studies.contents import Contents
-from polejax.studies.parameters import column, flat
-from polejax.studies.shards import BLOCKS, IDENTITY, SUMS, Arrays, Shard, cut, dimensions
+from polejax.studies import bank_parts, frames, table
+from polejax.studies.coordinates import ScenarioAxes, coordinates
+from polejax.studies.parameters import varying
+from polejax.studies.precision import METRICS, Precision, of_manifest
+from polejax.studies.shards import BLOCKS, SUMS, Arrays, Shard, dimensions
+from polejax.studies.stored import Stored
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 UNITS = {
     "interval": "s",
@@ -35,18 +37,18 @@ class Results:
     """A study's results; every method reads what is on disk when it is called."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._folder = Folder(paths.checked("path", path), "study")
-        self._manifest = self._folder.manifest((*IDENTITY, "num_nodes", "sizes", "polejax"))
-        self._shards = cut(sizes_of(self._manifest), self.num_seeds)
+        self._stored = Stored(path)
+        self._manifest = self._stored.manifest
 
     def __repr__(self) -> str:
-        done = len(self._shards) - len(self.missing)
-        return f"Results({self.path!r}: {len(self.names)} scenarios, {done} of {len(self._shards)} shards)"
+        shards = len(self._stored.shards)
+        done = shards - len(self.missing)
+        return f"Results({self.path!r}: {len(self.names)} scenarios, {done} of {shards} shards)"
 
     @property
     def path(self) -> str:
         """The folder."""
-        return self._folder.path
+        return self._stored.folder.path
 
     @property
     def names(self) -> list[str]:
@@ -71,12 +73,17 @@ class Results:
     @property
     def missing(self) -> list[Shard]:
         """Shards that are not on disk yet."""
-        return [shard for shard in self._shards if not self._folder.has(shard.name)]
+        return [shard for shard in self._stored.shards if not self._stored.has(shard)]
 
     @property
     def complete(self) -> bool:
         """Whether all shards are on disk."""
         return not self.missing
+
+    @property
+    def precision(self) -> Precision | None:
+        """What half-widths `until` asked for, and what was reached; None: a number of seeds was asked for instead."""
+        return of_manifest(self._manifest["until"])
 
     def shards(self, scenario: int | str, names: list[str] | None = None) -> Iterator[tuple[Shard, Arrays]]:
         """The shards of a scenario that are on disk, one at a time: the way through results larger than memory.
@@ -89,22 +96,7 @@ class Results:
           ValueError: no such scenario.
           StudyError: a shard is damaged, of another study, or holds what no study can give.
         """
-        return self._shards_of(self._index(scenario), self._known(names))
-
-    def _shards_of(self, index: int, names: list[str] | None = None) -> Iterator[tuple[Shard, Arrays]]:
-        for shard in self._shards:
-            if shard.scenario == index and self._folder.has(shard.name):
-                yield shard, self._read(shard, names)
-
-    def _read(self, shard: Shard, names: list[str] | None) -> Arrays:
-        """Arrays of a shard, all of whose values are possible where all of its arrays are read."""
-        expected = Contents(self.records, shard.count, self.num_blocks, self._manifest["num_nodes"][shard.scenario])
-        arrays, _ = self._folder.read(shard.name, shard.identity, names, expected.shape_of)
-        fault = None if names is not None else next(expected.faults(arrays), None)
-        if fault is not None:
-            path = self._folder.part_path(shard.name)
-            raise StudyError(f"{path} was not written by a study, {fault}: delete it and run again")
-        return arrays
+        return self._stored.shards_of(self._index(scenario), self._known(names))
 
     def history(self, scenario: int | str) -> History:
         """`History` [S, H] of a scenario's seeds that are on disk, in memory; hashes are not kept.
@@ -114,17 +106,15 @@ class Results:
         """
         if self.records != "blocks":
             raise ValueError(f"{self.path} keeps no blocks: run a study with records='blocks'")
-        parts = [_as_history(arrays) for _, arrays in self.shards(scenario)]
+        index = self._index(scenario)
+        parts = [self._stored.history_of(index, arrays) for _, arrays in self._stored.shards_of(index)]
         self._check_some(scenario, parts)
         history: History = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
         return history
 
     def tally(self, scenario: int | str) -> Tally:
         """`Tally` of a scenario's seeds that are on disk, from one shard after the other."""
-        parts = [
-            tally(_as_history(arrays)) if self.records == "blocks" else self._as_tally(arrays)
-            for _, arrays in self.shards(scenario)
-        ]
+        parts = self._stored.tallies(self._index(scenario))
         self._check_some(scenario, parts)
         return join(parts)
 
@@ -147,65 +137,94 @@ class Results:
         if not parts:
             raise ValueError(f"scenario {checks.shown(scenario)} has no shard in {self.path} yet: run the study on")
 
-    def _as_tally(self, arrays: Arrays) -> Tally:
-        carries_models = bool((arrays["claims"] > 0).any())
-        return Tally(**{name: arrays[name] for name in SUMS}, centre=0.0, carries_models=carries_models)
-
     def timings(self) -> dict[str, float]:
         """Seconds of all shards on disk together: {"compile_seconds", "run_seconds"}."""
         totals = {"compile_seconds": 0.0, "run_seconds": 0.0}
-        for shard in self._shards:
-            if self._folder.has(shard.name):
-                attributes = self._folder.read(shard.name, shard.identity, [])[1]
+        for shard in self._stored.shards:
+            if self._stored.has(shard):
+                attributes = self._stored.folder.read(shard.name, shard.identity, [])[1]
                 totals = {name: value + float(attributes[name]) for name, value in totals.items()}
         return totals
+
+    def table(self, metrics: Sequence[str] | None = None, wide: bool = False, confidence: float = 0.95) -> "DataFrame":
+        """`pandas.DataFrame` of estimates from the seeds that are on disk: a row for each number of each scenario.
+
+        Columns: `scenario`, its name; the parameters that vary, as they were given; `metric`; `node`, if there are
+        metrics by node; `unit`; `value`, `low` and `high`, the estimate and its interval; `doubt`, what must be said
+        beside the number, such as that the interval leaves out a bank's own error or is longer than `until` asked for;
+        "" if nothing. Of a grid there is no `scenario`, as its parameters tell all.
+
+        Args:
+          metrics: names of a `Summary`'s estimates; None: all that are one number.
+          wide: one row for each scenario, and for each metric the columns `metric`, `metric_low` and `metric_high`.
+          confidence: of the intervals, in (0, 1).
+
+        Raises:
+          ValueError: an unknown metric, or a scenario without a settled height on disk.
+        """
+        if metrics is not None:
+            if not isinstance(metrics, list | tuple) or not metrics:
+                raise ValueError(f"metrics must be a list of names, got {checks.shown(metrics)}: {', '.join(METRICS)}")
+            metrics = [checks.one_of("metrics", name, METRICS) for name in metrics]
+        wide = checks.flag("wide", wide)
+        summaries = [self.summarise(name, confidence=confidence) for name in self.names]
+        chosen = table.chosen_metrics(metrics, summaries)
+        honest = self._honest(checks.confidence(confidence))
+        frame = table.tidy(self.names, self.parameters, summaries, chosen, self.precision, honest)
+        frame = table.widened(frame) if wide else frame
+        return frame.drop(columns="scenario") if self._manifest["grid"] and self.parameters else frame
+
+    def _honest(self, confidence: float) -> bank_parts.Honest | None:
+        """What `bank_parts` of a study tells; None: it was not asked for."""
+        count = self._manifest["bank_parts"]
+        if count is None:
+            return None
+        split = Results(bank_parts.folder(self.path, self.num_seeds, count))
+        pieces = [split.summarise(name, confidence=confidence) for name in split.names]
+        return bank_parts.Honest(self._manifest, pieces, confidence)
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """What tells the scenarios apart: values [scenarios], as they were given, by short name."""
+        return varying(self._manifest)
 
     def to_xarray(self, names: list[str] | None = None) -> Any:
         """`xarray.Dataset` with dimensions scenario, seed, height and node.
 
+        Of a `polejax.grid` each parameter is a dimension in place of `scenario`, with its values as they were given as
+        coordinates: `.sel(threshold=0.8)`. Its name is the path's last word, unless that is not clear (`grid`).
+
         Coordinates carry the scenarios' parameters: their names on `scenario`, `height` from 1 on, every number and
         word of a scenario under its path ("mechanism.threshold") on scenario, and each node's on (scenario, node)
-        ("nodes.power"). Seeds that are not on disk are NaN, or 0 and not `settled`; so is what a scenario has not.
+        ("nodes.power"); in a grid those that do not vary have no dimension. Numbers that were rounded to float32 are
+        given as the shortest that round to them, so 0.8 and not 0.800000012. Seeds that are not on disk are NaN, or 0
+        and not `settled`; so is what a scenario has not.
 
         Args:
           names: of the variables wanted; None: all. They are held in memory.
         """
         import xarray
 
-        variables = self._variables(names)
-        units = UNITS if self.records == "blocks" else {}
+        axes, units = ScenarioAxes(self._manifest), UNITS if self.records == "blocks" else {}
         data = {
             name: (
-                ("scenario", *dimensions(name, array.ndim - 1)),
-                array,
+                (*axes.names, *dimensions(name, array.ndim - 1)),
+                axes.spread(array),
                 {"units": units[name]} if name in units else {},
             )
-            for name, array in variables.items()
+            for name, array in self._variables(names).items()
         }
         about = {name: self._manifest[name] for name in ("polejax", "num_seeds", "num_blocks", "seed")}
-        return xarray.Dataset(data, self._coordinates(), about)
+        return xarray.Dataset(data, coordinates(self._manifest), about)
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self) -> "DataFrame":
         """`pandas.DataFrame` with one row per settled block: scenario, seed, height and the variables of blocks.
 
-        Of a study that keeps chains: one row per chain, and its sums.
+        Of a study that keeps chains: one row per chain, and its sums. Names of scenarios are categories, and so are
+        words among the parameters that vary, which have a column each. Where a
+        scenario has no such variable, numbers are NaN or missing.
         """
-        import pandas
-
-        frames = []
-        for scenario, name in enumerate(self.names):
-            for shard, arrays in self.shards(scenario):
-                rows, place = np.arange(shard.count), {}
-                if self.records == "blocks":
-                    rows, heights = np.nonzero(arrays.pop("settled"))
-                    place = {"height": heights + 1}
-                columns = {
-                    key: array[rows, heights] if array.ndim == 2 else array
-                    for key, array in arrays.items()
-                    if "node" not in dimensions(key, array.ndim)
-                }
-                frames.append(pandas.DataFrame({"scenario": name, "seed": rows + shard.first, **place, **columns}))
-        return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
+        return frames.rows(self._stored, self.parameters)
 
     def _known(self, names: list[str] | None) -> list[str] | None:
         """Names of variables, once they are ones that studies keep."""
@@ -223,17 +242,13 @@ class Results:
             f"{argument} must be an index below {len(self.names)} or one of {self.names}; got {checks.shown(scenario)}"
         )
 
-    @functools.cached_property
-    def _num_nodes(self) -> int:
-        return int(max(self._manifest["num_nodes"]))
-
     def _variables(self, names: list[str] | None) -> Arrays:
         """Arrays [scenario, seed, ...] of all scenarios, filled from the shards."""
-        lengths = {"seed": self.num_seeds, "height": self.num_blocks, "node": self._num_nodes}
+        lengths = {"seed": self.num_seeds, "height": self.num_blocks, "node": max(self._manifest["num_nodes"])}
         filled: Arrays = {}
         names = self._known(names)
         for scenario in range(len(self.names)):
-            for shard, arrays in self._shards_of(scenario, names):
+            for shard, arrays in self._stored.shards_of(scenario, names):
                 for name, array in arrays.items():
                     if name not in filled:
                         shape = (len(self.names), *(lengths[dim] for dim in dimensions(name, array.ndim)))
@@ -244,51 +259,7 @@ class Results:
                     filled[name][place] = array
         return filled
 
-    def _coordinates(self) -> dict[str, Any]:
-        scenarios = [flat(scenario) for scenario in self._manifest["scenarios"]]
-        coordinates: dict[str, Any] = {
-            "scenario": self.names,
-            "seed": np.arange(self.num_seeds),
-            "height": np.arange(1, self.num_blocks + 1),
-            "node": np.arange(self._num_nodes),
-        }
-        for name in dict.fromkeys(name for scenario in scenarios for name in scenario):
-            values = [scenario.get(name) for scenario in scenarios]
-            if all(value is None for value in values):
-                continue
-            if any(isinstance(value, list) for value in values):
-                if name.startswith("nodes."):
-                    coordinates[name] = (("scenario", "node"), self._by_node(values))
-            else:
-                coordinates[name] = ("scenario", column(values))
-        return coordinates
-
-    def _by_node(self, values: list[Any]) -> np.ndarray:
-        array = np.full((len(values), self._num_nodes), np.nan)
-        for row, value, count in zip(array, values, self._manifest["num_nodes"], strict=True):
-            if isinstance(value, list) and np.shape(value) == (count,):
-                row[:count] = value
-        return array
-
-
-def sizes_of(manifest: dict[str, Any]) -> tuple[int, ...]:
-    """Seeds of a shard, by scenario, as a study's manifest says; raises StudyError where they are impossible."""
-    sizes, counts = manifest["sizes"], manifest["num_nodes"]
-    if not len(sizes) == len(counts) == len(manifest["names"]) or min(sizes) < 1:
-        raise StudyError(f"study.json has sizes {sizes} and num_nodes {counts}: restore it from a copy")
-    return tuple(sizes)
-
 
 def open_study(path: str | os.PathLike[str]) -> Results:
     """Results of a finished or a partial study from its folder; raises StudyError where there is none."""
     return Results(path)
-
-
-def _as_history(arrays: Arrays) -> History:
-    learning = None
-    if "claimed" in arrays:
-        curve = np.zeros((*arrays["claimed"].shape, 0), np.float32)
-        learning = Learning(arrays["claimed"], arrays["rejected"], arrays["diverged"], curve, arrays.get("holdout"))
-    fields: dict[str, Any] = {field.name: arrays.get(field.name) for field in dataclasses.fields(History)}
-    flawed = arrays.get("flawed", np.zeros_like(arrays["settled"]))
-    return History(**{**fields, "learning": learning, "flawed": flawed})

@@ -25,8 +25,11 @@ from polejax.consensus.scenario import Scenario
 
 Arrays = dict[str, np.ndarray]
 
-IDENTITY = ("names", "scenarios", "num_seeds", "num_blocks", "seed", "records", "method")
+IDENTITY = ("names", "scenarios", "num_blocks", "seed", "first_seeds", "records", "method")
 """What of a manifest must be the same for a study to go on in its folder."""
+
+GROWING = ("num_seeds", "batches", "until", "bank_parts")
+"""What of a manifest says how many seeds were asked for, and why; more may be."""
 
 
 class Shard(Record):
@@ -36,11 +39,14 @@ class Shard(Record):
       scenario: index into the study's scenarios.
       first: number of the first seed.
       count: of seeds.
+      size: seeds that are simulated together; those beyond `count` are cut off, as another size would be another
+        program to compile.
     """
 
     scenario: int = static()
     first: int = static()
     count: int = static()
+    size: int = static()
 
     @property
     def name(self) -> str:
@@ -58,21 +64,19 @@ class Study(Record):
 
     Attributes:
       scenarios: all of them.
-      num_seeds: chains S of each scenario.
       num_blocks: heights H of each chain.
       seed: of the study's key.
+      first_seeds: number of each scenario's first seed, which its shards count from.
       records: "blocks": every block; "chains": each seed's sums.
-      sizes: seeds that are simulated together, by scenario.
       methods: how chains are drawn, by scenario.
       programs: what each scenario computes (`polejax._engine.program`).
     """
 
     scenarios: tuple[Scenario, ...]
-    num_seeds: int = static()
     num_blocks: int = static()
     seed: int = static()
+    first_seeds: tuple[int, ...] = static()
     records: str = static()
-    sizes: tuple[int, ...] = static()
     methods: tuple[Method, ...] = static()
     programs: tuple[str, ...] = static()
 
@@ -94,21 +98,6 @@ class _ByName(pickle.Pickler):
 
 def _unpickled(content: bytes) -> Study:
     return Study(**pickle.loads(content))
-
-
-def cut(sizes: Sequence[int], num_seeds: int) -> list[Shard]:
-    """All shards of a study, in an order that brings all scenarios forward together.
-
-    Args:
-      sizes: seeds of a shard, by scenario.
-      num_seeds: of each scenario.
-    """
-    every = [
-        Shard(index, first, min(size, num_seeds - first))
-        for index, size in enumerate(sizes)
-        for first in range(0, num_seeds, size)
-    ]
-    return sorted(every, key=lambda shard: (shard.first, shard.scenario))
 
 
 def dimensions(name: str, ndim: int = 2) -> tuple[str, ...]:
@@ -177,8 +166,7 @@ def programs_of(scenarios: Sequence[Scenario], methods: Sequence[Method]) -> tup
 
 def start_shard(study: Study, shard: Shard) -> Running[Arrays]:
     """Begin what `run_shard` does, and come back while the devices still compute."""
-    # The last shard is simulated at full size and cut, as its own size would be another program to compile.
-    keys = seed_keys(study.seed, shard.first, study.sizes[shard.scenario])
+    keys = seed_keys(study.seed, study.first_seeds[shard.scenario] + shard.first, shard.size)
     scenario, method = study.scenarios[shard.scenario], study.methods[shard.scenario]
 
     def trimmed(arrays: Arrays) -> Arrays:

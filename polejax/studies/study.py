@@ -3,40 +3,32 @@
 import collections
 import concurrent.futures
 import functools
-import importlib.metadata
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
-from polejax._core import checks, identity, lanes, limits, paths
+from polejax._core import identity, limits, paths
 from polejax._core.checked import checked
-from polejax._core.describe import describe
 from polejax._core.devices import provenance
 from polejax._core.folder import Folder, StudyError
-from polejax._core.keys import GENERATOR
 from polejax._core.progress import Callback, Meter
-from polejax._core.record import replace
 from polejax._core.switches import steady
-from polejax._engine import demand, poisson
-from polejax._engine.runner import METHODS, Method
+from polejax._engine.runner import Method
 from polejax._engine.running import Running
-from polejax._engine.segments import height_bytes
-from polejax.consensus.scenario import Scenario, check_one
-from polejax.studies import executors
+from polejax.consensus.scenario import Scenario
+from polejax.studies import bank_parts as parts
+from polejax.studies import batches, executors
+from polejax.studies.batches import Batch
 from polejax.studies.contents import Contents
-from polejax.studies.results import Results, sizes_of
-from polejax.studies.shards import IDENTITY, Arrays, Shard, Study, cut, dimensions, programs_of, start_shard
+from polejax.studies.grid import Grid
+from polejax.studies.plan import Plan
+from polejax.studies.precision import Target, Watch, check_target
+from polejax.studies.results import Results
+from polejax.studies.shards import GROWING, IDENTITY, Arrays, Shard, Study, dimensions, start_shard
 
-_BYTES = 2**27  # of rounds that a shard may hold on CPUs
-_BYTES_ELSEWHERE = 2**30
 _IN_FLIGHT = 2  # shards begun and not yet on the disk
-_SHARDS = 10**6  # files that a folder and its manifest hold
-_SEGMENTS = 4_096  # a shard has at most this many of its mechanism's segments, so that a kill costs minutes at most
-
-RECORDS = ("blocks", "chains")
 
 Outcome = Callable[[], tuple[Arrays, dict[str, float]]]  # what `run_shard` returns, once it is there
 
@@ -44,7 +36,7 @@ Outcome = Callable[[], tuple[Arrays, dict[str, float]]]  # what `run_shard` retu
 @checked
 @steady
 def study(
-    scenarios: Scenario | Sequence[Scenario],
+    scenarios: Scenario | Sequence[Scenario | Grid],
     num_seeds: int,
     num_blocks: int,
     out: str | os.PathLike[str],
@@ -54,6 +46,9 @@ def study(
     records: str = "blocks",
     seeds_per_shard: int | None = None,
     method: Method = "rounds",
+    until: Mapping[str, float] | None = None,
+    max_seeds: int | None = None,
+    bank_parts: int | None = None,
     executor: Any = None,
     progress: Callback | None = None,
 ) -> Results:
@@ -62,141 +57,145 @@ def study(
     Chain s of every scenario runs under the key `fold_in(key(seed), s)`: common random numbers, so that scenarios
     differ by what they are and not by chance. Scenarios that differ in array fields alone share one compiled program.
     Every shard is written whole and atomically; a study that is killed and started again has bit for bit the result of
-    an uninterrupted one on the same machine. Under `jax.distributed` each process simulates and writes
-    its own share of the shards, on its own devices, and returns when that is done.
+    an uninterrupted one on the same machine. The same folder with more seeds keeps those that it has, and adds the
+    others. Under `jax.distributed` each process simulates and writes its own share of the shards, on its own devices,
+    and returns when that is done.
+
+    With `until` seeds are added until all named intervals are short enough in every scenario. They are looked at after
+    1, 2, 3, 4, 6, 8, 12, 16, ... times `num_seeds` seeds and at `max_seeds`, from the first seed on, and must be short
+    enough twice in a row, as the first time is chance too often. So where a study stops depends on its arguments alone:
+    not on devices, shards, an executor, an interruption, or seeds that the folder holds already. Of the intervals at
+    the stop 93 to 97% hold the truth (ours; tests/studies/test_precision.py, experiments/stopping_coverage.py).
 
     Args:
-      scenarios: one or several.
-      num_seeds: chains S of each scenario.
+      scenarios: one, several, or a `polejax.grid`; grids may stand among others.
+      num_seeds: chains S of each scenario; with `until` those of the first look, at least 16.
       num_blocks: heights H of each chain.
       out: folder for `study.json` and the shards.
       seed: of the study's key.
-      names: of the scenarios, all different; None: their numbers.
+      names: of the scenarios, all different; None: their numbers, and in grids their parameters.
       records: what to keep: "blocks", every canonical block (some 20 bytes each), or "chains", each chain's sums alone
         (some 200 bytes), from which `Results.summarise` gives the same estimates.
       seeds_per_shard: None: as fit in memory, and few enough that a shard takes minutes at most.
       method: "rounds"; or "poisson": draw block arrivals as one Poisson process in those scenarios that allow it (Proof
         of Work at constant power and difficulty; see `simulate_many`), which is many times as fast and has the same law
         and other realisations; the others are drawn by rounds.
+      until: largest half-widths of 95% intervals by name of a `Summary`'s estimate, as {"stale_per_main": 0.002}; of an
+        estimate by node, of every node's. Half-widths do not shrink below a bank's own error, which they leave out.
+        None: `num_seeds` seeds.
+      max_seeds: most seeds, with `until`; where they do not suffice, `Results.precision` says of what.
+      bank_parts: G, at least 4: simulate the scenarios that replay banks twice, the second time with the seeds shared
+        out over G parts of each bank, so that `Results.table` has intervals that hold the banks' own error, as
+        `polejax.bank_estimate` has. None: tables say that they leave it out.
       executor: with the interface of `concurrent.futures`: shards run wherever it takes
         `polejax.studies.shards.run_shard` and its arguments; this process checks and writes what comes back. A
         `ProcessPoolExecutor` must not fork: give it `mp_context=multiprocessing.get_context("spawn")`. None: here.
-      progress: called with `Progress` in blocks on disk, over all scenarios and seeds, after every shard.
+      progress: called with `Progress` in blocks on disk, over all scenarios and seeds, after every shard; with `until`
+        its total is of the seeds up to the next look.
 
     Returns:
       `Results`, which read from `out`.
 
     Raises:
       ValueError: no scenario, a count below 1, an unknown word, names that are not as many or not different, no
-        scenario that allows method "poisson", more than memory, disk or a year allow, or an executor that forks.
+        scenario that allows method "poisson", an executor that forks, which would hang, a target that no scenario has,
+        banks too small for their parts, or more than memory, disk or a year allow.
       StudyError: the folder is another study's, in use, damaged, edited, full or not to be written, or the executor or
         one of its workers failed; in one line, which says what is kept and how to go on.
     """
     out = paths.checked("out", out)
     if executor is not None:
         executors.check(executor)
-    task, manifest = _plan(scenarios, num_seeds, num_blocks, seed, names, records, seeds_per_shard, method)
+    target = check_target(until, max_seeds, num_seeds)
+    plan = Plan(scenarios, num_seeds, num_blocks, seed, names, records, seeds_per_shard, method)
+    if bank_parts is not None:
+        parts.split(plan.task.scenarios, bank_parts, num_seeds)  # told before hours of work, not after
     size = 4.0 * num_blocks if records == "blocks" else 64.0  # bytes of a chain, at least: intervals, or sums
-    limits.check_disk(
-        f"num_seeds {num_seeds:,}", out, size * num_seeds * len(task.scenarios), "make room, or ask for less"
-    )
-    process, processes = jax.process_index(), jax.process_count()
-    place = Folder(out, "study", process)
+    needed = size * num_seeds * len(plan.task.scenarios)
+    limits.check_disk(f"num_seeds {num_seeds:,}", out, needed, "make room, or ask for less")
+    place = Folder(out, "study", jax.process_index(), GROWING)
     with place.locked():
-        before = place.begin(manifest, IDENTITY)
-        identity.check_programs(place.path, "study", before, manifest)
-        task = replace(task, sizes=sizes_of(before))
-        every = cut(task.sizes, task.num_seeds)
-        for shard in every:
-            if place.has(shard.name):  # damage is told before hours of work, not after
-                place.read(shard.name, shard.identity, [], _contents(task, shard).shape_of)
-        mine = [shard for shard in every[process::processes] if not place.has(shard.name)]
-        _run(task, mine, place, executor, progress, sum(shard.count for shard in every) * num_blocks)
+        filling = _Filling(plan, place, executor, progress)
+        if target is None:
+            filling.grow(num_seeds)
+        else:
+            _until(target, filling)
+        if bank_parts is not None:
+            _split(plan, place.path, filling.num_seeds, bank_parts, executor, progress)
+            filling.note({"bank_parts": bank_parts})
     return Results(out)
 
 
-def _plan(
-    scenarios: Scenario | Sequence[Scenario],
-    num_seeds: int,
-    num_blocks: int,
-    seed: int,
-    names: Sequence[str] | None,
-    records: str,
-    seeds_per_shard: int | None,
-    method: str,
-) -> tuple[Study, dict[str, Any]]:
-    """Check the arguments; what to compute, and the manifest that tells of it."""
-    listed = (scenarios,) if isinstance(scenarios, Scenario) else tuple(scenarios)
-    for index, scenario in enumerate(listed):
-        if not isinstance(scenario, Scenario):
-            raise ValueError(f"scenarios[{index}] must be a polejax.Scenario, got {type(scenario).__name__}")
-        check_one(scenario)
-    if not listed:
-        raise ValueError("scenarios must not be empty: give at least one")
-    names = [str(index) for index in range(len(listed))] if names is None else [str(name) for name in names]
-    if len(names) != len(listed) or len(set(names)) != len(names):
-        raise ValueError(f"names must be {len(listed)} different words, one per scenario; got {names}")
-    num_seeds = limits.counted("num_seeds", num_seeds, 2**32, "keys fold in 32 bits")
-    num_blocks = limits.counted("num_blocks", num_blocks, demand.MOST_BLOCKS, "heights are counted in 32 bits")
-    if seeds_per_shard is not None:
-        seeds_per_shard = min(num_seeds, checks.whole("seeds_per_shard", seeds_per_shard, low=1))
-    drawn_by = methods(listed, checks.one_of("method", method, METHODS))
-    sizes = tuple(
-        seeds_per_shard or _seeds_per_shard(scenario, num_seeds, num_blocks, drawn, records == "blocks")
-        for scenario, drawn in zip(listed, drawn_by, strict=True)
-    )
-    shards = sum(-(-num_seeds // size) for size in sizes)
-    if shards > _SHARDS:
-        raise ValueError(f"seeds must make at most {_SHARDS:,} shards, got {shards:,}: raise seeds_per_shard")
-    for scenario, size, drawn in zip(listed, sizes, drawn_by, strict=True):
-        draws = float(num_seeds) * num_blocks * (scenario.nodes.count if drawn == "rounds" else 1)
-        limits.check_time(f"num_seeds {num_seeds:,} of {num_blocks:,} blocks", draws, "simulate fewer")
-        demand.check_demand(scenario, min(size, num_seeds), num_blocks, drawn, records == "blocks")
-    seed = checks.whole("seed", seed, low=0, high=2**31 - 1)
-    records = checks.one_of("records", records, RECORDS)
-    programs = programs_of(listed, drawn_by)
-    task = Study(jax.tree.map(np.asarray, listed), num_seeds, num_blocks, seed, records, sizes, drawn_by, programs)
-    manifest = {
-        "polejax": importlib.metadata.version("polejax"),
-        "names": names,
-        "versions": identity.tracing_versions(),
-        "generator": GENERATOR,
-        "scenarios": [describe(scenario) for scenario in listed],
-        "programs": {f"scenarios[{index}]": program for index, program in enumerate(programs)},
-        "num_seeds": task.num_seeds,
-        "num_blocks": task.num_blocks,
-        "seed": task.seed,
-        "records": records,
-        "method": list(drawn_by),
-        "num_nodes": [scenario.nodes.count for scenario in listed],
-        "sizes": list(sizes),
-    }
-    return task, manifest
+def _split(plan: Plan, path: str, num_seeds: int, count: int, executor: Any, progress: Callback | None) -> None:
+    """Simulate the parts of all banks, into a folder of their own in the study's."""
+    task = plan.task
+    pieces = parts.split(task.scenarios, count, num_seeds)
+    firsts, each = parts.first_seeds(len(pieces), count, num_seeds), num_seeds // count
+    split = Plan(pieces, each, task.num_blocks, task.seed, None, "chains", None, "rounds", firsts)
+    place = Folder(parts.folder(path, num_seeds, count), "study", jax.process_index(), GROWING)
+    with place.locked():
+        _Filling(split, place, executor, progress).grow(each)
 
 
-def methods(scenarios: tuple[Scenario, ...], method: Method) -> tuple[Method, ...]:
-    """How each scenario's chains are drawn; raises ValueError where no scenario allows the method."""
-    if method == "rounds":
-        return tuple(method for _ in scenarios)
-    refusals = [poisson.refusal(scenario) for scenario in scenarios]
-    if all(refusals):
-        raise ValueError(f'method must be "rounds" where no scenario allows "poisson"; scenarios[0]: {refusals[0]}')
-    allowed: dict[bool, Method] = {True: "poisson", False: "rounds"}
-    return tuple(allowed[refused is None] for refused in refusals)
+def _until(target: Target, filling: "_Filling") -> None:
+    """Add seeds until the target is reached, and write down where that was."""
+    watch = Watch(target, filling.place.path)
+
+    def reached(num_seeds: int) -> bool:
+        filling.grow(num_seeds, at_least=True)
+        return watch.reached(num_seeds)
+
+    target.stop(reached)
+    filling.note({"until": watch.outcome()})
 
 
-def _seeds_per_shard(scenario: Scenario, num_seeds: int, num_blocks: int, method: Method, blocks: bool) -> int:
-    """Seeds whose rounds fit in memory and take minutes at most, in shards of equal size."""
-    mechanism, count = scenario.mechanism, scenario.nodes.count
-    budget = _BYTES if lanes.on_cpu(jax.local_devices()) else _BYTES_ELSEWHERE
-    per_height = (
-        64 if method == "poisson" else 2 * height_bytes(scenario)
-    )  # one shard is computed, one on its way to the disk
-    heights = min(num_blocks, 2 * mechanism.profile.heights_per_call) + num_blocks // 8
-    few = _SEGMENTS * mechanism.profile.heights_per_call // num_blocks
-    per_seed = per_height * heights if blocks or method == "rounds" else 64 * (16 + count)  # sums alone
-    most = max(1, min(budget // per_seed, few, num_seeds))
-    return -(-num_seeds // -(-num_seeds // most))
+class _Filling:
+    """A study's folder while it is filled, batch by batch."""
+
+    def __init__(self, plan: Plan, place: Folder, executor: Any, progress: Callback | None) -> None:
+        self.place = place
+        self._plan, self._executor, self._progress = plan, executor, progress
+        self._manifest = place.begin(plan.manifest, IDENTITY)
+        identity.check_programs(place.path, "study", self._manifest, plan.manifest)
+        self._batches = batches.of_manifest(self._manifest)
+
+    @property
+    def num_seeds(self) -> int:
+        """Seeds that were asked for."""
+        return self._batches[-1].end
+
+    def grow(self, num_seeds: int, at_least: bool = False) -> None:
+        """Simulate what is missing of the seeds that were asked for before, and of those up to `num_seeds`.
+
+        More than these may be there only if `at_least`.
+        """
+        end = self._batches[-1].end
+        if num_seeds < end and not at_least:
+            raise StudyError(
+                f"{self.place.path} holds another study; it has num_seeds: {end}, not {num_seeds}: read it with "
+                "polejax.open_study, ask for as many or more, or choose another folder"
+            )
+        if num_seeds > end:
+            grown = (*self._batches, self._plan.batch(self._batches, num_seeds))
+            self.note({**batches.as_entries(grown), "until": None, "bank_parts": None})
+            self._batches = grown
+        self._fill(self._batches)
+
+    def note(self, entries: dict[str, Any]) -> None:
+        """Change entries of the manifest, if they differ."""
+        changed = {**self._manifest, **entries}
+        if changed != self._manifest:
+            self.place.update(changed)
+            self._manifest = changed
+
+    def _fill(self, grown: Sequence[Batch]) -> None:
+        every = batches.cut(grown)
+        task, process, processes = self._plan.task, jax.process_index(), jax.process_count()
+        for shard in every:
+            if self.place.has(shard.name):  # damage is told before hours of work, not after
+                self.place.read(shard.name, shard.identity, [], _contents(task, shard).shape_of)
+        mine = [shard for shard in every[process::processes] if not self.place.has(shard.name)]
+        _run(task, mine, self.place, self._executor, self._progress, every)
 
 
 def _run(
@@ -205,9 +204,9 @@ def _run(
     place: Folder,
     executor: Any,
     progress: Callback | None,
-    total: int,
+    every: list[Shard],
 ) -> None:
-    missing = sum(shard.count for shard in mine) * task.num_blocks
+    total, missing = (sum(shard.count for shard in shards) * task.num_blocks for shards in (every, mine))
     meter = Meter(progress, total, "blocks", before=total - missing)
     about = provenance()
     flight: collections.deque[tuple[Shard, concurrent.futures.Future[None]]] = collections.deque()
@@ -235,7 +234,7 @@ def _run(
         while flight:
             land()
     except executors.WorkerError as error:
-        kept = sum(place.has(shard.name) for shard in cut(task.sizes, task.num_seeds))
+        kept = sum(place.has(shard.name) for shard in every)
         raise StudyError(f"{place.path} has {kept} finished shards; {error}") from error
     finally:
         writer.shutdown(cancel_futures=True)

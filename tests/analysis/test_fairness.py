@@ -12,6 +12,7 @@ import polejax as pj
 from polejax._core.record import replace
 from polejax.analysis import cost, fairness, gini, hhi, nakamoto, node_work, rewards, tally, winner_work
 from polejax.analysis.estimate import Estimate, student
+from polejax.analysis.fairness import concentration
 
 SEEDS, HEIGHTS = 64, 400
 POWER = [30.0, 29.0, 12.0, 11.0, 8.0, 5.0, 3.0, 1.0, 1.0]
@@ -248,3 +249,15 @@ def test_a_training_step_is_counted_from_its_network():
 def test_what_makes_no_sense_is_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_concentration_of_parts_is_that_of_seeds():
+    """What a bank's parts won stands for what seeds won; no interval is wider than can be."""
+    wins = np.random.default_rng(0).multinomial(400, [0.4, 0.3, 0.2, 0.1], 8) / 400.0
+    others = (wins.sum(axis=0) - wins) / 7
+    unequal, fewest = concentration(wins.mean(axis=0), others, 0.5, 0.95)
+    assert unequal.value == gini(wins.mean(axis=0))
+    assert unequal.low < gini([0.4, 0.3, 0.2, 0.1]) < unequal.high
+    assert (fewest.value, fewest.low, fewest.high) == (2, 2, 2)
+    alone, _ = concentration(np.array([1.0, 0.0]), np.array([[1.0, 0.0], [0.9, 0.1], [1.0, 0.0]]), 0.5, 0.95)
+    assert alone.high == 0.5  # of two nodes the Gini coefficient is at most 1/2

@@ -72,7 +72,7 @@ def test_the_table_and_the_csv_hold_every_number_and_what_was_not_tried(found, t
     made, _ = found
     text = str(made)
     assert "layer narrow NOT TRIED: the model does not fit it (TypeError" in text
-    assert "re-basing thief        NOT TRIED: there is no layer to re-base from" in text
+    assert "re-basing thief       NOT TRIED: there is no layer to re-base from" in text
     assert "NOT TRIED means that nothing here tells whether the layer stops that strategy." in text
     assert repr(made) == "Matrix(2 layers, 4 seeds, 20 steps, 4 not tried)"
     assert all(len(line) <= 105 for line in text.splitlines() if "NOT TRIED" not in line)

@@ -10,6 +10,7 @@ from handmade import history
 
 from polejax.attacks import theft
 from polejax.jobs import attack, cli, compare
+from polejax.jobs.claims import job as claims
 
 NEVER_RIGHT = ["x", "", "\x1b[31m", "nan", "-inf", "-1"]
 EDGES = ["inf", "0", "2.5", str(2**63), str(10**400), "1e400"]
@@ -21,7 +22,7 @@ class Taken(Exception):
 
 
 def options():
-    for command, settings in (("compare", compare.Settings), ("attack", attack.Settings)):
+    for command, settings in (("compare", compare.Settings), ("attack", attack.Settings), ("claims", claims.Settings)):
         for field in dataclasses.fields(settings):
             if field.name == "learning":
                 for part in dataclasses.fields(compare.Learning):
@@ -36,6 +37,7 @@ def test_bad_values_of_every_option_are_refused_in_one_line(monkeypatch, capsys,
 
     monkeypatch.setattr(compare, "simulate_many", take)
     monkeypatch.setattr(theft, "encounter", take)
+    monkeypatch.setattr(claims, "learning_curves", take)
     out = f"--out={tmp_path}"
     for number, (command, option) in enumerate(options()):
         if option == "out":

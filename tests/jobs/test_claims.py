@@ -1,7 +1,9 @@
 """The claims job: laws of its parts, honest intervals, a page that escapes and resumes."""
 
 import json
+import re
 import types
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -11,7 +13,8 @@ from banks import geometric_bank
 import polejax as pj
 from polejax import theory
 from polejax.analysis.figure_style import Plot, canvas
-from polejax.jobs.claims import job, page
+from polejax.jobs import cli
+from polejax.jobs.claims import fairness, job, page
 from polejax.jobs.claims.section import Section
 from polejax.jobs.claims.workbench import Bench, intervals, row, scenario
 from polejax.mechanisms.architecture_spread import ArchitectureSpread
@@ -106,3 +109,49 @@ def test_a_job_goes_on_from_the_sections_on_disk(tmp_path, monkeypatch):
     assert told[-1].done == told[-1].total == 1
     with pytest.raises(pj.StudyError, match="seed"):
         job.run(job.Settings(quick=True, out=tmp_path, seed=1), told.append)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--curves=1023"], "curves must be at least 1,024, 4 for each of 64 nodes in each of 4 parts, got 1,023"),
+        (["--load", "0.5", "1.5"], "loads must be"),
+        (["--load=0"], "loads must be"),
+        (["--load", "0.9", "0.9"], "loads must be different numbers in (0, 1)"),
+        (["--seed=-1"], "seed must be"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_in_one_line_before_training(
+    options, message, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.setattr(job, "learning_curves", None)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["claims", f"--out={tmp_path / 'out'}", *options])
+    printed = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert printed.startswith(f"polejax: {message}")
+    assert printed.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_section_s_bank_is_large_enough_for_what_it_asks():
+    bench = Bench(None, geometric_bank(0, job.LEAST_CURVES), jax.random.key(0), 16, 256, 256, False)
+    assert bench.enough(fairness.COUNT)
+    bank_error.check_parts(bench.bank, 8, 16)  # of the relatives
+
+
+def test_a_page_s_figures_and_links_are_there():
+    """What `make claims` wrote last: every figure, under 2 MB in all, and every file that it links."""
+    docs = Path(__file__).parents[2] / "docs"
+    text = (docs / "claims.md").read_text()
+    linked = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    assert len(linked) > len(job.SECTIONS) - 2
+    assert all((docs / link).is_file() for link in linked)
+    figures = list((docs / "figures").glob("*.png"))
+    assert {path.name for path in figures} == {link.split("/")[-1] for link in linked if link.endswith(".png")}
+    assert sum(path.stat().st_size for path in figures) < 2e6
+    anchors = re.findall(r"\]\(#([^)]+)\)", text)
+    heads = {page._anchor(head) for head in re.findall(r"^## (.*)$", text, re.M)}
+    assert set(anchors) == heads
+    readme = (docs.parent / "README.md").read_text()
+    assert set(re.findall(r"docs/claims\.md#([\w-]+)", readme)) <= heads

@@ -74,9 +74,10 @@ def test_proof_of_work_at_the_same_stale_rate_has_shorter_intervals(job):
 
 
 def test_the_table_can_be_redone_in_python_from_the_readme(job):
-    """README's second snippet, with this job's options in place of the defaults: every number is equal."""
+    """README's snippet, with this job's options in place of the defaults: every number is equal."""
     settings, outcome, *_ = job
-    _, snippet, *_ = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    snippets = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (snippet,) = [one for one in snippets if "pj.baselines.at_interval" in one]
     for written, here in (
         ("= 16, 16, 64, 0", "= 3, 2, 16, 0"),
         ("pj.tasks.digits()", "pj.tasks.synthetic(0)"),
@@ -106,6 +107,12 @@ def test_results_and_summary_hold_what_repeats_them(job):
         assert json.loads(saved.attrs["settings"])["seed"] == 0
         assert "jax" in json.loads(saved.attrs["versions"])
         assert saved.interval.attrs["units"] == "s"
+        assert saved["mechanism.type"].dims == ("scenario",)
+        assert list(saved["mechanism.type"].values) == ["PoW", "PoLe", "PoW"]
+        assert saved["mechanism.threshold"].sel(scenario="PoLe") == 0.5
+        assert saved["mechanism.work"].sel(scenario="PoW") == pytest.approx(outcome.scenarios["PoW"].mechanism.work)
+        assert saved["network.seconds"].values.tolist() == [2.0] * 3
+        assert saved["nodes.power"].dims == ("scenario", "node")
     summary = json.loads(paths[1].read_text())
     assert summary["PoLe"]["interval_cv"]["value"] == pytest.approx(outcome.summaries["PoLe"].interval_cv.value)
     assert {"versions", "machine", "settings", "seconds", "PoLe against PoW"} <= set(summary)

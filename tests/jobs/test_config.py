@@ -14,6 +14,7 @@ from polejax._core.describe import describe
 from polejax.jobs import config
 from polejax.jobs.config_builder import Builder
 from polejax.jobs.config_names import CONSTRUCTORS
+from polejax.studies.grid import listed
 
 HEAD = 'seeds = 3\nblocks = 4\nout = "{out}"\n'
 SCENARIO = """
@@ -78,7 +79,7 @@ def test_a_grid_and_a_bank(write, tmp_path):
     np.testing.assert_allclose(data["mechanism.jitter"][1:], [0.0, 0.1, 0.2] * 2, rtol=1e-6)
     assert result.names[2] == "learning, mechanism.threshold=0.4, mechanism.jitter=0.1"
     (bank,) = (tmp_path / "out").glob("bank-*")  # trained once, and kept
-    scenarios = config.read(path).scenarios
+    scenarios = listed(config.read(path).scenarios).scenarios
     assert scenarios[1].mechanism.bank is scenarios[6].mechanism.bank
     np.testing.assert_array_equal(pj.load_bank(bank).test[:20], scenarios[1].mechanism.bank.test)
     assert isinstance(scenarios[1].mechanism.bank.evaluate_every, int)
@@ -262,7 +263,7 @@ idle = {{ PoW = {{ work = 60.0 }} }}
         )
         for order in ("fifo", "reward")
     ]
-    assert describe(found) == describe(expected)
+    assert describe(list(found)) == describe(expected)
     with pytest.raises(ValueError, match=r"tasks must be a list of \{ constructor = arguments \}"):
         config.read(write(HEAD + stream.replace("tasks = [", "tasks = 3 # [")))
     with pytest.raises(ValueError, match="mechanism has no constructor 'weibul'"):

@@ -65,7 +65,7 @@ def test_table_csv_and_figure_hold_every_row(rows, tmp_path):
     assert [line["protocol"] for line in read] == list(rows)
     assert float(read[1]["interval, CV [ratio]"]) == pytest.approx(float(rows["PoW"].cv.value), rel=1e-6)
     assert read[2]["double spend, 10% of the power, z = 1 [chance]"] == ""
-    plot = relatives_report.figure(every, "8 chains")
+    plot = relatives_report.figure({row.name: relatives_report.numbers(row) for row in every}, "8 chains")
     assert list(plot.columns["protocol"]) == list(rows)
 
 

@@ -48,7 +48,8 @@ def test_the_doubt_is_in_the_record_and_beside_the_numbers(tmp_path):
     for records in ("blocks", "chains"):
         result = pj.study([scenario], 8, 40, tmp_path / records, records=records)
         assert result.summarise(0).num_censored > 80
-    assert pj.summarise(pj.simulate_many(keys(0, 8), one_node(geometric_bank(0)), 40)).doubt is None
+    whole = pj.summarise(pj.simulate_many(keys(0, 8), one_node(geometric_bank(0)), 40))
+    assert whole.doubt == whole.replayed != summary.doubt
     moved = replace(scenario, difficulty=pj.difficulty.accuracy(5.0))
     assert pj.simulate_many(keys(0, 2), moved, 40).censored.any()
 

@@ -31,6 +31,7 @@ OF_STUDY = {
     "pj.Results.history": {"scenario": 0},
     "pj.Results.shards": {"scenario": 0, "names": ["interval"]},
     "pj.Results.summarise": {"scenario": "a", "nodes": calls_of_scenarios.NODES, "confidence": 0.95},
+    "pj.Results.table": {"metrics": ["interval_mean"], "wide": False, "confidence": 0.95},
     "pj.Results.tally": {"scenario": 0},
     "pj.Results.to_xarray": {"names": ["interval"]},
 }

@@ -18,6 +18,7 @@ from polejax._core.record import replace
 from polejax.mechanisms import draw
 from polejax.network import DelayLaw
 from polejax.studies import study as studies
+from polejax.studies.plan import Plan
 from polejax.studies.shards import Shard, run_shard
 
 pytestmark = pytest.mark.usefixtures("light_compilation")
@@ -141,10 +142,10 @@ def test_an_object_that_has_changed_runs_as_it_is(tmp_path):
 
 
 def test_workers_of_other_code_are_refused(tmp_path):
-    task, _ = studies._plan([scenario()], 2, 3, 0, None, "blocks", None, "rounds")
-    assert len(run_shard(task, Shard(0, 0, 2))[0]["interval"]) == 2
+    task = Plan([scenario()], 2, 3, 0, None, "blocks", None, "rounds").task
+    assert len(run_shard(task, Shard(0, 0, 2, 2))[0]["interval"]) == 2
     with pytest.raises(ValueError, match="in this process than where the study was begun"):
-        run_shard(replace(task, programs=("0" * 64,)), Shard(0, 0, 2))
+        run_shard(replace(task, programs=("0" * 64,)), Shard(0, 0, 2, 2))
 
 
 def test_functions_on_the_host_are_refused(tmp_path):

@@ -100,7 +100,7 @@ def test_every_flipped_bit_is_detected(out):
 
 def test_an_edited_manifest_is_refused(out):
     manifest = out / "study.json"
-    for name, value in (("num_seeds", 2), ("num_blocks", 4), ("names", ["x"]), ("sizes", [4]), ("num_nodes", [3])):
+    for name, value in (("num_blocks", 4), ("names", ["x"]), ("num_nodes", [3]), ("seed", 5)):
         text = manifest.read_text()
         edited = {**json.loads(text), name: value}
         manifest.write_text(json.dumps(edited))
@@ -110,6 +110,11 @@ def test_an_edited_manifest_is_refused(out):
         manifest.write_text(json.dumps(edited))  # with a right checksum, the parts are not of this study
         refused(lambda: pj.open_study(out).to_xarray(), "part of another study", "move it back")
         manifest.write_text(text)
+    for name, value in (("num_seeds", 2), ("batches", [[4, [2, 2]]]), ("batches", [[4, [0]]]), ("batches", 3)):
+        edited = {**json.loads(text), name: value}
+        del edited["sha256"]
+        manifest.write_text(json.dumps({**edited, "sha256": _digest(edited)}))
+        refused(lambda: pj.open_study(out), "study.json has batches", "restore it from a copy")
     manifest.write_text("[" * 100_000)
     refused(lambda: pj.open_study(out), "is damaged", "recursion")
     manifest.unlink()

@@ -96,14 +96,14 @@ def test_a_damaged_manifest(tmp_path):
     out = str(tmp_path / "study")
     small(out)
     manifest = tmp_path / "study" / "study.json"
-    for text in (manifest.read_text()[:100], "[]", "{}", '{"format": 3}'):
+    for text in (manifest.read_text()[:100], "[]", "{}", '{"format": 4}'):
         manifest.write_text(text)
         for read in (lambda: pj.open_study(out), lambda: small(out)):
             with pytest.raises(pj.StudyError) as error:
                 read()
             one_line(error, str(manifest), "is damaged")
     manifest.write_text('{"format": 99}')
-    with pytest.raises(pj.StudyError, match="format 99, this polejax reads 3"):
+    with pytest.raises(pj.StudyError, match="format 99, this polejax reads 4"):
         pj.open_study(out)
     assert len(parts(out)) == 3
     with pytest.raises(pj.StudyError, match="holds no study"):

@@ -1,14 +1,14 @@
 """The workbench of the claims job: one bank, one way to measure, so that every number has an honest interval."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from polejax import network
-from polejax._core.record import replace
+from polejax._core.progress import Callback
 from polejax._core.types import Array, Key
 from polejax._engine.runner import simulate_many
 from polejax.analysis.estimate import Estimate
@@ -16,9 +16,8 @@ from polejax.consensus import difficulty, nodes
 from polejax.consensus.history import History
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
-from polejax.mechanisms.bank import Bank
+from polejax.mechanisms.bank import Bank, join
 from polejax.mechanisms.pole import PoLe
-from polejax.mechanisms.pow import PoW
 from polejax.mechanisms.replay import Replay
 from polejax.studies import bank_error
 
@@ -26,8 +25,9 @@ Row = dict[str, Any]
 """One number: `statistic`, what it is of (`mechanism` and parameters), `value`, `low`, `high`, its `unit`, how many
 seeds and blocks it comes from, and `law`, the closed form's value or None."""
 
-Statistic = Callable[[History, Key], Mapping[str, float]]
-"""Numbers by name of one part's histories [S / G, H], and a typed key of the part's own for what they draw."""
+Statistic = Callable[[History, Key], Mapping[str, Any]]
+"""Numbers, or arrays of one shape, by name: of one part's histories [S / G, H], and a typed key of the part's own for
+what they draw."""
 
 NODES, DELAY = 16, 2.0
 THRESHOLD = 0.9
@@ -48,6 +48,8 @@ class Bench:
       seeds: chains of a measurement, a multiple of `parts`.
       blocks: heights of a chain.
       quick: whether fewer points are measured.
+      loads: shares of a chain's own capacity that users ask for, in (0, 1), rising.
+      progress: called with `Progress` of what takes long.
     """
 
     mechanism: PoLe
@@ -57,6 +59,8 @@ class Bench:
     seeds: int
     blocks: int
     quick: bool
+    loads: tuple[float, ...] = (0.5, 0.9)
+    progress: Callback = lambda told: None
 
     def replay(self, threshold: float = THRESHOLD) -> Replay:
         """Replayed learning at a threshold, by the rules of `mechanism`."""
@@ -64,28 +68,58 @@ class Bench:
         return Replay(self.bank, threshold, margin=rules.margin, jitter=rules.jitter, verification=rules.verification)
 
     def measure(
-        self, scenario: Scenario, statistic: Statistic, purpose: int, *, blocks: int | None = None
+        self,
+        scenario: Scenario,
+        statistic: Statistic,
+        purpose: int,
+        *,
+        blocks: int | None = None,
+        most: Mapping[str, float] | None = None,
     ) -> dict[str, Estimate]:
         """Statistics of chains, with intervals that cover the bank's own error as well as chance.
 
         Args:
           scenario: of which each part is simulated with its own part of every bank.
-          statistic: see `Statistic`.
+          statistic: see `Statistic`; of numbers that cannot be negative.
           purpose: of the measurement, folded into the key.
           blocks: heights; None: the bench's.
+          most: by name, the largest number that a statistic can be; no interval goes beyond.
         """
+        whole, parts = self.values(scenario, statistic, purpose, blocks=blocks)
+        ends = most or {}
+        return {
+            name: bank_error.corrected(value, parts[name], CONFIDENCE, low=0.0, high=ends.get(name, np.inf))
+            for name, value in whole.items()
+        }
+
+    def values(
+        self, scenario: Scenario, statistic: Statistic, purpose: int, *, blocks: int | None = None
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """By name, a statistic's value [...] of all chains on the whole bank, and its values [G, ...] of the parts."""
         heights, parts = blocks or self.blocks, self.parts_of(scenario)
         keys = jax.random.split(jax.random.fold_in(self.key, purpose), self.seeds)
         own = jax.random.split(jax.random.fold_in(jax.random.fold_in(self.key, purpose), 1), parts + 1)
-        history = simulate_many(keys, scenario, heights)
-        whole, found = statistic(history, own[-1]), []
-        if _replays(scenario):
-            pieces = zip(bank_error.pieces(scenario, parts), keys.reshape(parts, -1), own[:-1], strict=True)
-            found = [statistic(simulate_many(part, piece, heights), key) for piece, part, key in pieces]
+        groups = keys.reshape(parts, -1)
+        if replays(scenario):
+            chosen = sides(scenario, parts)
+            whole = next(chosen)
+            history = joined([simulate_many(group, whole, heights) for group in groups])
+            found = [
+                statistic(simulate_many(group, piece, heights), key)
+                for group, piece, key in zip(groups, chosen, own[:-1], strict=True)
+            ]
         else:
-            for part, key in zip(np.split(np.arange(self.seeds), parts), own[:-1], strict=True):
-                found.append(statistic(jax.tree.map(lambda leaf, part=part: np.asarray(leaf)[part], history), key))
-        return {name: _possible(whole[name], np.array([one[name] for one in found])) for name in whole}
+            history = simulate_many(keys, scenario, heights)
+            places = np.split(np.arange(self.seeds), parts)
+            found = [
+                statistic(jax.tree.map(lambda leaf, place=place: np.asarray(leaf)[place], history), key)
+                for place, key in zip(places, own[:-1], strict=True)
+            ]
+        every = statistic(history, own[-1])
+        return (
+            {name: np.asarray(value, np.float64) for name, value in every.items()},
+            {name: np.array([one[name] for one in found], np.float64) for name in every},
+        )
 
     def parts_of(self, scenario: Scenario) -> int:
         """Parts G of a measurement: fewer where a part of the bank would have too few curves a node.
@@ -94,7 +128,7 @@ class Bench:
           ValueError: the bank is too small for as many nodes.
         """
         parts = self.parts
-        while _replays(scenario) and parts > LEAST_PARTS and not self.enough(scenario.nodes.count, parts):
+        while replays(scenario) and parts > LEAST_PARTS and not self.enough(scenario.nodes.count, parts):
             parts //= 2
         return parts
 
@@ -111,10 +145,11 @@ class Bench:
         laws: Mapping[str, float] | None = None,
         units: Mapping[str, str] | None = None,
         blocks: int | None = None,
+        most: Mapping[str, float] | None = None,
         of: Mapping[str, Any],
     ) -> list[Row]:
         """`measure`, as rows; `of` says what the numbers are of, `laws` and `units` by the statistic's name."""
-        found = self.measure(scenario, statistic, purpose, blocks=blocks)
+        found = self.measure(scenario, statistic, purpose, blocks=blocks, most=most)
         return [
             row(
                 name,
@@ -129,15 +164,32 @@ class Bench:
         ]
 
 
-def _replays(scenario: Scenario) -> bool:
-    leaves = jax.tree.leaves(scenario, is_leaf=lambda leaf: isinstance(leaf, Bank))
-    return any(isinstance(leaf, Bank) for leaf in leaves)
+def replays(scenario: Scenario) -> bool:
+    """Whether a scenario resamples a bank, whose error then counts."""
+    return any(map(_is_bank, jax.tree.leaves(scenario, is_leaf=_is_bank)))
 
 
-def _possible(whole: float, parts: Array) -> Estimate:
-    """A value and its interval; no statistic here is negative, so no interval is."""
-    found = bank_error.corrected(np.float64(whole), parts, CONFIDENCE)
-    return Estimate(*(np.maximum(end, 0.0) for end in (found.value, found.low, found.high)))
+def sides(scenario: Scenario, parts: int) -> Iterator[Scenario]:
+    """The scenario with its whole banks, and then with each of their parts.
+
+    Parts are repeated to the size of the whole, which changes no law, so that all are of one compiled program: that
+    takes longer to compile than to run.
+    """
+    leaves, tree = jax.tree.flatten(scenario, is_leaf=_is_bank)
+    yield jax.tree.unflatten(tree, [join(leaf.split(parts)) if _is_bank(leaf) else leaf for leaf in leaves])
+    for piece in bank_error.pieces(scenario, parts):
+        leaves = jax.tree.leaves(piece, is_leaf=_is_bank)
+        yield jax.tree.unflatten(tree, [join([leaf] * parts) if _is_bank(leaf) else leaf for leaf in leaves])
+
+
+def joined(histories: Sequence[History]) -> History:
+    """Chains of several histories in one."""
+    found: History = jax.tree.map(lambda *leaves: np.concatenate(leaves), *histories)
+    return found
+
+
+def _is_bank(leaf: Any) -> bool:
+    return isinstance(leaf, Bank)
 
 
 def row(
@@ -160,14 +212,8 @@ def scenario(mechanism: Any, count: int = NODES, delay: float = DELAY, **rules: 
     )
 
 
-def pow_at(interval: float, beside: Scenario) -> Scenario:
-    """Proof of Work on the nodes and network of another scenario; `interval`: seconds between blocks without forks."""
-    power = float(np.sum(beside.nodes.power, dtype=np.float64))
-    return replace(beside, mechanism=PoW(interval * power), adversary=None)
-
-
 def intervals(history: History, key: Key | None = None) -> dict[str, float]:
-    """Mean and CV of the interval and the stale rate of settled heights; nothing is drawn."""
+    """Mean and CV of the interval, the stale rate, and rounds that nobody finished; nothing is drawn."""
     settled = np.asarray(history.settled)
     interval = np.asarray(history.interval, np.float64)[settled]
     published = np.asarray(history.published)[settled].sum()
@@ -177,7 +223,19 @@ def intervals(history: History, key: Key | None = None) -> dict[str, float]:
         "interval mean": float(mean),
         "interval CV": float(interval.std() / mean),
         "stale per canonical": float((published - blocks) / blocks),
+        "rounds nobody finished": float(np.asarray(history.fallback)[settled].mean()),
     }
+
+
+UNITS = {
+    "interval mean": "s",
+    "interval CV": "ratio",
+    "stale per canonical": "ratio",
+    "rounds nobody finished": "share",
+}
+"""Of what `intervals` measures."""
+MOST = {"rounds nobody finished": 1.0}
+"""Largest values of what `intervals` measures, where there are such."""
 
 
 def select(rows: list[Row], **wanted: Any) -> list[Row]:
@@ -188,3 +246,16 @@ def select(rows: list[Row], **wanted: Any) -> list[Row]:
 def as_estimate(one: Row) -> Estimate:
     """The number of a row."""
     return Estimate(*(np.float64(one[end]) for end in ("value", "low", "high")))
+
+
+def derived(function: Callable[..., float], *rows: Row) -> Estimate:
+    """A function of rows' values, with an interval by the delta method, as if the rows' errors were independent."""
+    values = [one["value"] for one in rows]
+    half = [(one["high"] - one["low"]) / 2 for one in rows]
+    change = []
+    for place, error in enumerate(half):
+        step = max(error, 1e-9)
+        up, down = (function(*(v + sign * step * (i == place) for i, v in enumerate(values))) for sign in (0.5, -0.5))
+        change.append((up - down) / step * error)
+    value, spread = function(*values), float(np.sqrt(np.square(change).sum()))
+    return Estimate(*(np.float64(end) for end in (value, value - spread, value + spread)))

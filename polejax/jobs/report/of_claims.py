@@ -40,7 +40,7 @@ def page(folder: Path) -> Page:
         told = files.entries(folder / "about.json")
         about += provenance.told(told, {"about": "written by", "versions": "versions", "machine": "machine"})
     downloads: list[Download] = []
-    for one in sections:
+    for one in filter(lambda section: section.rows, sections):
         header, *body = claims_page.table(one.rows)
         downloads.append(as_csv(f"{one.name}.csv", Table(header, body)))
     return Page("The claims of Proof of Learning, measured", lead, about, [], parts, downloads)
@@ -48,16 +48,18 @@ def page(folder: Path) -> Page:
 
 def part(section: Section) -> Part:
     """A section of the page: the claim, what was measured, the verdict and what it depends on."""
-    first, *rest = section.measured.split("\n\n")
+    first, *rest = claims_page.unlinked(section.measured).split("\n\n")
     texts = [f"What the paper says: {section.claim}", f"What was measured: {first}", *rest]
+    tables = [] if section.table is None else [Table(section.table[0], section.table[1:])]
     header, *body = claims_page.table(section.rows)
     pictures = [] if section.plot is None else [Picture(section.title, "svg", as_svg(section.plot.figure))]
     return Part(
         section.title,
         [*texts, f"**Verdict: {section.verdict}**"],
+        tables=tables,
         pictures=pictures,
         points=[("It depends on", section.depends), ("Not measured", section.not_measured)],
-        folded=[Table(header, body, "All numbers")],
+        folded=[Table(header, body, "All numbers")] if section.rows else [],
     )
 
 
