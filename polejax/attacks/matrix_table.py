@@ -58,7 +58,7 @@ def shown(found: Estimate, bound: str = EXACT, scale: float = 1.0) -> str:
 
 
 def text(matrix: Matrix) -> str:
-    """A block of lines for each layer, at most 105 characters wide but for reasons."""
+    """A block of lines for each layer, some 110 characters wide but for reasons."""
     return "\n".join(_lines(matrix))
 
 

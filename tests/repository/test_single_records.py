@@ -21,7 +21,7 @@ TAKE_SWEEPS = (
     "pj.attacks.with",
 )
 """Constructors, whose result is a sweep then."""
-BUILT_AROUND = ("pj.network.random_delays", "pj.network.verified", "pj.testing.")
+BUILT_AROUND = ("pj.grid", "pj.network.random_delays", "pj.network.verified", "pj.testing.")
 """The same, and contract tests, which play rounds: `simulate` refuses the sweep there."""
 CALLS = {
     (path, name): arguments
