@@ -23,6 +23,7 @@ from polejax._core import devices
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.figure_style import Plot, canvas, marks, save, say_size, styled
 from polejax.attacks import double_spend
+from polejax.jobs import options
 
 SHARE, WORK = 0.1, 600.0  # the attacker's part of all power; mean work of a block at one unit of power
 SHAPES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> list[Path]:
     """Play, draw and write; returns the paths."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--races", type=int, default=16_384, help="of each law and honest side")
-    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder")
+    parser.add_argument("--out", type=options.user_path, default=Path("figures"), help="folder")
     settings = parser.parse_args(arguments)
     chances = play(settings.races)
     for label, found in chances.items():

@@ -17,7 +17,7 @@ import jax
 import polejax as pj
 from polejax._core import devices
 from polejax.analysis.figure_style import save
-from polejax.jobs import relatives, relatives_report
+from polejax.jobs import kept_options, options, progress_bars, relatives, relatives_report
 
 
 def trained(curves: int, steps: int, path: Path) -> pj.Bank:
@@ -36,24 +36,33 @@ def main(arguments: Sequence[str] | None = None, bank: pj.Bank | None = None) ->
     parser.add_argument("--blocks", type=int, default=512, help="of each chain")
     parser.add_argument("--parts", type=int, default=4, help="of the bank, whose scatter gives the intervals")
     parser.add_argument("--threshold", type=float, default=0.9, help="of PoLe")
-    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder")
+    parser.add_argument("--out", type=options.user_path, default=Path("figures"), help="folder")
+    parser.add_argument("--overwrite", action="store_true", help="replace results of other options in that folder")
     settings = parser.parse_args(arguments)
+    now, usual = (
+        {name: value for name, value in vars(one).items() if name not in ("out", "overwrite")}
+        for one in (settings, parser.parse_args([]))
+    )
+    kept = settings.out / "relatives.json"
+    kept_options.check(kept, settings.out / "relatives.csv", now, usual, settings.overwrite)
     if bank is None:
         bank = trained(settings.curves, settings.steps, settings.out / "relatives_bank")
-    rows = relatives.run(
-        bank,
-        settings.seeds,
-        settings.blocks,
-        jax.random.key(0),
-        threshold=settings.threshold,
-        parts=settings.parts,
-        progress=print,
-    )
+    with progress_bars.shown() as report:
+        rows = relatives.run(
+            bank,
+            settings.seeds,
+            settings.blocks,
+            jax.random.key(0),
+            threshold=settings.threshold,
+            parts=settings.parts,
+            progress=report,
+        )
     print(relatives_report.table(rows))
     plot = relatives_report.figure(
         {row.name: relatives_report.numbers(row) for row in rows}, f"{settings.seeds} chains × {settings.blocks} blocks"
     )
     table = relatives_report.write_csv(rows, settings.out / "relatives.csv")
+    kept_options.keep(kept, now)
     return [table, *save(plot.figure, settings.out / "relatives_figure", plot.columns)]
 
 

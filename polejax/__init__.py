@@ -2,7 +2,7 @@
 
 A scenario is nodes, a network and a mechanism; `simulate` plays it; `summarise` says what came out. The rest lies in
 namespaces: `nodes network tasks models mechanisms elections difficulty attacks analysis theory figures testing
-devices protocols`.
+devices protocols baselines`.
 """
 
 # The names are imported when the first of them is asked for, and little is imported here: the command line handles

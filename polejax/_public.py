@@ -20,6 +20,7 @@ from polejax.consensus.mechanism import Mechanism
 from polejax.consensus.scenario import Scenario
 from polejax.consensus.simulate import simulate
 from polejax.consensus.views import Views
+from polejax.jobs import pow_baselines as baselines
 from polejax.learning import models, tasks
 from polejax.learning.recipe import Recipe
 from polejax.learning.sml import SecureMappingLayer
@@ -68,6 +69,7 @@ __all__ = [
     "attacks",
     "axes",
     "bank_estimate",
+    "baselines",
     "devices",
     "difficulty",
     "elections",

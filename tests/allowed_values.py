@@ -14,6 +14,7 @@ _RIGHT = {
     """,
     "0": """
         tasks.cifar10.seed tasks.mnist.seed tasks.npz.seed
+        attacks.run.seed baselines.at_interval.seed baselines.at_stale_rate.seed
         PoLe.curve_points study.seed axes.count nodes.lognormal.seed network.erdos_renyi.seed network.internet.seed
         network.random_regular.seed network.scale_free.seed network.small_world.seed theory.double_spend.confirmations
         theory.double_spend_nakamoto.confirmations SecureMappingLayer.fraction_bits analysis.service.warm_up
@@ -67,7 +68,7 @@ _RIGHT = {
     """,
     "0.5, 1.5, 1e30, 1e-30, third": """
         Load.at.interval
-        nodes.equal.total nodes.from_shares.total nodes.lognormal.total nodes.zipf.total
+        nodes.equal.each nodes.from_shares.total nodes.lognormal.total nodes.zipf.each
         theory.clique_fork_probability.interval theory.clique_stale_per_block.interval theory.ema_interval.target
         theory.ethereum_interval.step theory.ethereum_interval_clamped.step theory.exponential_survival.mean
         theory.first_confirmation_wait.mean theory.gamma_survival.shape theory.gamma_survival.mean
@@ -107,6 +108,7 @@ _RIGHT = {
     "function": """
         PoLe.make_optimiser Recipe.make_optimiser bank_estimate.statistic simulate_many.progress tally_many.progress
         study.progress mechanisms.Parametric.law attacks.LiveTheft.change learning_curves.progress
+        attacks.run.progress
         SecureMappingLayer.activation attacks.theft.carry.change models.MultilayerPerceptron.activation
     """,
     "True, False, np.True_": """
@@ -186,6 +188,7 @@ _RIGHT = {
         theory.near_tie_probability.delay
     """,
     "history": """
+        baselines.mean_interval.history
         analysis.fairness_exponent.history
         summarise.history analysis.cost.history analysis.fairness.history analysis.tally.history
         analysis.winner_work.history
@@ -243,6 +246,7 @@ _RIGHT = {
         difficulty.byzantium.gain difficulty.homestead.gain
     """,
     "None": """
+        attacks.rebasing.refit.old
         PoLe.sml Recipe.sml
     """,
     "range": """
@@ -275,7 +279,11 @@ _RIGHT = {
     "0.5, 1.5, 1e30": """
         theory.clique_win_share.interval
     """,
+    "0.5, 1.5, 1e-30, third": """
+        baselines.at_stale_rate.stale_per_main
+    """,
     "0.5, 1.5, third": """
+        baselines.at_interval.interval baselines.at_stale_rate.interval
         theory.tie_probability.shape
     """,
     "0.5, third": """

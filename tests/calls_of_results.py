@@ -1,11 +1,14 @@
 """One valid call of every public callable that looks at results, trains, attacks or reads files."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from calls_of_scenarios import BANK, CLIQUE, KEY, KEYS, NODES, SCENARIO, TASK
 from handmade import history
 from matplotlib.figure import Figure
+from own import NnxNetwork
 
 import polejax as pj
 from polejax.attacks.head_start import Identity, Run
@@ -241,15 +244,18 @@ CALLS = {
         "devices": jax.devices()[:1],
     },
     "pj.attacks.rebasing.holds_regression": {"model": MODEL, "num_classes": 3},
-    "pj.attacks.rebasing.layered": {"model": MODEL},
     "pj.attacks.rebasing.least_squares": {"regressors": jnp.ones((5, 2)), "wanted": jnp.ones((5, 1))},
-    "pj.attacks.rebasing.rebase": {"recipe": RECIPE, "params": PARAMS, "old": LAYER, "new": LAYER},
+    "pj.attacks.rebasing.rebase": {
+        **{"recipe": RECIPE, "params": PARAMS, "old": LAYER, "new": LAYER},
+        "first_kernel": "Dense_0/weight",
+    },
     "pj.attacks.rebasing.refit": {
         "recipe": RECIPE,
         "params": PARAMS,
         "old": LAYER,
         "new": LAYER,
         "inputs": TASK.train_inputs,
+        "first_kernel": "Dense_0/weight",
     },
     "pj.attacks.rebasing.regress": {
         "recipe": RECIPE,
@@ -257,6 +263,16 @@ CALLS = {
         "new": LAYER,
         "inputs": TASK.train_inputs,
         "labels": TASK.train_labels,
+    },
+    "pj.attacks.run": {
+        "recipe": POLE,
+        "layers": {"none": None, "own": pj.SecureMappingLayer()},
+        "seeds": 2,
+        "steps": 4,
+        "strategies": ["thief"],
+        "first_kernel": "Dense_0/weight",
+        "seed": 0,
+        "progress": print,
     },
     "pj.attacks.selfish.mine": {"key": KEY, "share": 0.3, "tie_share": 0.5, "num_found": 4},
     "pj.attacks.selfish.mine_many": {"keys": KEYS, "share": 0.3, "tie_share": 0.5, "num_found": 4},
@@ -292,6 +308,7 @@ CALLS = {
         "num_seeds": 2,
         "num_evaluations": 1,
         "keyless": RUN,
+        "first_kernel": "Dense_0/weight",
     },
     **{
         f"pj.attacks.theft.{name}": {"met": MET}
@@ -307,6 +324,7 @@ CALLS = {
     "pj.models.MultilayerPerceptron": {"hidden": (3,), "num_classes": 3, "activation": pj.models.relu},
     "pj.models.accuracy": {"logits": np.ones((3, 2), np.float32), "labels": np.zeros(3, np.int32)},
     "pj.models.cross_entropy": {"logits": np.ones((3, 2), np.float32), "labels": np.zeros(3, np.int32)},
+    "pj.models.from_nnx": {"build": functools.partial(NnxNetwork, 12, 6, 3)},
     "pj.models.forward_flops": {"module": MODEL, "num_features": 12, "num_samples": 3},
     "pj.models.logits": {"module": MODEL, "variables": {"params": PARAMS}, "inputs": np.ones((3, 12), np.float32)},
     "pj.models.logits_of_columns": {
@@ -357,6 +375,7 @@ CALLS = {
         "hidden": 3,
         "label_noise": 0.0,
     },
+    "pj.baselines.mean_interval": {"history": HISTORY, "scenario": SCENARIO},
     "pj.devices.machine": {},
     "pj.devices.provenance": {},
     "pj.devices.use_all_cores": {},

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jax.typing import ArrayLike
 
 import polejax as pj
@@ -72,3 +73,14 @@ class Steps(pj.difficulty.LevelRule):
     def extend(self, state, increment, height, uncles):
         """Difficulty f32[N] after a block `increment` f32[N] seconds after its parent."""
         return state * jnp.where(increment < self.target, self.factor, 1.0 / self.factor)
+
+
+class NnxNetwork(nnx.Module):
+    """A network of Flax's newer interface."""
+
+    def __init__(self, features, hidden, classes, *, rngs):
+        self.first, self.last = nnx.Linear(features, hidden, rngs=rngs), nnx.Linear(hidden, classes, rngs=rngs)
+
+    def __call__(self, inputs):
+        """Logits f32[M, C]."""
+        return self.last(nnx.relu(self.first(inputs)))

@@ -3,6 +3,7 @@
 import os
 import platform
 import time
+import warnings
 from importlib import metadata
 from typing import Any
 
@@ -19,14 +20,31 @@ __all__ = ["machine", "provenance", "use_all_cores", "versions"]
 def use_all_cores() -> None:
     """Make every CPU core a JAX device, which trains twice as fast as XLA's own threads; call it before using JAX.
 
-    It changes nothing once JAX has started, where `jax_num_cpu_devices` is set, or where JAX runs on an accelerator.
+    It changes nothing where `jax_num_cpu_devices` is set, or where JAX runs on an accelerator.
+
+    Warns:
+      RuntimeWarning: JAX has started already, with fewer devices than there are cores: it is too late.
     """
     chosen: int = getattr(jax.config, "jax_num_cpu_devices", -1)
-    if chosen < 0 and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        try:
-            jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-        except (RuntimeError, AttributeError):  # JAX has started, or the platform does not tell its cores
-            return
+    if chosen >= 0 or "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # the platform does not tell
+        return
+    try:
+        jax.config.update("jax_num_cpu_devices", cores)
+    except AttributeError:  # before jax 0.5
+        return
+    except RuntimeError:  # JAX has started
+        local = jax.local_devices()
+        if local[0].platform == "cpu" and len(local) < cores:
+            warnings.warn(
+                f"use_all_cores() comes too late: JAX has started with {len(local)} of {cores} cores as devices; start "
+                "Python again, and call it before anything that computes with JAX",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
 def versions() -> dict[str, str]:

@@ -94,8 +94,18 @@ class Folder:
         for name in identity:
             found = next(differences(before[name], manifest[name], name), None)
             if found:
-                raise StudyError(f"{self.path} holds another {self.kind}; it has {found}: choose another folder")
+                raise StudyError(
+                    f"{self.path} holds another {self.kind}; it has {found}: choose another folder{_others(self.kind)}"
+                )
         return before
+
+    def clear(self) -> None:
+        """Delete the manifest and all parts, so that other work may begin here; to be called with the lock held."""
+        with _explained(self.path, "give access to it, or choose another folder"):
+            for path in (self._manifest_path, *map(self.part_path, self._parts())):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+        self._identity = None
 
     def update(self, manifest: dict[str, Any]) -> None:
         """Write a manifest of which entries that grow have changed; raises StudyError if it cannot be written."""
@@ -251,6 +261,11 @@ class Folder:
             for rest in glob.glob(pattern, recursive=True):
                 os.unlink(rest)
             yield
+
+
+def _others(kind: str) -> str:
+    """What else one may do where other work is in a folder: commands that keep little have an option for it."""
+    return ", or delete it by --overwrite" if kind in ("attack", "claims") else ""
 
 
 def _lock(file: Any, path: str) -> None:

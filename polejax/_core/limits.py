@@ -7,6 +7,7 @@ hold at once, and the seconds that it would take at rates that no program here r
 import contextlib
 import math
 import os
+import shutil
 from typing import Any
 
 import jax
@@ -77,6 +78,33 @@ def check_time(what: str, draws: float, remedy: str) -> None:
     seconds = draws / (_FASTEST["cpu"] if lanes.on_cpu(devices) else 1e12) / len(devices)
     if seconds > YEAR:
         raise ValueError(f"{what} would take at least {seconds / YEAR:,.3g} years on this machine: {remedy}")
+
+
+def check_disk(what: str, path: str, needed: float, remedy: str) -> None:
+    """Raise a ValueError if files of so many bytes, less those that a folder has in it already, would fill its disk.
+
+    Args:
+      what: argument and value that decide it.
+      path: of the folder; it need not exist yet.
+      needed: bytes, at least.
+      remedy: what to do instead.
+    """
+    if needed < 2**26:
+        return
+    held = 0
+    with contextlib.suppress(OSError):  # whoever writes there tells what is wrong with the folder
+        for folder, _, names in os.walk(path):
+            held += sum(os.stat(os.path.join(folder, name)).st_size for name in names)
+        there = os.path.abspath(path)
+        while not os.path.isdir(there):
+            there = os.path.dirname(there)
+        free = shutil.disk_usage(there).free
+        if needed - held <= free:
+            return
+        raise ValueError(
+            f"{what} would take at least {_size(needed - held)} more on the disk of {path}, "
+            f"and {_size(free)} are free: {remedy}"
+        )
 
 
 def _size(count: float) -> str:

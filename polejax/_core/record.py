@@ -6,11 +6,13 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import jax
 
-from polejax._core import checks
+from polejax._core import checks, pickling
 from polejax._core.brief import brief
 
 _Class = TypeVar("_Class", bound=type)
 _Value = TypeVar("_Value")
+
+pickling.register()  # records hold functions that JAX has wrapped
 
 
 def static(**options: Any) -> Any:

@@ -1,10 +1,14 @@
 """Sweeps: records whose arrays have more axes than their fields declare, and the one check that refuses them."""
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def mismatches(value: Any, inside: int = 0) -> Iterator[tuple[str, tuple[int, ...], int]]:
@@ -48,6 +52,25 @@ def check_single(name: str, value: Any) -> None:
             f"{place} must {'be one number' if not wanted else f'have {_count(wanted)}'}, got shape {shape}, a sweep: "
             "run it under jax.vmap, or give pj.study a list of scenarios"
         )
+
+
+def single(*names: str) -> Callable[[_Function], _Function]:
+    """Make a function refuse records with swept arrays for the arguments of these names; see `check_single`."""
+
+    def decorate(function: _Function) -> _Function:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def with_check(*args: Any, **options: Any) -> Any:
+            given = signature.bind(*args, **options).arguments
+            for name in names:
+                if dataclasses.is_dataclass(given.get(name)) and not isinstance(given[name], type):
+                    check_single(name, given[name])
+            return function(*args, **options)
+
+        return with_check  # type: ignore[return-value]
+
+    return decorate
 
 
 def _count(axes: int) -> str:

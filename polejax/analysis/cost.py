@@ -7,6 +7,7 @@ import numpy as np
 from polejax._core import checks
 from polejax._core.brief import sizes
 from polejax._core.record import record, static
+from polejax._core.sweep import single
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import doubts, estimate
@@ -68,6 +69,7 @@ class Cost(Tabled):
         return [estimate_table(rows, self.confidence, sample, doubts.lines(self.replayed))]
 
 
+@single("scenario")
 def cost(
     history: History,
     scenario: Scenario,

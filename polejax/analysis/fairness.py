@@ -6,6 +6,7 @@ import numpy.typing as npt
 from polejax._core import checks
 from polejax._core.brief import sizes
 from polejax._core.record import record, static
+from polejax._core.sweep import single
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import doubts, estimate
@@ -93,6 +94,7 @@ def nakamoto(shares: npt.ArrayLike, majority: float = 0.5) -> Array:
     return np.asarray(_first_above(np.cumsum(largest, axis=-1), majority))
 
 
+@single("nodes")
 def fairness(history: History, nodes: Nodes | Scheduled, majority: float = 0.5, confidence: float = 0.95) -> Fairness:
     """Estimate on the host, in float64, how wins follow power.
 

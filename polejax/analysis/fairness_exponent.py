@@ -3,6 +3,7 @@
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.sweep import single
 from polejax._core.types import Array
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
@@ -14,6 +15,7 @@ from polejax.consensus.nodes import Nodes, Scheduled
 MOST = 64.0  # of the exponent's size: from there on the fastest nodes win everything, as far as any chain can tell
 
 
+@single("nodes")
 def fairness_exponent(history: History, nodes: Nodes | Scheduled, confidence: float = 0.95) -> Estimate:
     """The exponent k of wins that are proportional to power^k: the slope of log win share against log power share.
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from polejax._core.checked import checked
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array
 from polejax.analysis.power import powers
@@ -17,6 +18,7 @@ from polejax.network.base import Network
 
 
 @checked
+@single("scenario")
 @steady
 def winner_work(history: History, scenario: Scenario) -> Array:
     """Work of each canonical block's producer on it, float64 [S, H] work units.
@@ -46,6 +48,7 @@ def winner_work(history: History, scenario: Scenario) -> Array:
 
 
 @checked
+@single("scenario")
 @steady
 def node_work(history: History, scenario: Scenario) -> Array:
     """Work of every node at every height, float64 [S, H, N] work units, from the records `History.rounds`.

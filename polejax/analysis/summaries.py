@@ -9,6 +9,7 @@ from polejax._core import checks
 from polejax._core.brief import sizes
 from polejax._core.checked import checked
 from polejax._core.record import record, static
+from polejax._core.sweep import single
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
 from polejax.analysis import doubts, estimate
@@ -112,6 +113,7 @@ class Summary(Tabled):
         return doubts.joined(told)
 
 
+@single("nodes")
 def summarise(history: History | Tally, nodes: Nodes | Scheduled | None = None, confidence: float = 0.95) -> Summary:
     """Estimate the statistics of a history on the host, in float64, from its settled heights.
 

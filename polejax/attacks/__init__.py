@@ -13,6 +13,7 @@ from polejax.attacks import (
 )
 from polejax.attacks.adversary import EarlyKey, Leak, Withholding, early_key, leak, withholding
 from polejax.attacks.cheating import Cheating, LiveTheft, cheats_bank, honest_bank
+from polejax.attacks.matrix import Matrix, run
 from polejax.consensus.adversary import Adversary
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "EarlyKey",
     "Leak",
     "LiveTheft",
+    "Matrix",
     "Withholding",
     "cheats_bank",
     "collusion",
@@ -32,6 +34,7 @@ __all__ = [
     "honest_bank",
     "leak",
     "rebasing",
+    "run",
     "selfish",
     "selfish_pools",
     "theft",

@@ -18,6 +18,7 @@ from polejax._core import checks
 from polejax._core.checked import checked
 from polejax._core.keys import key_of
 from polejax._core.record import Record, axes, convert, replace, static
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key, Tree
 from polejax.attacks.detection import as_played
@@ -220,6 +221,7 @@ def _finished(claims: Claims) -> Array:
 
 
 @checked
+@single("mechanism")
 @steady
 def cheats_bank(mechanism: PoLe, tried: Attempt) -> Bank:
     """A bank of a strategy's curves, one per seed, for `Cheating`.
@@ -232,6 +234,7 @@ def cheats_bank(mechanism: PoLe, tried: Attempt) -> Bank:
 
 
 @checked
+@single("mechanism")
 @steady
 def honest_bank(mechanism: PoLe, run: Run) -> Bank:
     """A bank of honest runs' curves, one per seed, without the evaluation before training."""

@@ -12,12 +12,13 @@ from polejax._core import checks
 from polejax._core.checked import checked
 from polejax._core.keys import key_of
 from polejax._core.record import replace
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Key
 from polejax._engine.runner import simulate_many
 from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
-from polejax.attacks import detection
+from polejax.attacks import detection, paired_scores
 from polejax.attacks.adversary import EarlyKey
 from polejax.attacks.cheating import honest_bank
 from polejax.attacks.head_start import Run
@@ -27,11 +28,18 @@ from polejax.consensus.scenario import Scenario
 from polejax.mechanisms.pole import PoLe
 from polejax.mechanisms.replay import Replay
 
+__all__ = [
+    "advantage",
+    "early_key",
+    "measure",
+]
+
 NODES = 10
 SEEDS, BLOCKS = 32, 256  # of every simulation: 8,192 blocks put a share of a tenth within 0.65 points (95%)
 
 
 @checked
+@single("mechanism")
 @steady
 def early_key(mechanism: PoLe, run: Run, lead: int | None = None) -> Attempt:
     """The attempt of a friend that began `lead` evaluation periods before the others, as far as a run of its own goes.
@@ -57,6 +65,7 @@ def early_key(mechanism: PoLe, run: Run, lead: int | None = None) -> Attempt:
 
 
 @checked
+@single("mechanism")
 @steady
 def advantage(
     mechanism: PoLe, run: Run, lead: float, release: float = 0.0, bound: bool = True, key: Key | None = None
@@ -81,11 +90,12 @@ def advantage(
     keys = jax.random.split(key_of(0) if key is None else checks.key("key", key), SEEDS)
     history = simulate_many(keys, scenario, BLOCKS)
     wins = ((history.producer == 0) & history.settled).sum(axis=1)
-    share = estimate.share(wins, history.settled.sum(axis=1), detection.CONFIDENCE)
+    share = estimate.share(wins, history.settled.sum(axis=1), paired_scores.CONFIDENCE)
     return Estimate(*(NODES * part for part in (share.value, share.low, share.high)))
 
 
 @checked
+@single("mechanism")
 @steady
 def measure(mechanism: PoLe, run: Run) -> dict[str, Estimate]:
     """The friend's advantage under each rule, leads in parts of an honest node's mean training time.
@@ -102,3 +112,7 @@ def measure(mechanism: PoLe, run: Run) -> dict[str, Estimate]:
         "key bound to the tip, samples out a quarter later": advantage(mechanism, run, mean, mean / 4),
         "key bound to the tip, samples out with it": advantage(mechanism, run, mean),
     }
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,13 +1,13 @@
 """Detection: how well verification tells cheats from honest nodes, and what cheating is worth, over seeds."""
 
 import math
-from typing import Any
 
 import numpy as np
 
 from polejax._core import checks
 from polejax._core.checked import checked
 from polejax._core.record import Record
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.tables import Table, Tabled
 from polejax._core.types import Array
@@ -16,12 +16,33 @@ from polejax.analysis.estimate import Estimate
 from polejax.attacks import head_start
 from polejax.attacks.detection_tables import honesty_tables, measures_tables, roc_tables
 from polejax.attacks.head_start import Run
-from polejax.attacks.seed_numbers import along_seeds, paired_seeds
+from polejax.attacks.paired_scores import CONFIDENCE, auc, bounded, mean, ratio, roc, saved
+from polejax.attacks.seed_numbers import paired_seeds
 from polejax.attacks.theft import Attempt
 from polejax.learning.tasks import majority_accuracy
 from polejax.mechanisms.pole import PoLe
 
-CONFIDENCE = 0.95
+__all__ = [
+    "Honesty",
+    "Measures",
+    "Roc",
+    "advantage",
+    "as_played",
+    "auc",
+    "cheat_steps",
+    "cheat_times",
+    "claimed_accuracy",
+    "excess",
+    "honest_steps",
+    "honest_times",
+    "mean",
+    "measure",
+    "measure_honesty",
+    "measure_roc",
+    "ratio",
+    "roc",
+    "saved",
+]
 
 
 class Measures(Tabled, Record):
@@ -97,6 +118,7 @@ class Honesty(Tabled, Record):
 
 
 @checked
+@single("mechanism")
 @steady
 def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
     """Measure an attempt against the cheats' honest twins, runs of the same seeds."""
@@ -110,7 +132,7 @@ def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
         detected=estimate.share(rejected, np.ones_like(rejected, int), CONFIDENCE),
         kept=ratio(tried.test[:, 0] - chance, claimed - chance),
         auc=auc(claimed, tried.test[:, 0]),
-        steps=mean(steps),
+        steps=_mean_steps(steps),
         finished=estimate.share(finished, np.ones_like(finished, int), CONFIDENCE),
         saved=saved(honest, steps),
         net=saved(honest, steps + float(tried.cost)),
@@ -120,6 +142,7 @@ def measure(mechanism: PoLe, twins: Run, tried: Attempt) -> Measures:
 
 
 @checked
+@single("mechanism")
 @steady
 def measure_honesty(mechanism: PoLe, run: Run) -> Honesty:
     """Measure honest runs."""
@@ -130,13 +153,20 @@ def measure_honesty(mechanism: PoLe, run: Run) -> Honesty:
     rejected = claims.any(axis=1) & ~np.asarray(mechanism.rules.accepts(scores, mechanism.rules.threshold))
     return Honesty(
         accuracy=mean(run.test[:, -1]),
-        steps=mean(steps),
+        steps=_mean_steps(steps),
         finished=estimate.share(finished, np.ones_like(finished, int), CONFIDENCE),
         rejected=estimate.share(rejected, claims.any(axis=1).astype(int), CONFIDENCE),
     )
 
 
+def _mean_steps(steps: Array) -> Estimate:
+    """Mean of steps f64[S], which are not negative."""
+    found = mean(steps)
+    return Estimate(found.value, np.maximum(found.low, 0.0), found.high)
+
+
 @checked
+@single("mechanism")
 @steady
 def honest_times(mechanism: PoLe, run: Run) -> Array:
     """Steps f64[S] to a valid claim; inf where there is none."""
@@ -145,6 +175,7 @@ def honest_times(mechanism: PoLe, run: Run) -> Array:
 
 
 @checked
+@single("mechanism")
 def as_played(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
     """What a round sees of a cheat: claimed validation and true test accuracy f32[S, K] at the ends of K periods.
 
@@ -160,6 +191,7 @@ def as_played(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
 
 
 @checked
+@single("mechanism")
 @steady
 def cheat_times(mechanism: PoLe, tried: Attempt) -> Array:
     """Steps f64[S] to a cheat's accepted claim, its attack's cost included; inf where there is none in a run's time."""
@@ -192,10 +224,11 @@ def advantage(honest: Array, cheats: Array, nodes: int = 10, confidence: float =
 
     others = [ratio_of(np.delete(honest, seed), np.delete(cheats, seed)) for seed in range(len(honest))]
     found = estimate.real(ratio_of(honest, cheats), np.array(others), confidence)
-    return _bounded(found, len(honest), confidence, high=nodes)
+    return bounded(found, len(honest), confidence, high=nodes)
 
 
 @checked
+@single("mechanism")
 def excess(mechanism: PoLe, tried: Attempt) -> Estimate | None:
     """Test accuracy less validation accuracy, over accepted claims; None: none accepted.
 
@@ -209,12 +242,14 @@ def excess(mechanism: PoLe, tried: Attempt) -> Estimate | None:
 
 
 @checked
+@single("mechanism")
 def honest_steps(mechanism: PoLe, run: Run) -> tuple[Array, Array]:
     """Steps f64[S] to a valid claim, and whether there is one; see `head_start.steps`."""
     return head_start.steps(mechanism.recipe, mechanism.rules.passes(run.validation, run.test))
 
 
 @checked
+@single("mechanism")
 def cheat_steps(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
     """Steps f64[S] of a cheat's own to an accepted claim, and whether it makes one."""
     accepted = np.asarray(mechanism.rules.accepts(tried.test, mechanism.rules.threshold))
@@ -223,6 +258,7 @@ def cheat_steps(mechanism: PoLe, tried: Attempt) -> tuple[Array, Array]:
 
 
 @checked
+@single("mechanism")
 def claimed_accuracy(mechanism: PoLe, run: Run) -> Array:
     """Test accuracy f32[S] of honest first claims, whether accepted or not; of the last model where none is made."""
     made = np.asarray(run.validation >= mechanism.rules.threshold)
@@ -231,23 +267,7 @@ def claimed_accuracy(mechanism: PoLe, run: Run) -> Array:
 
 
 @checked
-def roc(honest: Array, cheats: Array) -> tuple[Array, Array, Array]:
-    """Rates at every threshold that tells scores apart.
-
-    Args:
-      honest, cheats: test accuracies [S] of claims.
-
-    Returns:
-      Accept thresholds, rising; the share of honest claims below each (false rejections) and of cheats' (detections).
-    """
-    honest, cheats = (np.sort(along_seeds(name, value)) for name, value in (("honest", honest), ("cheats", cheats)))
-    scores = np.unique(np.concatenate([honest, cheats]))
-    thresholds = np.append(scores, np.nextafter(scores[-1], np.inf))
-    rejected, detected = (np.searchsorted(found, thresholds, side="left") / found.size for found in (honest, cheats))
-    return thresholds, rejected, detected
-
-
-@checked
+@single("mechanism")
 def measure_roc(mechanism: PoLe, twins: Run, tried: Attempt) -> Roc:
     """The ROC of an attempt's opening claims against honest claims of the same seeds, with intervals."""
     honest, cheats = claimed_accuracy(mechanism, twins), np.asarray(tried.test)[:, 0]
@@ -257,58 +277,5 @@ def measure_roc(mechanism: PoLe, twins: Run, tried: Attempt) -> Roc:
     return Roc(thresholds, rejected, detected, auc(honest, cheats))
 
 
-@checked
-def auc(honest: Array, cheats: Array, confidence: float = CONFIDENCE) -> Estimate:
-    """Area under the ROC curve: the probability that an honest claim scores above a cheat's, ties half.
-
-    Mann and Whitney's statistic over all pairs; the jackknife leaves a seed's honest claim and cheat out together.
-
-    Args:
-      honest, cheats: test accuracies [S], paired by seed.
-      confidence: of the interval.
-    """
-    confidence = checks.confidence(confidence)
-    honest, cheats = paired_seeds(honest=honest, cheats=cheats)
-    wins = (honest[:, None] > cheats[None]) + 0.5 * (honest[:, None] == cheats[None])
-    value, count = wins.mean(), honest.size
-    if count < 2:
-        return estimate.unknown(value)
-    others = wins.sum() - wins.sum(axis=0) - wins.sum(axis=1) + np.diag(wins)
-    found = estimate.real(value, others / (count - 1) ** 2, confidence)
-    return _bounded(found, count, confidence)
-
-
-@checked
-def saved(honest: Array, steps: Array, confidence: float = CONFIDENCE) -> Estimate:
-    """Share of honest steps f64[S] that a cheat's steps f64[S] on the same seeds save; below 0 where it takes more.
-
-    Where all seeds' cheats take no step, the interval is that of a share of seeds that save all or nothing.
-    """
-    honest, steps = paired_seeds(honest=honest, steps=steps)
-    return _bounded(ratio(honest - steps, honest, confidence), len(honest), confidence, low=-np.inf)
-
-
-@checked
-def ratio(parts: Array, wholes: Array, confidence: float = CONFIDENCE) -> Estimate:
-    """Ratio of the sums over seeds of what is paired by seed, [S] each."""
-    confidence = checks.confidence(confidence)
-    parts, wholes = paired_seeds(parts=parts, wholes=wholes)
-    if not wholes.sum():
-        raise ValueError("wholes must not add up to 0: there is nothing to divide by")
-    value = parts.sum() / wholes.sum()
-    return estimate.real(value, estimate.left_out(parts) / estimate.left_out(wholes), confidence)
-
-
-def _bounded(found: Estimate, count: int, confidence: float, low: float = 0.0, high: float = 1.0) -> Estimate:
-    """The estimate, from `count` seeds, of what lies between `low` and `high`."""
-    if found.value in (low, high):  # nothing to resample: as many independent trials as seeds, all alike
-        share = estimate.share(np.full(count, int(found.value == high)), np.ones(count, int), confidence)
-        return Estimate(*(high * part for part in (share.value, share.low, share.high)))
-    return Estimate(found.value, np.maximum(found.low, low), np.minimum(found.high, high))
-
-
-@checked
-def mean(values: Any, confidence: float = CONFIDENCE) -> Estimate:
-    """Mean over seeds, [S]."""
-    values = along_seeds("values", values)
-    return ratio(values, np.ones_like(values), confidence)
+def __dir__() -> list[str]:
+    return __all__

@@ -11,6 +11,7 @@ from polejax import network
 from polejax._core import checks, draw
 from polejax._core.checked import checked
 from polejax._core.record import replace
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key
 from polejax._engine.runner import simulate_many
@@ -18,6 +19,13 @@ from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
 from polejax.consensus.nodes import Nodes
 from polejax.consensus.scenario import Scenario
+
+__all__ = [
+    "overtakes",
+    "race",
+    "walk",
+    "walks",
+]
 
 
 @checked
@@ -122,6 +130,7 @@ def _depths(confirmations: int | Sequence[int], heights: int) -> list[int]:
 
 
 @checked
+@single("scenario", "attacker")
 def race(
     keys: Key,
     scenario: Scenario,
@@ -168,3 +177,7 @@ def race(
         chains.append(simulate_many(own, played, horizon).interval)
     won = overtakes(chains[0], chains[1], confirmations).astype(np.float64)
     return estimate.share(won, np.ones_like(won), checks.confidence(confidence))
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -19,6 +19,16 @@ from polejax.attacks.theft import Attempt, Encounter, answering_flops, attempt
 from polejax.learning import training
 from polejax.learning.recipe import Recipe
 
+__all__ = [
+    "easiest_address",
+    "grinder",
+    "guesser",
+    "liar",
+    "overfitter",
+    "tries_to_pass",
+    "winners_curse",
+]
+
 
 @checked
 @steady
@@ -165,3 +175,7 @@ def _images(recipe: Recipe, layers: Tree) -> Array:
 
 def _choose(mask: np.ndarray, new: Array, old: Array) -> np.ndarray:
     return np.asarray(np.where(mask.reshape(-1, *(1,) * (np.ndim(new) - 1)), new, old))
+
+
+def __dir__() -> list[str]:
+    return __all__

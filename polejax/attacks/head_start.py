@@ -11,11 +11,23 @@ from flax import linen as nn
 from polejax._core import checks, lanes, sweep
 from polejax._core.checked import checked
 from polejax._core.record import Record, replace
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key, Tree
 from polejax.learning import training
 from polejax.learning.recipe import Recipe
 from polejax.mechanisms.pole import PoLe
+
+__all__ = [
+    "Identity",
+    "Lesson",
+    "Run",
+    "fresh",
+    "identities",
+    "layers",
+    "steps",
+    "train_from",
+]
 
 
 class Identity(Record):
@@ -70,6 +82,7 @@ def identities(key: Key, count: int, role: int = 0) -> Identity:
 
 
 @checked
+@single("recipe")
 @steady
 @jax.jit
 def layers(recipe: Recipe, identity: Identity) -> Tree:
@@ -78,6 +91,7 @@ def layers(recipe: Recipe, identity: Identity) -> Tree:
 
 
 @checked
+@single("recipe")
 @steady
 def fresh(recipe: Recipe, identity: Identity) -> Tree:
     """The weights with which honest nodes begin, leading axis S."""
@@ -204,7 +218,7 @@ def _run(mechanism: PoLe, start: Tree, lesson: Lesson, num_evaluations: int) -> 
         accuracies = evaluate(networks.params)
         return (networks, *claim(networks.params, claimed, made, accuracies)), accuracies
 
-    optimiser = recipe.make_optimiser(recipe.learning_rate)
+    optimiser = recipe.optimiser
     networks = training.Training(start, jax.vmap(optimiser.init)(start), jnp.int32(0))
     first = evaluate(start)
     claimed, made = claim(start, start, jnp.zeros(first[0].shape, bool), first)
@@ -215,6 +229,7 @@ def _run(mechanism: PoLe, start: Tree, lesson: Lesson, num_evaluations: int) -> 
 
 
 @checked
+@single("recipe")
 @steady
 def steps(recipe: Recipe, made: Array) -> tuple[Array, Array]:
     """Training steps to the first of the evaluations bool[S, K + 1] that succeeds, f64[S], and whether one does.
@@ -231,3 +246,7 @@ def steps(recipe: Recipe, made: Array) -> tuple[Array, Array]:
 
 def _along(mask: Array, leaf: Array) -> Array:
     return mask.reshape(-1, *(1,) * (leaf.ndim - 1))
+
+
+def __dir__() -> list[str]:
+    return __all__

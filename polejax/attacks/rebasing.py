@@ -6,7 +6,7 @@ A network whose first layer is dense sees `x W_i A + b` of a sample x behind nod
 
 give `x W_j A' + b = x W_i A + b`, the same answers, whenever W_j has as many independent rows as x has features (square
 or expanding layers), since then `W_j W_j^+ = I`. Otherwise it is the closest linear answer. A convolution over patches,
-each mapped by the same W, is such a network too.
+each mapped by the same W, is such a network too. `polejax.attacks.first_layer` finds the first layer of any model.
 """
 
 from typing import TypeGuard
@@ -18,10 +18,21 @@ from flax import linen as nn
 
 from polejax._core import checks
 from polejax._core.checked import checked
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array, Tree
-from polejax.learning.networks import LayeredModel, MultilayerPerceptron
+from polejax.attacks.first_layer import FirstLayer, first_layer
+from polejax.attacks.products import NoFirstLayer
+from polejax.learning.networks import MultilayerPerceptron
 from polejax.learning.recipe import Recipe
+
+__all__ = [
+    "holds_regression",
+    "least_squares",
+    "rebase",
+    "refit",
+    "regress",
+]
 
 # Relative to the mean square of a column:
 RIDGE = 1e-5  # pixels that never vary must not make a regression singular
@@ -29,16 +40,18 @@ ROUNDING = 1e-12  # nor may a layer of few signs, whose rows can depend on each 
 
 
 @checked
+@single("recipe")
 @steady
-def rebase(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
+def rebase(recipe: Recipe, params: Tree, old: Tree, new: Tree, first_kernel: str | None = None) -> Tree:
     """Params that answer behind the layer `new` as the given ones do behind `old`: A' = pinv(W_new) W_old A.
 
     No data are needed. It ignores an activation after the layer.
 
     Args:
-      recipe: with a layer and one of polejax's models.
+      recipe: with a layer.
       params: the model's, of one network.
       old, new: variables of the layers, as `SecureMappingLayer.derive` returns them.
+      first_kernel: path of the kernel that reads the samples, as "Dense_0/kernel"; None: it is looked for.
 
     Raises:
       ValueError: there is no layer, or the model's first weights do not see all of a sample's or patch's features.
@@ -48,45 +61,59 @@ def rebase(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
     if recipe.sml is None:
         raise ValueError("sml must be a layer to be re-based from, got None: without one, a stolen model fits as it is")
     before, after = _kernel_of("old", old), _kernel_of("new", new)
-    if not isinstance(recipe.model, MultilayerPerceptron) and recipe.sml.patch is None:
-        raise ValueError(
-            "model must be dense, or the layer per patch, to be re-based by algebra, got a convolution over a flat "
-            "layer: use refit"
-        )
-    layer = _first_weights(recipe, params)
-    first = layer["weight"].T
+    first = _first(recipe.model, recipe.mapped_features, first_kernel)
+    try:
+        groups = first.groups(before.shape[1])
+    except NoFirstLayer as error:
+        raise ValueError(f"model cannot be re-based by algebra, as {error}: use refit") from None
+    matrix = first.matrix(params)
     with jax.default_matmul_precision("highest"):
         change = _solved(after, before, ROUNDING)
-        carried = jnp.einsum("fg,sgh->sfh", change, first.reshape(-1, before.shape[1], first.shape[-1]))
-    return _with_first(recipe, params, carried.reshape(first.shape), layer["bias"])
+        carried = jnp.einsum("fg,sgh->sfh", change, matrix[groups])
+    return first.put(params, jnp.zeros_like(matrix).at[groups].set(carried), first.bias(params))
 
 
 @checked
+@single("recipe")
 @steady
-def refit(recipe: Recipe, params: Tree, old: Tree, new: Tree, inputs: Array) -> Tree:
+def refit(
+    recipe: Recipe, params: Tree, old: Tree | None, new: Tree, inputs: Array, first_kernel: str | None = None
+) -> Tree:
     """Params whose first weights are fitted by least squares to what the given ones' see behind the layer `old`.
 
     Over the samples, `|h_new(x) A' + b' - h_old(x) A - b|^2` plus a small ridge is made least: through any activation
     after the layer, for compressive ones too, and for convolutions over all pixels' patches.
 
     Args:
-      recipe: with one of polejax's models.
+      recipe: of any model whose first weights can be told (`polejax.attacks.first_layer`).
       params: of one network; without a layer of its own if `old` is None.
       old: variables of the layer that it was trained behind, or None if it was trained on the samples themselves.
       new: variables of the layer that it shall answer behind.
       inputs: f32[M, D], samples; the attacker must know them, not only their images behind its own layer.
+      first_kernel: as in `rebase`.
+
+    Raises:
+      ValueError: the model's first weights cannot be told.
 
     Source: ours.
     """
     checks.real("inputs", inputs, ndim=2)
-    _first_weights(recipe, params)
+    after = _first(recipe.model, recipe.mapped_features, first_kernel)
     seen = inputs if old is None else recipe.map_inputs(old, inputs)
+    before = _first(recipe.model, seen.shape[1], first_kernel)
     with jax.default_matmul_precision("highest"):
-        model, first = layered(recipe.model), _first_weights(recipe, params)
-        wanted = model.first_inputs(seen) @ first["weight"].T + first["bias"][None]
-        regressors = model.first_inputs(recipe.map_inputs(new, inputs))
-        kernel, bias = least_squares(regressors, wanted)
-    return _with_first(recipe, params, kernel, bias)
+        wanted = before.rows(seen) @ before.matrix(params) + before.bias(params)[None]
+        regressors = after.rows(recipe.map_inputs(new, inputs))
+        if not after.has_bias:
+            return after.put(params, _solved(regressors, wanted, RIDGE), after.bias(params))
+        return after.put(params, *least_squares(regressors, wanted))
+
+
+def _first(model: nn.Module, num_features: int, first_kernel: str | None) -> FirstLayer:
+    try:
+        return first_layer(model, num_features, first_kernel)
+    except NoFirstLayer as error:
+        raise ValueError(f"model must have first weights that can be changed, but {error}") from None
 
 
 @checked
@@ -141,6 +168,7 @@ def _substituted(triangular: Array, right: Array, order: Array) -> Array:
 
 
 @checked
+@single("recipe")
 @steady
 def regress(recipe: Recipe, params: Tree, new: Tree, inputs: Array, labels: Array) -> Tree:
     """Params that answer with the least-squares regression of the labels on the mapped samples; nothing is stolen.
@@ -160,7 +188,6 @@ def regress(recipe: Recipe, params: Tree, new: Tree, inputs: Array, labels: Arra
     Source: ours.
     """
     checks.real("inputs", inputs, ndim=2)
-    _first_weights(recipe, params)
     if np.shape(labels) != np.shape(inputs)[:1] or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(f"labels must be whole numbers, one per sample, got {checks.shown(labels)}")
     classes = recipe.task.num_classes
@@ -178,8 +205,10 @@ def regress(recipe: Recipe, params: Tree, new: Tree, inputs: Array, labels: Arra
     second = jnp.pad(jnp.concatenate([jnp.eye(classes), -jnp.eye(classes)]), ((0, spare), (0, 0)))
     bias = jnp.pad(jnp.concatenate([bias, -bias]), (0, spare))
     name = model.layer_names[1]
+    read = first_layer(model, recipe.mapped_features)
+    read.matrix(params)  # refuses others'
     last = {"weight": second.T, "bias": jnp.zeros_like(params[name]["bias"])}
-    return {**_with_first(recipe, params, first, bias), name: last}
+    return {**read.put(params, first, bias), name: last}
 
 
 @checked
@@ -189,18 +218,6 @@ def holds_regression(model: nn.Module, num_classes: int) -> TypeGuard[Multilayer
     return isinstance(model, MultilayerPerceptron) and len(model.hidden) == 1 and model.hidden[0] >= 2 * num_classes
 
 
-@checked
-def layered(model: nn.Module) -> LayeredModel:
-    """The model, once it is known to be one whose first weights can be read and changed.
-
-    Raises:
-      ValueError: it is not.
-    """
-    if not isinstance(model, LayeredModel):
-        raise ValueError(f"model must be one of polejax.models to be re-based, got {type(model).__name__}")
-    return model
-
-
 def _kernel_of(name: str, layer: Tree) -> Array:
     """The kernel of a layer's variables, as `SecureMappingLayer.derive` returns them."""
     if "sml" not in layer or "kernel" not in layer["sml"]:
@@ -208,18 +225,5 @@ def _kernel_of(name: str, layer: Tree) -> Array:
     return layer["sml"]["kernel"]
 
 
-def _first_weights(recipe: Recipe, params: Tree) -> Tree:
-    """Weight and bias of a model's first layer."""
-    name = _first_layer(recipe)
-    if name not in params or not {"weight", "bias"} <= set(params[name]):
-        raise ValueError(f"params must be the model's, with a layer {name}, got {checks.shown(list(params))}")
-    return params[name]
-
-
-def _first_layer(recipe: Recipe) -> str:
-    """Name of the model's first layer in its params."""
-    return layered(recipe.model).layer_names[0]
-
-
-def _with_first(recipe: Recipe, params: Tree, kernel: Array, bias: Array) -> Tree:
-    return {**params, _first_layer(recipe): {"weight": kernel.T, "bias": bias}}
+def __dir__() -> list[str]:
+    return __all__

@@ -16,6 +16,13 @@ from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
 from polejax.attacks.decided_blocks import blocks_table
 
+__all__ = [
+    "Revenue",
+    "mine",
+    "mine_many",
+    "relative_revenue",
+]
+
 # What a block does to the lead, and the blocks whose fate it decides: the pool's, the others', stale. Its finder is the
 # pool, one of the others that would mine on the pool's branch in a tie, or one that would not.
 _FATE = np.array(
@@ -141,3 +148,7 @@ def _checked_shares(share: Any, tie_share: Any) -> tuple[Array, Array]:
         checks.real("share", share, above=0.0, below=1.0, ndim=0),
         checks.real("tie_share", tie_share, low=0.0, high=1.0, ndim=0),
     )
+
+
+def __dir__() -> list[str]:
+    return __all__

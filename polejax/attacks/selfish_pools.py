@@ -15,6 +15,13 @@ from polejax.analysis import estimate
 from polejax.analysis.estimate import Estimate
 from polejax.attacks.decided_blocks import blocks_table
 
+__all__ = [
+    "PoolsRevenue",
+    "mine",
+    "mine_many",
+    "relative_revenue",
+]
+
 NOTHING, HIDDEN, TIED = 0, 1, 2  # what a pool has: no branch of its own, one that it hides, one in a public tie
 
 
@@ -199,3 +206,7 @@ def _checked_shares(shares: Numeric) -> Array:
     if not checks.is_traced(checked) and float(np.sum(checked, dtype=np.float64)) >= 1.0:
         raise ValueError(f"shares must be below 1 together, got {np.asarray(checked).tolist()}: leave others some")
     return checked
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -15,13 +15,31 @@ import numpy as np
 from polejax._core import checks
 from polejax._core.checked import checked
 from polejax._core.record import Record, static
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key, Tree
 from polejax.attacks import head_start, rebasing
+from polejax.attacks.first_layer import check_kernel, first_layer
 from polejax.attacks.head_start import Identity, Run
 from polejax.learning.measures import logits
 from polejax.learning.recipe import Recipe
 from polejax.mechanisms.pole import PoLe
+
+__all__ = [
+    "Attempt",
+    "Encounter",
+    "answering_flops",
+    "attempt",
+    "carry",
+    "distilling_thief",
+    "encounter",
+    "pre_trainer",
+    "rebasing_thief",
+    "refitting_pre_trainer",
+    "refitting_thief",
+    "regression",
+    "thief",
+]
 
 Change = Callable[[Recipe, Tree, Tree, Tree], Tree]
 """From a recipe, one model's params, the layer that it was trained behind and a new one, to params for the new one."""
@@ -39,6 +57,8 @@ class Encounter(Record):
       honest: the cheat's own honest run, the same seeds' measure of what cheating saves.
       keyless: networks trained on the samples themselves, without a layer; None where they do not fit.
       evaluations: K of every run.
+      first_kernel: path of the kernel that reads the samples, as "Dense_0/kernel"; None: it is looked for
+        (`polejax.attacks.first_layer`).
     """
 
     mechanism: PoLe
@@ -48,6 +68,7 @@ class Encounter(Record):
     honest: Run
     keyless: Run | None
     evaluations: int = static()
+    first_kernel: str | None = static(default=None)
 
     @property
     def recipe(self) -> Recipe:
@@ -72,8 +93,16 @@ class Attempt(Record):
 
 
 @checked
+@single("mechanism")
 @steady
-def encounter(key: Key, mechanism: PoLe, num_seeds: int, num_evaluations: int, keyless: Run | None = None) -> Encounter:
+def encounter(
+    key: Key,
+    mechanism: PoLe,
+    num_seeds: int,
+    num_evaluations: int,
+    keyless: Run | None = None,
+    first_kernel: str | None = None,
+) -> Encounter:
     """Train victims and honest twins of the cheats.
 
     Args:
@@ -82,6 +111,7 @@ def encounter(key: Key, mechanism: PoLe, num_seeds: int, num_evaluations: int, k
       num_seeds: S.
       num_evaluations: K, the budget of every run, in evaluations.
       keyless: see `Encounter`; honest runs of the same model without a layer.
+      first_kernel: see `Encounter`.
 
     Raises:
       ValueError: a count below 1, or an untyped key.
@@ -89,12 +119,14 @@ def encounter(key: Key, mechanism: PoLe, num_seeds: int, num_evaluations: int, k
     checks.key("key", key)
     num_seeds = checks.whole("num_seeds", num_seeds, low=1)
     num_evaluations = checks.whole("num_evaluations", num_evaluations, low=1)
+    if first_kernel is not None:
+        check_kernel(mechanism.recipe.model, mechanism.recipe.mapped_features, first_kernel)
     victim, cheat = (head_start.identities(key, num_seeds, role) for role in (0, 1))
     model, honest = (
         head_start.train_from(mechanism, who, head_start.fresh(mechanism.recipe, who), num_evaluations)
         for who in (victim, cheat)
     )
-    return Encounter(mechanism, victim, cheat, model, honest, keyless, num_evaluations)
+    return Encounter(mechanism, victim, cheat, model, honest, keyless, num_evaluations, first_kernel)
 
 
 @checked
@@ -108,7 +140,7 @@ def thief(met: Encounter) -> Attempt:
 @steady
 def rebasing_thief(met: Encounter) -> Attempt:
     """Re-base the stolen first weights by the two layers alone, A' = W_j^+ W_i A, without any data; then fine-tune."""
-    carried = carry(met, rebasing.rebase, met.model.claimed)
+    carried = carry(met, _rebase(met.first_kernel), met.model.claimed)
     layers = jax.eval_shape(lambda: head_start.layers(met.recipe, met.cheat))
     _, rows, columns = layers["sml"]["kernel"].shape
     # By elimination: factors of W, then as many right-hand sides as W has rows.
@@ -120,7 +152,7 @@ def rebasing_thief(met: Encounter) -> Attempt:
 @steady
 def refitting_thief(met: Encounter) -> Attempt:
     """Re-base the stolen first weights by least squares on the training samples, through any activation; fine-tune."""
-    return attempt(met, carry(met, _refit, met.model.claimed), _regression_flops(met, keyed=True))
+    return attempt(met, carry(met, _refit(met.first_kernel), met.model.claimed), _regression_flops(met, keyed=True))
 
 
 @checked
@@ -147,8 +179,10 @@ def refitting_pre_trainer(met: Encounter) -> Attempt:
     Where the model cannot read samples (a convolution over mapped patches), behind an old key instead.
     """
     if met.keyless is None:
-        return attempt(met, carry(met, _refit, met.model.final), _regression_flops(met, keyed=True))
-    return attempt(met, carry(met, _refit_keyless, met.keyless.final), _regression_flops(met, keyed=False))
+        return attempt(met, carry(met, _refit(met.first_kernel), met.model.final), _regression_flops(met, keyed=True))
+    return attempt(
+        met, carry(met, _refit(met.first_kernel, keyed=False), met.keyless.final), _regression_flops(met, keyed=False)
+    )
 
 
 @checked
@@ -189,6 +223,7 @@ def attempt(
 
 
 @checked
+@single("recipe")
 def answering_flops(recipe: Recipe, samples: int, layers: int = 1, models: int = 1) -> float:
     """Operations of mapping samples behind so many new layers, and of so many models' answers (a third of a step's)."""
     counted = (("samples", samples), ("layers", layers), ("models", models))
@@ -212,12 +247,17 @@ def _carry(change: Change, recipe: Recipe, params: Tree, old: Tree, new: Tree) -
     return jax.vmap(functools.partial(change, recipe))(params, old, new)
 
 
-def _refit(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
-    return rebasing.refit(recipe, params, old, new, recipe.task.train_inputs)
+@functools.cache  # one function for each kernel, so that JAX compiles it once
+def _rebase(first_kernel: str | None) -> Change:
+    return functools.partial(rebasing.rebase, first_kernel=first_kernel)
 
 
-def _refit_keyless(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
-    return rebasing.refit(recipe, params, None, new, recipe.task.train_inputs)
+@functools.cache
+def _refit(first_kernel: str | None, keyed: bool = True) -> Change:
+    def refit(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
+        return rebasing.refit(recipe, params, old if keyed else None, new, recipe.task.train_inputs, first_kernel)
+
+    return refit
 
 
 def _regress(recipe: Recipe, params: Tree, old: Tree, new: Tree) -> Tree:
@@ -234,7 +274,7 @@ def _regression_flops(met: Encounter, keyed: bool) -> float:
     """Of `rebasing.refit`: the old layer's images and first weights, moments, and their solution."""
     inputs, width = met.recipe.task.train_inputs, met.recipe.mapped_features
     mapped = jax.ShapeDtypeStruct((inputs.shape[0], width), jnp.float32)
-    rows, first = jax.eval_shape(rebasing.layered(met.recipe.model).first_inputs, mapped).shape
+    rows, first = jax.eval_shape(first_layer(met.recipe.model, width, met.first_kernel).rows, mapped).shape
     old = 2 * inputs.size * width if keyed else 0
     flops: float = old + rows * first * (first + 4 * _hidden(met)) + first**3 / 3
     return flops
@@ -242,5 +282,10 @@ def _regression_flops(met: Encounter, keyed: bool) -> float:
 
 def _hidden(met: Encounter) -> int:
     """Units of the model's first layer."""
-    first = rebasing.layered(met.recipe.model).layer_names[0]
-    return int(met.model.claimed[first]["bias"].shape[-1])
+    first = first_layer(met.recipe.model, met.recipe.mapped_features, met.first_kernel)
+    params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), met.model.claimed)
+    return int(jax.eval_shape(first.matrix, params).shape[1])
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,51 +1,32 @@
 """The attack job: every strategy against every Secure Mapping Layer, what each layer costs and what it stops."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import jax.numpy as jnp
-import numpy as np
 from flax import linen as nn
 
-from polejax._core import checks
-from polejax._core.describe import as_text, describe
+from polejax._core import checks, identity
+from polejax._core.describe import describe
+from polejax._core.fingerprint import Traced
 from polejax._core.folder import Folder
 from polejax._core.keys import key_of
 from polejax._core.progress import Callback, Meter
 from polejax._core.record import replace
 from polejax._core.switches import steady
-from polejax.analysis.estimate import Estimate
-from polejax.attacks import collusion, detection, forging, rebasing, theft
-from polejax.attacks.detection import Honesty, Measures, Roc
+from polejax.attacks import collusion, matrix
+from polejax.attacks.applicable import keyless_fits, not_tried
 from polejax.attacks.head_start import Run
-from polejax.attacks.theft import Attempt, Encounter
-from polejax.jobs import compare
+from polejax.attacks.matrix import Cell
+from polejax.jobs import compare, kept_options
 from polejax.jobs.attack_arrays import restored, stored
 from polejax.jobs.options import UserPath
 from polejax.learning.models import ConvolutionalNetwork, MultilayerPerceptron
-from polejax.learning.recipe import Recipe
+from polejax.learning.program import program_of
 from polejax.learning.sml import SecureMappingLayer
 from polejax.learning.tasks import Task
 from polejax.mechanisms.pole import PoLe
-
-STRATEGIES: Mapping[str, Callable[[Encounter], Attempt]] = {
-    "thief": theft.thief,
-    "re-basing thief": theft.rebasing_thief,
-    "refitting thief": theft.refitting_thief,
-    "distilling thief": theft.distilling_thief,
-    "pre-trainer": theft.pre_trainer,
-    "refitting pre-trainer": theft.refitting_pre_trainer,
-    "regression (control)": theft.regression,
-    "grinder of 64": forging.grinder,
-    "guesser of 64": forging.guesser,
-    "liar": forging.liar,
-    "overfitter": forging.overfitter,
-}
-NEED_IMAGES_ONLY = ("thief", "re-basing thief", "pre-trainer", "grinder of 64")
-"""Strategies that carry a model over and need no more of the samples than their images behind one's own layer."""
-NEED_SAMPLES = ("refitting thief", "distilling thief", "refitting pre-trainer")
-"""Strategies that carry a model over and need the samples themselves."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,29 +55,8 @@ class Settings:
     """of all random numbers"""
     out: UserPath = Path("results/attack")
     """folder for what is computed (a later run goes on from it), tables and figures/"""
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """What one model behind one layer comes to.
-
-    Attributes:
-      honest: what honest nodes achieve.
-      strict: the same, were verifiers to ask for the threshold itself on their own data.
-      cost: fraction of test accuracy lost against no layer, same seeds.
-      slowdown: training steps to a claim against no layer, same seeds.
-      measures: by strategy; those that do not apply are missing.
-      rocs: by strategy.
-      collusion: advantage of a data node's friend, simulated, by rule.
-    """
-
-    honest: Honesty
-    strict: Honesty
-    cost: Estimate
-    slowdown: Estimate
-    measures: Mapping[str, Measures]
-    rocs: Mapping[str, Roc]
-    collusion: Mapping[str, Estimate]
+    overwrite: bool = False
+    """delete what another attack has left in that folder, and begin anew"""
 
 
 Cells = Mapping[tuple[str, str], Cell]  # by kind of model and layer
@@ -119,27 +79,38 @@ def run(settings: Settings, progress: Callback) -> Cells:
     task = load_task(settings)
     mechanisms = dict(_mechanisms(settings, task))
     folder = Folder(settings.out, "attack")
+    kept_options.check_others(Path(folder.path), "attack")
     cells: dict[tuple[str, str], Cell] = {}
     with folder.locked():
+        if settings.overwrite:
+            folder.clear()
         rules = {"threshold": settings.threshold, "margin": settings.margin, "hidden": list(settings.hidden)}
-        manifest = {"task": describe(task), "seeds": count, "seed": seed, "steps": settings.steps, **rules}
-        folder.begin(manifest, tuple(manifest))
+        names = {"task": describe(task), "seeds": count, "seed": seed, "steps": settings.steps, **rules}
+        traced: Traced = {}
+        programs = {f"{kind}, {layer}": program_of(one.recipe, traced) for (kind, layer), one in mechanisms.items()}
+        manifest = {**names, "programs": programs, "versions": identity.tracing_versions()}
+        identity.check_programs(folder.path, "attack", folder.begin(manifest, tuple(names)), manifest)
         plain: dict[str, Run] = {}
         for (kind, layer), mechanism in mechanisms.items():
             label, name = f"{kind}, {layer}", f"{kind}-{layer}.nc".replace(" ", "-").replace(",", "")
-            trained = {"mechanism": as_text(describe(mechanism))}
-            meter = Meter(progress, len(STRATEGIES), "attacks", label=label)
+            trained = {"program": programs[label]}
+            meter = Meter(progress, len(matrix.STRATEGIES), "attacks", label=label)
             if not folder.has(name):
-                found = _compute(mechanism, seed, count, settings.steps, plain.get(kind), meter)
-                folder.write(name, stored(*found, tuple(STRATEGIES)), trained)
+                keyless = plain.get(kind) if keyless_fits(mechanism.recipe) else None
+                evaluations = settings.steps // mechanism.recipe.evaluate_every
+                found = matrix.compute(mechanism, key_of(seed), count, evaluations, keyless, meter)
+                folder.write(name, stored(*found, tuple(matrix.STRATEGIES)), trained)
             else:
-                meter.add(len(STRATEGIES))
+                meter.add(len(matrix.STRATEGIES))
             arrays, _ = folder.read(name, trained)
-            honest, model, attempts = restored(arrays, mechanism.recipe, tuple(STRATEGIES))
+            honest, model, attempts = restored(arrays, mechanism.recipe, tuple(matrix.STRATEGIES))
             if layer == "none":
                 plain[kind], bare = model, (mechanism, honest)
             attempts["early key"] = collusion.early_key(mechanism, model)
-            cells[kind, layer] = _measured(mechanism, honest, attempts, *bare)
+            told = collusion.measure(mechanism, honest)
+            reasons = not_tried(mechanism.recipe)
+            left_out = {name: reasons[name] for name in matrix.STRATEGIES if name in reasons}
+            cells[kind, layer] = matrix.measured(mechanism, honest, attempts, *bare, left_out, told)
     return cells
 
 
@@ -222,46 +193,3 @@ def load_task(settings: Settings) -> Task:
         test_inputs=task.test_inputs[:few],
         test_labels=task.test_labels[:few],
     )
-
-
-def _compute(
-    mechanism: PoLe, seed: int, count: int, steps: int, keyless: Run | None, meter: Meter
-) -> tuple[Run, Run, dict[str, Attempt]]:
-    meter.add(0)
-    recipe = mechanism.recipe
-    if recipe.sml is not None and recipe.sml.patch is not None:
-        keyless = None  # a network for pixels does not fit behind patches
-    met = theft.encounter(key_of(seed), mechanism, count, steps // recipe.evaluate_every, keyless)
-    attempts = {}
-    for name, strategy in STRATEGIES.items():
-        if _applies(name, recipe):
-            attempts[name] = strategy(met)
-        meter.add(1)
-    return met.honest, met.model, attempts
-
-
-def _measured(mechanism: PoLe, honest: Run, attempts: Mapping[str, Attempt], bare: PoLe, bare_honest: Run) -> Cell:
-    measures = {name: detection.measure(mechanism, honest, tried) for name, tried in attempts.items()}
-    strict = replace(mechanism, margin=np.float32(0.0))
-    rocs = {name: detection.measure_roc(mechanism, honest, tried) for name, tried in attempts.items()}
-    measures["liar, no margin"] = detection.measure(strict, honest, attempts["liar"])
-    here, before = (detection.honest_steps(which, run)[0] for which, run in ((mechanism, honest), (bare, bare_honest)))
-    lost = np.asarray(bare_honest.test[:, -1], np.float64) - honest.test[:, -1]
-    return Cell(
-        detection.measure_honesty(mechanism, honest),
-        detection.measure_honesty(strict, honest),
-        detection.mean(lost),
-        detection.ratio(here, before),
-        measures,
-        rocs,
-        collusion.measure(mechanism, honest),
-    )
-
-
-def _applies(name: str, recipe: Recipe) -> bool:
-    if name == "re-basing thief":
-        dense = isinstance(recipe.model, MultilayerPerceptron)
-        return recipe.sml is not None and (dense or recipe.sml.patch is not None)
-    if name == "regression (control)":
-        return rebasing.holds_regression(recipe.model, recipe.task.num_classes)
-    return True

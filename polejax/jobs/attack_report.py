@@ -13,13 +13,14 @@ from polejax._core.describe import describe
 from polejax._core.netcdf import write_whole
 from polejax._core.paths import checked
 from polejax._core.tables import Table
-from polejax.analysis.csv_files import write_csv
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.estimate_tables import head
 from polejax.analysis.figure_style import COLOURS, LINES, MARKERS, WIDTH, Plot, canvas, say_size, styled
 from polejax.analysis.figure_style import save as save_figure
+from polejax.attacks import matrix_table
 from polejax.attacks.detection import Measures
-from polejax.jobs.attack import NEED_IMAGES_ONLY, NEED_SAMPLES, Cells, Settings, num_pairs
+from polejax.attacks.matrix import NEED_IMAGES_ONLY, NEED_SAMPLES
+from polejax.jobs.attack import Cells, Settings, num_pairs
 
 STOPPED = 0.1
 """A strategy counts as stopped where it saves at most this share of an honest node's training steps."""
@@ -42,10 +43,10 @@ def save(cells: Cells, settings: Settings, seconds: float) -> list[Path]:
     }
     try:
         paths = [
-            _write(folder / "layers.csv", layer_rows(cells)),
-            _write(folder / "attacks.csv", attack_rows(cells)),
-            _write(folder / "mending.csv", mending_rows(cells)),
-            _write(folder / "roc.csv", roc_rows(cells)),
+            matrix_table.write(folder / "layers.csv", layer_rows(cells)),
+            matrix_table.write(folder / "attacks.csv", attack_rows(cells)),
+            matrix_table.write(folder / "mending.csv", mending_rows(cells)),
+            matrix_table.write(folder / "roc.csv", roc_rows(cells)),
         ]
         write_whole(str(folder / "about.json"), (json.dumps(describe(about), indent=2) + "\n").encode())
         for name, draw in (("price", price), ("matrix", matrix), ("roc", roc)):
@@ -58,48 +59,51 @@ def save(cells: Cells, settings: Settings, seconds: float) -> list[Path]:
 
 
 def overview(cells: Cells) -> Table:
-    """The layers, one a row: what each costs, and the best attackers."""
+    """The layers, one a row: what each costs, and the best attackers; what is a bound, and what was not tried."""
     rows = []
     for (model, layer), cell in cells.items():
         tops = []
         for strategies in (NEED_IMAGES_ONLY, (*NEED_IMAGES_ONLY, *NEED_SAMPLES)):
             name, saved = best(cell.measures, strategies)
-            tops.append(f"{float(saved):.0%} {name}")
-        rows.append((f"{model}, {layer}", *map(str, (cell.honest.accuracy, cell.cost, cell.honest.steps)), *tops))
+            mark = matrix_table.MARKS[matrix_table.bounds(cell, cell.measures[name])["saved"]]
+            tops.append(f"{mark}{float(saved):.0%} {name}")
+        steps = matrix_table.shown(cell.honest.steps, matrix_table.honest_bounds(cell)["steps"])
+        rows.append((f"{model}, {layer}", str(cell.honest.accuracy), str(cell.cost), steps, *tops))
     names = ("accuracy at the end", "its cost against no layer", "steps to an accepted claim")
     attacks = ("best attack, images only", "best attack, samples known")
     notes = (
         "best attack: training steps that it saves, if cheats know the samples' images behind their own layer alone, "
-        "or the samples themselves",
+        "or the samples themselves; >= and <= are bounds, ? is neither, as some runs ended before a claim",
+        *_not_tried(cells),
     )
     return Table(("model, layer", *names, *attacks), rows, f"honest nodes and attacks; {head(0.95)}", notes)
+
+
+def _not_tried(cells: Cells) -> Iterator[str]:
+    """What was left out and why, a line for each strategy and reason."""
+    behind: dict[tuple[str, str], list[str]] = {}
+    for (model, layer), cell in cells.items():
+        for strategy, why in cell.not_tried.items():
+            behind.setdefault((strategy, why), []).append(f"{model}, {layer}")
+    for (strategy, why), where in behind.items():
+        yield f"NOT TRIED: {strategy} ({'; '.join(where)}), as {why}"
 
 
 def layer_rows(cells: Cells) -> Iterator[dict[str, Any]]:
     """What each layer does to honest nodes."""
     for (model, layer), cell in cells.items():
-        yield {
-            "model": model,
-            "layer": layer,
-            **_columns("accuracy_fraction", cell.honest.accuracy),
-            **_columns("accuracy_cost_fraction", cell.cost),
-            **_columns("steps", cell.honest.steps),
-            **_columns("steps_against_none_ratio", cell.slowdown),
-            **_columns("finished_share", cell.honest.finished),
-            **_columns("honest_first_claims_rejected_share", cell.honest.rejected),
-            **_columns("rejected_without_margin_share", cell.strict.rejected),
-        }
+        yield {"model": model, "layer": layer, **matrix_table.layer_columns(cell)}
 
 
 def attack_rows(cells: Cells) -> Iterator[dict[str, Any]]:
     """What each strategy achieves behind each layer."""
     for (model, layer), cell in cells.items():
         for strategy, found in cell.measures.items():
-            parts = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
-            columns = [_columns(name, part) for name, part in parts.items()]
-            yield {"model": model, "layer": layer, "strategy": strategy} | {
-                name: value for group in columns for name, value in group.items()
-            }
+            yield {"model": model, "layer": layer, "strategy": strategy, "tried": "yes"} | matrix_table.columns(
+                cell, found
+            )
+        for strategy, why in cell.not_tried.items():
+            yield {"model": model, "layer": layer, "strategy": strategy, "tried": "no", "why_not": why}
 
 
 def roc_rows(cells: Cells) -> Iterator[dict[str, Any]]:
@@ -109,7 +113,7 @@ def roc_rows(cells: Cells) -> Iterator[dict[str, Any]]:
             for at, threshold in enumerate(found.threshold):
                 rates = {"false_rejection_share": found.rejected, "detection_share": found.detected}
                 columns = [
-                    _columns(name, Estimate(rate.value[at], rate.low[at], rate.high[at]))
+                    matrix_table.with_ends(name, Estimate(rate.value[at], rate.low[at], rate.high[at]))
                     for name, rate in rates.items()
                 ]
                 row = {"model": model, "layer": layer, "strategy": strategy, "accept_threshold": float(threshold)}
@@ -124,14 +128,19 @@ def mending_rows(cells: Cells) -> Iterator[dict[str, Any]]:
             liar = cell.measures["liar, no margin"]
             price = {"honest_first_claims_rejected_share": float(cell.strict.rejected.value)}
             row = {"model": model, "strategy": "liar", "rule": "no margin: verifiers ask for the threshold itself"}
-            yield row | _columns("saved_share", liar.saved) | _columns("advantage", liar.advantage) | price
+            yield (
+                row
+                | matrix_table.with_ends("saved_share", liar.saved)
+                | matrix_table.with_ends("advantage", liar.advantage)
+                | price
+            )
         for rule, advantage in cell.collusion.items():
             yield {
                 "model": model,
                 "strategy": "early key",
                 "layer": layer,
                 "rule": rule,
-                **_columns("advantage", advantage),
+                **matrix_table.with_ends("advantage", advantage),
             }
 
 
@@ -154,10 +163,10 @@ def _layer_rows(cells: Cells) -> Iterator[dict[str, Any]]:
                 "strategy": strategy,
                 "layer": layer,
                 "rule": "",
-                **_columns("saved_share", cell.measures[strategy].saved),
-                **_columns("advantage", cell.measures[strategy].advantage),
-                **_columns("accuracy_cost_fraction", cell.cost),
-                **_columns("steps_against_none_ratio", cell.slowdown),
+                **matrix_table.with_ends("saved_share", cell.measures[strategy].saved),
+                **matrix_table.with_ends("advantage", cell.measures[strategy].advantage),
+                **matrix_table.with_ends("accuracy_cost_fraction", cell.cost),
+                **matrix_table.with_ends("steps_against_none_ratio", cell.slowdown),
             }
 
 
@@ -273,17 +282,3 @@ def roc(cells: Cells, pairs: int) -> Plot:
 
 def _stopped(found: Measures) -> bool:
     return bool(found.saved.value <= STOPPED)
-
-
-def _columns(name: str, found: Estimate | None) -> dict[str, float | str]:
-    if found is None:
-        return {name: "", f"{name}_low": "", f"{name}_high": ""}
-    return {name: float(found.value), f"{name}_low": float(found.low), f"{name}_high": float(found.high)}
-
-
-def _write(path: Path, rows: Iterator[dict[str, Any]]) -> Path:
-    table = list(rows)
-    names = dict.fromkeys(name for row in table for name in row)
-    cells = ([row.get(name, "") for name in names] for row in table)
-    write_csv(path, names, ([f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in cells))
-    return path

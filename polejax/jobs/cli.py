@@ -7,22 +7,18 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NoReturn
 
 import tyro
 
 from polejax._core import devices
 from polejax._core.folder import StudyError
 from polejax._core.printable import printable
-from polejax._core.progress import Callback, Progress
 from polejax._core.tables import row_of
-from polejax.jobs import attack, compare, study
+from polejax.jobs import attack, compare, progress_bars, study
 from polejax.jobs.claims import job as claims
 from polejax.jobs.report import job as report
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 DESCRIPTION = "Monte Carlo simulation of Proof of Learning consensus, against Proof of Work."
 
@@ -123,12 +119,8 @@ def _run_attack(settings: attack.Settings) -> int:
     from polejax.jobs import attack_report
 
     begun = time.perf_counter()
-
-    def report(progress: Progress) -> None:
-        if progress.done == 0:
-            _say(f"{time.perf_counter() - begun:5.0f} s  {progress.label}")
-
-    cells = attack.run(settings, report)
+    with progress_bars.shown() as report:
+        cells = attack.run(settings, report)
     _say(str(attack_report.overview(cells)))
     paths = attack_report.save(cells, settings, time.perf_counter() - begun)
     _say(f"tables   {', '.join(str(path) for path in paths[:4])}\nfigures  {settings.out / 'figures'}")
@@ -140,11 +132,8 @@ def _run_claims(settings: claims.Settings) -> int:
     from polejax.jobs.claims import page
 
     begun = time.perf_counter()
-
-    def report(progress: Progress) -> None:
-        _say(f"{time.perf_counter() - begun:5.0f} s  {progress}")
-
-    sections = claims.run(settings, report)
+    with progress_bars.shown() as report:
+        sections = claims.run(settings, report)
     for line in page.lines(sections):
         print(line)
     paths = page.save(sections, settings.out, claims.about(settings, sections))
@@ -188,8 +177,8 @@ def _run_compare(settings: compare.Settings) -> int:
 
     begun = time.perf_counter()
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # paths may hold brackets
-    compare_files.open_folder(settings.out)
-    with _bars(console) as report:
+    compare_files.open_folder(settings)
+    with progress_bars.shown(console) as report:
         outcome = compare.run(settings, report)
     for table in (compare_tables.mechanisms(outcome.summaries), *outcome.service.tables()):
         print(f"{table}\n")
@@ -203,33 +192,6 @@ def _run_compare(settings: compare.Settings) -> int:
     parts = ", ".join(f"{label} {seconds:.1f} s" for label, seconds in outcome.compiling.items())
     console.print(f"took     {time.perf_counter() - begun:.0f} s, of which compiling: {parts}")
     return 0
-
-
-@contextlib.contextmanager
-def _bars(console: "Console") -> Iterator[Callback]:
-    """Bars with rate and time left, one for each thing under way."""
-    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: Any) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text("compiling" if not task.completed else f"{speed:,.1f} blocks/s" if speed else "")
-
-    columns = TextColumn("{task.description:6}"), BarColumn(20), MofNCompleteColumn(), Rate(), TimeRemainingColumn()
-    with Bars(*columns, console=console) as bars:
-        under_way: dict[str, Any] = {}
-
-        def report(progress: Progress) -> None:
-            label = progress.label
-            if label not in under_way:
-                under_way[label] = bars.add_task(label, total=progress.total)
-            bars.update(under_way[label], completed=progress.done)
-            if not console.is_terminal:
-                console.print(str(progress))
-
-        yield report
 
 
 _RUN: dict[type, Callable[[Any], int]] = {

@@ -64,7 +64,7 @@ class Learning:
     """sigma of the log-normal factor on a node's time per step, drawn every round"""
     fallback: Literal["best", "empty"] = "best"
     """what ends a round that nobody finished"""
-    sml: Literal["gaussian", "rademacher", "uniform", "positive", "none"] = "gaussian"
+    sml: Literal["gaussian", "rademacher", "uniform", "positive", "orthogonal", "none"] = "gaussian"
     """law of the Secure Mapping Layer's entries"""
 
 
@@ -73,7 +73,7 @@ class Settings:
     """Really trained Proof of Learning against Proof of Work of the same mean interval, and of the same stale rate."""
 
     nodes: int = 16
-    """consensus nodes, of equal power unless --zipf is given"""
+    """consensus nodes, each of one training step a second: of equal power unless --zipf is given"""
     seeds: int = 16
     """independent chains of each mechanism; their keys are paired"""
     blocks: int = 64
@@ -96,6 +96,8 @@ class Settings:
     """how nodes learn"""
     out: UserPath = Path("results/compare")
     """folder for results.nc, summary.json and figures/"""
+    overwrite: bool = False
+    """replace what a comparison of other options has left in that folder"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,7 +227,7 @@ def pole_scenario(settings: Settings) -> Scenario:
 
 def _nodes(count: int, exponent: float) -> Nodes:
     exponent = float(checks.real("zipf", exponent, low=0.0))
-    return nodes.zipf(count, exponent, total=float(count)) if exponent else nodes.equal(count, total=float(count))
+    return nodes.zipf(count, exponent, each=1.0) if exponent else nodes.equal(count, each=1.0)
 
 
 def load_task(name: str) -> tasks.Task:

@@ -13,6 +13,7 @@ from polejax._core.describe import as_text, describe
 from polejax._core.netcdf import write_whole
 from polejax.analysis.paired import paired
 from polejax.analysis.summaries import as_dict
+from polejax.jobs import kept_options
 from polejax.jobs.compare import Outcome, Settings
 from polejax.studies import shards
 from polejax.studies.coordinates import coordinates
@@ -81,14 +82,45 @@ def _manifest(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def open_folder(folder: Path) -> None:
-    """Make the folder for results before anything is computed for it; raises ValueError where that cannot be."""
-    folder = Path(paths.checked("out", folder))
+def open_folder(settings: Settings) -> None:
+    """Make the folder for results before anything is computed for it, unless it holds those of other options.
+
+    Results of the same options are computed and written again, by whatever version of polejax they were made.
+
+    Raises:
+      ValueError: it cannot be made, or holds other results and the settings do not say `overwrite`; in one line.
+    """
+    folder = Path(paths.checked("out", settings.out))
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        summary = folder / "summary.json"
+        before = (
+            json.loads(summary.read_text())["settings"] if summary.exists() else _settings_of(folder / "results.nc")
+        )
     except OSError as error:
         reason = error.strerror or error
         raise ValueError(f"out must be a folder that can be written to, got {folder} ({reason})") from None
+    except (ValueError, LookupError, TypeError):
+        before = kept_options.UNTOLD
+    kept_options.check_others(folder, "compare")
+    if before is not None:
+        found = kept_options.differing(before, *(_options(dataclasses.asdict(one)) for one in (settings, Settings())))
+        kept_options.refuse_others(folder, found, settings.overwrite)
+
+
+def _settings_of(results: Path) -> Any:
+    """The settings that a results.nc tells of, of a job that was killed before it wrote its summary; None: no file."""
+    import xarray
+
+    if not results.exists():
+        return None
+    with xarray.open_dataset(results, engine="h5netcdf") as saved:
+        return json.loads(saved.attrs["settings"])
+
+
+def _options(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings that say what is computed."""
+    return {name: value for name, value in settings.items() if name not in ("out", "overwrite")}
 
 
 def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
@@ -126,6 +158,7 @@ def save(outcome: Outcome, settings: Settings, seconds: float) -> list[Path]:
     partial = folder / ".results.nc.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "summary.json").unlink(missing_ok=True)  # it must not tell of results that it does not belong to
         with unfinished.noted(str(partial)):
             to_xarray(outcome, provenance).to_netcdf(partial, engine="h5netcdf")
             partial.replace(results)

@@ -8,8 +8,13 @@ import tyro
 from polejax._core import paths
 
 
-def _read(words: list[str]) -> Path:
-    return Path(paths.checked("it", words[0]))
+def user_path(word: str) -> Path:
+    """The path that a user has written, with `~` for the home folder: for `type=` of argparse.
+
+    Raises:
+      ValueError: an empty one, or one with characters that cannot be printed.
+    """
+    return Path(paths.checked("it", word))
 
 
 UserPath = Annotated[
@@ -17,7 +22,7 @@ UserPath = Annotated[
     tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar="PATH",
-        instance_from_str=_read,
+        instance_from_str=lambda words: user_path(words[0]),
         is_instance=lambda value: isinstance(value, Path),
         str_from_instance=lambda path: [str(path)],
     ),

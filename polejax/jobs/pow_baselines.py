@@ -1,4 +1,7 @@
-"""Proof of Work to compare with: the same nodes and network, at the same mean interval or at the same stale rate."""
+"""Proof of Work to compare with: the same nodes and network, at the same mean interval or at the same stale rate.
+
+Users know it as `polejax.baselines`; `polejax compare` makes its columns of Proof of Work by it.
+"""
 
 import math
 
@@ -6,14 +9,19 @@ import jax
 import numpy as np
 
 from polejax._core import checks
+from polejax._core.checked import checked
 from polejax._core.keys import key_of
+from polejax._core.sweep import single
+from polejax._core.switches import steady
 from polejax._core.types import Key
 from polejax._engine.runner import simulate_many
 from polejax.analysis.summaries import summarise
 from polejax.consensus import difficulty
 from polejax.consensus.history import History
-from polejax.consensus.scenario import Scenario
+from polejax.consensus.scenario import Scenario, check_one
 from polejax.mechanisms.pow import PoW
+
+__all__ = ["at_interval", "at_stale_rate", "mean_interval"]
 
 SEEDS, BLOCKS = 64, 2_048
 """Chains and heights of a calibration: a standard error of 0.3% of the mean interval."""
@@ -24,7 +32,9 @@ def race(beside: Scenario, work: float) -> Scenario:
     return Scenario(beside.nodes, beside.network, PoW(work), difficulty=difficulty.fixed())
 
 
-def at_interval(beside: Scenario, interval: float, seed: int) -> Scenario:
+@checked
+@steady
+def at_interval(beside: Scenario, interval: float, seed: int = 0) -> Scenario:
     """Proof of Work of a given mean interval.
 
     Args:
@@ -37,8 +47,10 @@ def at_interval(beside: Scenario, interval: float, seed: int) -> Scenario:
       the mean, are searched for, so PoW's measured mean still varies by chance.
 
     Raises:
-      ValueError: delays so long that no height is settled.
+      ValueError: an interval that is not positive, or delays so long that no height is settled.
     """
+    interval = checks.number("interval", interval, low=1e-12, high=1e18)
+    check_one(beside)
     work = interval * _power(beside)
     keys = _keys(seed, 0x506F57)
     for _ in range(3):
@@ -47,6 +59,9 @@ def at_interval(beside: Scenario, interval: float, seed: int) -> Scenario:
     return race(beside, work)
 
 
+@checked
+@single("scenario")
+@steady
 def mean_interval(history: History, scenario: Scenario) -> float:
     """Mean interval of the settled heights of a scenario's chains, s; raises ValueError where there are none."""
     if not np.any(history.settled):
@@ -58,7 +73,9 @@ def mean_interval(history: History, scenario: Scenario) -> float:
     return float(history.interval[history.settled].mean(dtype=np.float64))
 
 
-def at_stale_rate(beside: Scenario, stale_per_main: float, interval: float, seed: int) -> Scenario:
+@checked
+@steady
+def at_stale_rate(beside: Scenario, stale_per_main: float, interval: float, seed: int = 0) -> Scenario:
     """Proof of Work of a given stale rate, by tuning its interval.
 
     Args:
@@ -74,6 +91,8 @@ def at_stale_rate(beside: Scenario, stale_per_main: float, interval: float, seed
     Raises:
       ValueError: a stale rate that no interval can reach.
     """
+    interval = checks.number("interval", interval, low=1e-12, high=1e18)
+    check_one(beside)
     asked = float(checks.real("stale_per_main", stale_per_main, low=0.0, ndim=0))
     count, keys = beside.nodes.count, _keys(seed, 0x5374616C)
     if not 0.0 < asked < count - 1:
@@ -126,4 +145,9 @@ def _power(scenario: Scenario) -> float:
 
 
 def _keys(seed: int, purpose: int) -> Key:
-    return jax.random.split(jax.random.fold_in(key_of(seed), purpose), SEEDS)
+    number = checks.whole("seed", seed, high=2**32 - 1)
+    return jax.random.split(jax.random.fold_in(key_of(number), purpose), SEEDS)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from polejax._core import paths
 from polejax.analysis.estimate import Estimate
 from polejax.analysis.figure_style import COLOURS, WIDTH, Plot, canvas, say_size, styled
 from polejax.jobs.relatives import Row
@@ -55,6 +56,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def write_csv(rows: Sequence[Row], path: Path) -> Path:
     """One line for each protocol: value, low and high of each number, empty where there is none, and the reasons."""
+    path = Path(paths.checked("path", path))
     path.parent.mkdir(parents=True, exist_ok=True)
     names = list(numbers(rows[0]))
     ends = ("", ", low", ", high")

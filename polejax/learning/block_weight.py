@@ -5,6 +5,7 @@ from typing import NamedTuple
 from polejax._core import checks
 from polejax._core.brief import brief
 from polejax._core.checked import checked
+from polejax._core.sweep import single
 from polejax.learning.cost import forward_flops, num_parameters
 from polejax.learning.recipe import Recipe
 
@@ -25,6 +26,7 @@ class ModelBlock(NamedTuple):
 
 
 @checked
+@single("recipe")
 def model_block(
     recipe: Recipe, flops_per_second: float, *, bytes_per_parameter: float = 4.0, other_bytes: float = 0.0
 ) -> ModelBlock:

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from polejax._core.types import Array, Numeric, Tree
@@ -16,6 +17,52 @@ MakeOptimiser = Callable[[Array], optax.GradientTransformation]
 def momentum(learning_rate: Array) -> optax.GradientTransformation:
     """Stochastic gradient descent with momentum 0.9, the default optimiser: little arithmetic a step, little spread."""
     return optax.sgd(learning_rate, momentum=0.9)
+
+
+def made(make: MakeOptimiser, learning_rate: Array) -> optax.GradientTransformation:
+    """The optimiser that `make` makes of a learning rate f32[], which may be traced.
+
+    Some of optax's schedules ask in Python whether the rate is 0 (`warmup_cosine_decay_schedule`), which a tracer
+    cannot answer. Recipes have checked that it is positive, so such functions get a rate that knows this.
+    """
+    try:
+        return make(learning_rate)
+    except jax.errors.TracerBoolConversionError:
+        return make(_Positive(learning_rate))  # type: ignore[arg-type]
+
+
+class _Positive(np.lib.mixins.NDArrayOperatorsMixin):
+    """A traced number that is known to be above 0: comparisons with 0 and less are decided, all else is traced."""
+
+    shape, ndim, size, weak_type = (), 0, 1, False
+
+    def __init__(self, rate: Array) -> None:
+        self._rate = rate
+        self.dtype = rate.dtype
+
+    def __jax_array__(self) -> Array:
+        return self._rate
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        first, second = (*inputs, None)[:2]
+        flipped = {"less": "greater", "less_equal": "greater_equal", "greater": "less", "greater_equal": "less_equal"}
+        name, other = (
+            (ufunc.__name__, second) if first is self else (flipped.get(ufunc.__name__, ufunc.__name__), first)
+        )
+        if name in _DECIDED and isinstance(other, int | float | np.number) and other <= 0:
+            return _DECIDED[name]
+        return getattr(jnp, ufunc.__name__)(*(part._rate if part is self else part for part in inputs))
+
+
+_DECIDED = {
+    "equal": False,
+    "not_equal": True,
+    "less": False,
+    "less_equal": False,
+    "greater": True,
+    "greater_equal": True,
+}
+"""What comparisons of a positive number with one that is not positive come to."""
 
 
 def check_maker(make: MakeOptimiser) -> None:
@@ -41,11 +88,16 @@ def check_optimiser(make: MakeOptimiser, learning_rate: Numeric, params: Tree) -
     rate = jax.ShapeDtypeStruct((), jnp.float32)
     try:
         with jax.numpy_dtype_promotion("standard"):  # as in training
-            before, changes, after = jax.eval_shape(lambda rate, params: _step(make(rate), params), rate, params)
+            before, changes, after = jax.eval_shape(lambda rate, params: _step(made(make, rate), params), rate, params)
     except Exception as error:  # of any kind: it is the user's function
+        remedy = "pass one like optax.adam"
+        if isinstance(error, jax.errors.ConcretizationTypeError | jax.errors.TracerArrayConversionError):
+            remedy = (
+                "the learning rate is known only in the compiled program, so compute with it in JAX, or write a number"
+            )
         raise ValueError(
             f"make_optimiser must make an optimiser of gradients and parameters alone, got one that raises "
-            f"{type(error).__name__} ({_first_line(error)}): pass one like optax.adam"
+            f"{type(error).__name__} ({_first_line(error)}): {remedy}"
         ) from None
     for what, found, wanted in (("changes like the parameters", changes, params), ("the same state", after, before)):
         if jax.tree.map(_kind, found) != jax.tree.map(_kind, wanted):

@@ -3,15 +3,17 @@
 import jax
 import jax.numpy as jnp
 
-from polejax._core.fingerprint import fingerprint
+from polejax._core.fingerprint import Traced, fingerprint
 from polejax._core.keys import key_of
 from polejax._core.types import Array, Key
 from polejax.learning import training
 from polejax.learning.recipe import Recipe
 
 
-def program_of(recipe: Recipe) -> str:
+def program_of(recipe: Recipe, memo: Traced | None = None) -> str:
     """SHA-256, in hexadecimal, of what a recipe's training computes: task, layer, model and optimiser.
+
+    `memo` is `fingerprint`'s: what has been traced before is not traced again.
 
     `max_steps` is no part of it, nor are the names of functions and classes.
 
@@ -20,7 +22,7 @@ def program_of(recipe: Recipe) -> str:
     """
     key = jax.ShapeDtypeStruct((1,), key_of(0).dtype)
     words = jax.ShapeDtypeStruct((1, 8), jnp.uint32)
-    return fingerprint(_evaluated, key, words, recipe, label="training")
+    return fingerprint(_evaluated, key, words, recipe, label="training", memo=memo)
 
 
 def _evaluated(keys: Key, words: Array, recipe: Recipe) -> list[Array]:

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import optax
 from flax import errors
 from flax import linen as nn
 
@@ -10,6 +11,7 @@ from polejax._core.keys import key_of
 from polejax._core.record import Record, axes, convert, replace, static
 from polejax._core.switches import steady
 from polejax._core.types import Array, Numeric, Tree
+from polejax.learning import nnx_models, optimisers
 from polejax.learning.cost import step_bytes, step_flops
 from polejax.learning.networks import MultilayerPerceptron
 from polejax.learning.optimisers import MakeOptimiser, check_maker, check_optimiser, momentum
@@ -27,9 +29,11 @@ class Recipe(Record):
       learning_rate: f32[], of the optimiser.
       holdout: `Samples` that neither nodes nor verifiers see, on which the record shows what claims are worth
         (`polejax.tasks.hold_out`); None for none.
-      model: Flax Linen module, features f32[M, F] to logits f32[M, C]; None: one hidden layer of 32 units.
+      model: Flax Linen module, features f32[M, F] to logits f32[M, C]; None: one hidden layer of 32 units. Modules of
+        `flax.nnx` go through `polejax.models.from_nnx`.
       sml: `SecureMappingLayer`, or None for none.
-      make_optimiser: from a learning rate to an optax optimiser; static, so pass a function that has a name.
+      make_optimiser: from a learning rate to an optax optimiser, its schedule included; static, so pass a function that
+        has a name.
       batch_size: samples per step.
       evaluate_every: steps between evaluations.
       max_steps: steps after which training ends.
@@ -62,7 +66,8 @@ class Recipe(Record):
             )
         if self.model is not None and not isinstance(self.model, nn.Module):
             raise ValueError(
-                f"model must be a Flax module, got {checks.shown(self.model)}: build one, as polejax.models does"
+                nnx_models.refusal(self.model)
+                or f"model must be a Flax module, got {checks.shown(self.model)}: build one, as polejax.models does"
             )
         if self.holdout is not None and not isinstance(self.holdout, Samples):
             raise ValueError(
@@ -117,6 +122,11 @@ class Recipe(Record):
     def mapped_features(self) -> int:
         """Features F of a sample behind the layer: what the model sees."""
         return self.sml.width(self.task.num_features) if self.sml else self.task.num_features
+
+    @property
+    def optimiser(self) -> optax.GradientTransformation:
+        """What `make_optimiser` makes of the learning rate, which is traced inside compiled programs."""
+        return optimisers.made(self.make_optimiser, self.learning_rate)
 
     @property
     def step_flops(self) -> int:

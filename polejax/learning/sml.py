@@ -139,6 +139,10 @@ class SecureMappingLayer(nn.Module):
         rows, columns = self._kernel_shape(num_features)
         return columns if self.patch is None else num_features // rows * columns
 
+    def features_mapped_at_once(self, num_features: int) -> int:
+        """Features F of the image of what one product maps: of a sample of D features, or of one of its patches."""
+        return self._kernel_shape(num_features)[1]
+
     def _kernel_shape(self, num_features: int) -> tuple[int, int]:
         rows = num_features = checks.whole("num_features", num_features, low=1)
         if self.patch is not None:

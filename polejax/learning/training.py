@@ -95,7 +95,7 @@ def begin(recipe: Recipe, keys: Array, material: Material) -> Training:
     """Initialise every node's network and optimiser from its key [N]."""
     sample = jnp.zeros((1, material.inputs.shape[-1]))
     params = jax.vmap(lambda key: recipe.model.init(key, sample)["params"])(keys)
-    optimiser = recipe.make_optimiser(recipe.learning_rate)
+    optimiser = recipe.optimiser
     return Training(params, jax.vmap(optimiser.init)(params), jnp.int32(0))
 
 
@@ -105,7 +105,7 @@ def train(recipe: Recipe, material: Material, training: Training, steps: int) ->
     On a CPU as many networks at a time go through all the steps as its cache holds: a large network alone, small ones
     in lockstep. A node's network is the same whoever trains beside it.
     """
-    optimiser = recipe.make_optimiser(recipe.learning_rate)
+    optimiser = recipe.optimiser
     batches, nodes = material.inputs.shape[:2]
     starts, width = _groups(nodes, recipe.networks_in_cache(material.inputs.shape[-1]))
 

@@ -15,6 +15,7 @@ from polejax._core.devices import provenance
 from polejax._core.fingerprint import Unidentified
 from polejax._core.folder import Folder
 from polejax._core.record import axes, convert, replace, static
+from polejax._core.sweep import single
 from polejax._core.types import Array
 from polejax.consensus.recorded import Recorded
 from polejax.learning.program import program_of
@@ -148,6 +149,7 @@ class Bank(Recorded):
         numbers = {"evaluate_every": self.evaluate_every, "max_steps": self.max_steps or 0}
         return {**numbers, "trained": self.trained, **provenance()}
 
+    @single("recipe")
     def check_matches(self, recipe: Recipe) -> None:
         """Raise a ValueError that names the first difference unless training by the recipe gives such curves."""
         checks.instance("recipe", recipe, Recipe, "polejax.Recipe(task)")

@@ -11,6 +11,7 @@ from flax import linen as nn
 from polejax._core import checks
 from polejax._core.checked import checked
 from polejax._core.record import Record, static
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array, Tree
 from polejax.crypto import header
@@ -89,6 +90,7 @@ class Verdict(Record):
 
 
 @checked
+@single("mechanism")
 @steady
 def posted(mechanism: PoLe, difficulty: Array | None = None) -> PostedTask:
     """The task of a mechanism as verifiers know it.

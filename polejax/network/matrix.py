@@ -5,6 +5,7 @@ import numpy as np
 from polejax._core import checks
 from polejax._core.checked import checked
 from polejax._core.record import axes
+from polejax._core.sweep import single
 from polejax._core.types import Array
 from polejax.network.base import Network
 from polejax.network.min_plus import Arrivals, all_pairs, flood
@@ -83,6 +84,7 @@ def from_matrix(delay: Array, tolerance: float = 1e-5) -> Matrix:
 
 
 @checked
+@single("network")
 def relay(network: Matrix, members: Array, seconds: float) -> Matrix:
     """The same network with a relay network (FIBRE, Falcon) added: a fast path between its members.
 

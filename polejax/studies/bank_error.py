@@ -9,6 +9,7 @@ from scipy import special
 
 from polejax._core import checks
 from polejax._core.checked import checked
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Array, Key
 from polejax._engine.runner import simulate_many
@@ -23,6 +24,7 @@ LEAST = 4
 
 
 @checked
+@single("scenario")
 @steady
 def bank_estimate(
     key: Key,

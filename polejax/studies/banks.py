@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from polejax._core import checks, identity, lanes, paths
+from polejax._core import checks, identity, lanes, limits, paths
 from polejax._core.checked import checked
 from polejax._core.describe import describe
 from polejax._core.folder import Folder, StudyError
 from polejax._core.progress import Callback, Meter
+from polejax._core.sweep import single
 from polejax._core.switches import steady
 from polejax._core.types import Key
 from polejax.learning.recipe import Recipe
@@ -24,6 +25,7 @@ from polejax.studies.bank_files import as_bank, check_readable, read_file
 
 
 @checked
+@single("mechanism")
 @steady
 def learning_curves(
     key: Key,
@@ -60,8 +62,8 @@ def learning_curves(
       `Bank` of NumPy arrays [B, K].
 
     Raises:
-      ValueError: an untyped key, a mechanism that is no `PoLe`, no curves, or steps below `evaluate_every` or beyond
-        `max_steps`.
+      ValueError: an untyped key, a mechanism that is no `PoLe` or a sweep, no curves, more than the machine's memory,
+        disk or a year of its time allows, or steps below `evaluate_every` or beyond `max_steps`.
       StudyError: `out` holds another bank, is in use, damaged, full or cannot be written, or its curves do not begin as
         those trained here; in one line.
     """
@@ -71,6 +73,7 @@ def learning_curves(
     num_curves = checks.whole("num_curves", num_curves, low=1)
     recipe = recipe_of(mechanism)
     num_evaluations = checked_evaluations(recipe, num_steps)
+    _check_demand(recipe, num_curves, num_evaluations, out)
     made_by = bank.trained_by(recipe)
     train, chunk = trainer(key, recipe, made_by, num_curves, num_evaluations, devices)
     if out is None:
@@ -89,6 +92,20 @@ def learning_curves(
         chunk = int(before["chunk"])
         found = _collect(train, num_curves, num_evaluations, chunk, _saved(folder), folder, progress)
         return found.of(recipe)  # saved by a recipe that may give up after other steps
+
+
+def _check_demand(recipe: Recipe, num_curves: int, num_evaluations: int, out: str | None) -> None:
+    """Raise a ValueError if curves would take more memory, disk, or time than a year, on this machine."""
+    what = f"num_curves {num_curves:,} of {num_evaluations * recipe.evaluate_every:,} steps"
+    steps = float(num_curves) * num_evaluations * recipe.evaluate_every
+    limits.check_time(what, steps * recipe.step_flops / _FLOPS_PER_DRAW, "train fewer")
+    size = float(num_curves) * num_evaluations * (9 if recipe.holdout is None else 13)
+    limits.check_memory(what, size, "train fewer, or shorter ones by num_steps")
+    if out is not None:
+        limits.check_disk(what, out, size / 10, "make room, or choose another folder")  # curves are compressed
+
+
+_FLOPS_PER_DRAW = 1e4  # so that a CPU's device would have to do 1e13 a second
 
 
 def _known(made_by: str) -> str:
@@ -141,6 +158,7 @@ def _check_beginning(longer: Bank, saved: list[Bank], path: str) -> None:
 
 
 @checked
+@single("mechanism")
 @steady
 def load_bank(path: str | os.PathLike[str], mechanism: PoLe | Recipe | None = None) -> Bank:
     """Read a bank from a file that `Bank.save` wrote, or from the folder that `learning_curves` fills, finished or not.

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import itertools
 import os
+import pickle
 import time
 from collections.abc import Iterator
 from concurrent.futures.process import ProcessPoolExecutor
@@ -75,6 +76,7 @@ def _submit(executor: Any, task: Study, shard: Shard) -> Any:
     except concurrent.futures.BrokenExecutor as error:
         raise _broken(error) from error
     except Exception as error:
+        _check_sent(error)
         raise WorkerError(f"executor takes no more work ({_told(error)}): open another, and {_AGAIN}") from error
 
 
@@ -91,6 +93,7 @@ def result(future: Any, shard: Shard) -> tuple[Arrays, dict[str, float]]:
     except concurrent.futures.CancelledError as error:
         raise WorkerError(f"executor was shut down or its work cancelled before {shard} was done: {_AGAIN}") from error
     except Exception as error:
+        _check_sent(error)
         raise WorkerError(f"a worker failed on {shard} ({_told(error)}): mend that, and {_AGAIN}") from error
     match outcome:
         case (dict() as arrays, {"compile_seconds": int() | float(), "run_seconds": int() | float()} as times):
@@ -99,6 +102,15 @@ def result(future: Any, shard: Shard) -> tuple[Arrays, dict[str, float]]:
         f"executor gave a {type(outcome).__name__} for {shard}, not what run_shard returns: "
         f"let it call the function it is given, in this version of polejax, and {_AGAIN}"
     )
+
+
+def _check_sent(error: Exception) -> None:
+    """Raise a WorkerError if an error says that a study's parts cannot be pickled."""
+    if isinstance(error, pickle.PicklingError) or "pickle" in str(error).lower():
+        raise WorkerError(
+            f"executor cannot send the scenarios to another process ({_told(error)}): define their functions and "
+            f"classes at the top of a module, not inside a function, and {_AGAIN}"
+        ) from error
 
 
 def _broken(error: Exception) -> WorkerError:

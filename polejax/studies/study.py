@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from polejax._core import identity, paths
+from polejax._core import identity, limits, paths
 from polejax._core.checked import checked
 from polejax._core.devices import provenance
 from polejax._core.folder import Folder, StudyError
@@ -99,7 +99,7 @@ def study(
     Raises:
       ValueError: no scenario, a count below 1, an unknown word, names that are not as many or not different, no
         scenario that allows method "poisson", an executor that forks, which would hang, a target that no scenario has,
-        or banks too small for their parts.
+        banks too small for their parts, or more than memory, disk or a year allow.
       StudyError: the folder is another study's, in use, damaged, edited, full or not to be written, or the executor or
         one of its workers failed; in one line, which says what is kept and how to go on.
     """
@@ -110,6 +110,9 @@ def study(
     plan = Plan(scenarios, num_seeds, num_blocks, seed, names, records, seeds_per_shard, method)
     if bank_parts is not None:
         parts.split(plan.task.scenarios, bank_parts, num_seeds)  # told before hours of work, not after
+    size = 4.0 * num_blocks if records == "blocks" else 64.0  # bytes of a chain, at least: intervals, or sums
+    needed = size * num_seeds * len(plan.task.scenarios)
+    limits.check_disk(f"num_seeds {num_seeds:,}", out, needed, "make room, or ask for less")
     place = Folder(out, "study", jax.process_index(), GROWING)
     with place.locked():
         filling = _Filling(plan, place, executor, progress)

@@ -1,12 +1,15 @@
 """The attack job: a small matrix from end to end, gone on with after a kill, and its tables and figures."""
 
 import csv
+import dataclasses
 import os
+import shutil
 
 import numpy as np
 import pytest
 
 from polejax._core.folder import StudyError
+from polejax.attacks import matrix
 from polejax.jobs import attack, attack_report
 
 
@@ -19,7 +22,7 @@ def job(tmp_path_factory):
         few = list(attack.layers(attack.load_task(settings), quick=True))
         patch.setattr(attack, "layers", lambda task, quick: [row for row in few if row[1] in ("none", "orthogonal")])
         patch.setattr(
-            attack, "STRATEGIES", {name: attack.STRATEGIES[name] for name in ("thief", "re-basing thief", "liar")}
+            matrix, "STRATEGIES", {name: matrix.STRATEGIES[name] for name in ("thief", "re-basing thief", "liar")}
         )
         reported = []
         cells = attack.run(settings, reported.append)
@@ -31,6 +34,17 @@ def job(tmp_path_factory):
             other = attack.Settings(**{**settings.__dict__, **change})
             with pytest.raises(StudyError, match=f"holds another attack; it has {named}: choose another folder"):
                 attack.run(other, lambda progress: None)
+        copy = tmp_path_factory.mktemp("copies") / "attack"
+        shutil.copytree(out, copy)
+        anew = dataclasses.replace(settings, seed=1, out=copy)
+        replaced = attack.run(dataclasses.replace(anew, overwrite=True), lambda progress: None)
+        assert list(attack_report.attack_rows(replaced)) == list(
+            attack_report.attack_rows(attack.run(anew, lambda progress: None))
+        )
+        assert list(attack_report.attack_rows(replaced)) != list(attack_report.attack_rows(cells))
+        patch.setattr(attack, "program_of", lambda recipe, memo: "of another optimiser under the same name")
+        with pytest.raises(StudyError, match="holds another attack; dense, none computes something else"):
+            attack.run(settings, lambda progress: None)
     after = {name: os.stat(parts / name).st_mtime_ns for name in os.listdir(parts)}
     return settings, cells, again, before, after
 
@@ -56,8 +70,13 @@ def test_the_tables_and_figures_hold_what_was_measured(job):
     }
     with open(settings.out / "attacks.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 5 + 4  # without a layer there is nothing to re-base; the liar is judged twice
-    carried = next(row for row in rows if row["strategy"] == "re-basing thief")
+    tried = [row for row in rows if row["tried"] == "yes"]
+    assert len(tried) == 5 + 4  # without a layer there is nothing to re-base; the liar is judged twice
+    (left_out,) = [row for row in rows if row["tried"] == "no"]
+    assert (left_out["layer"], left_out["why_not"]) == ("none", "there is no layer to re-base from")
+    for row in tried:
+        assert (row["steps_bound"] == "lower") == (float(row["finished"]) < 1)
+    carried = next(row for row in tried if row["strategy"] == "re-basing thief")
     found = cells["dense", "orthogonal"].measures["re-basing thief"]
     assert float(carried["accuracy"]) == pytest.approx(float(found.accuracy.value), rel=1e-5)
     with open(settings.out / "roc.csv", newline="") as file:
@@ -75,3 +94,4 @@ def test_the_tables_and_figures_hold_what_was_measured(job):
     table = attack_report.overview(cells)
     assert [row[0] for row in table.rows] == ["dense, none", "dense, orthogonal"]
     assert max(map(len, table.text(60).splitlines())) <= 60
+    assert table.notes[-1] == "NOT TRIED: re-basing thief (dense, none), as there is no layer to re-base from"

@@ -3,10 +3,10 @@
 import dataclasses
 import io
 import sys
-import types
 
 import numpy as np
 import pytest
+from handmade import history
 
 from polejax.attacks import theft
 from polejax.jobs import attack, cli, compare
@@ -110,7 +110,7 @@ def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
 
 
 def test_no_settled_height_is_told_as_such(monkeypatch):
-    unsettled = types.SimpleNamespace(settled=np.zeros((1, 1), bool), interval=np.ones((1, 1)), num_blocks=1)
+    unsettled = history(np.ones((1, 1)), settled=np.zeros((1, 1), bool))
     monkeypatch.setattr(compare, "simulate_many", lambda *_, **__: unsettled)
     settings = compare.Settings(delay=1e6, blocks=1, nodes=2, seeds=1, learning=compare.Learning("synthetic", 0.3))
     with pytest.raises(ValueError, match=r"no height is settled: with a delay of 1e\+06 s"):

@@ -1,6 +1,8 @@
 """The command line: the main job from end to end, and what a mistake gets."""
 
 import json
+import re
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -9,8 +11,11 @@ import xarray
 
 import polejax as pj
 from polejax._core import timing
+from polejax._core.describe import describe
 from polejax.analysis import figures
 from polejax.jobs import cli, compare, compare_files, compare_tables, pow_baselines
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +72,30 @@ def test_proof_of_work_at_the_same_stale_rate_has_shorter_intervals(job):
     for wrong in (0.0, 2.0, 1e-9):
         with pytest.raises(ValueError, match=r"^stale_per_main [^\n]*$"):
             pow_baselines.at_stale_rate(outcome.scenarios["PoLe"], wrong, 60.0, 0)
+
+
+def test_the_table_can_be_redone_in_python_from_the_readme(job):
+    """README's snippet, with this job's options in place of the defaults: every number is equal."""
+    settings, outcome, *_ = job
+    snippets = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    (snippet,) = [one for one in snippets if "pj.baselines.at_interval" in one]
+    for written, here in (
+        ("= 16, 16, 64, 0", "= 3, 2, 16, 0"),
+        ("pj.tasks.digits()", "pj.tasks.synthetic(0)"),
+        ("(32,)", "(8,)"),
+        ("threshold=0.9", "threshold=0.5"),
+        ("4_096", "512"),
+        ("verification=1.0", "verification=1.0, curve_points=80"),  # as the job has: nothing is compiled anew
+    ):
+        assert snippet.count(written) == 1, written
+        snippet = snippet.replace(written, here)
+    found: dict = {}
+    exec(compile(snippet, str(README), "exec"), found)
+    assert set(found["table"]) == set(outcome.summaries)
+    for label, summary in outcome.summaries.items():
+        assert describe(found["table"][label]) == describe(summary), label
+    assert found["served"].rows() == outcome.service.rows()
+    assert settings.verification == 1.0  # as the snippet says
 
 
 def test_results_and_summary_hold_what_repeats_them(job):

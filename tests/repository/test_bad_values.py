@@ -57,6 +57,7 @@ MADE = {
     *("pj.attacks.detection.Measures", "pj.attacks.detection.Roc", "pj.attacks.head_start.Identity"),
     *("pj.attacks.head_start.Lesson", "pj.attacks.head_start.Run", "pj.attacks.selfish.Revenue"),
     "pj.attacks.selfish_pools.PoolsRevenue",
+    "pj.attacks.Matrix",
     *("pj.attacks.theft.Attempt", "pj.attacks.theft.Encounter", "pj.elections.Closing", "pj.elections.Elected"),
     *("pj.mechanisms.Claim", "pj.mechanisms.Evidence", "pj.mechanisms.Learning", "pj.mechanisms.PostedTask"),
     *("pj.mechanisms.Profile", "pj.mechanisms.Reason", "pj.mechanisms.Taken", "pj.mechanisms.Verdict"),
@@ -91,7 +92,12 @@ INSIDE = {
         "pj.Recipe.map_inputs",
         "pj.Recipe.networks_in_cache",
     ),
-    *("pj.SecureMappingLayer.check", "pj.SecureMappingLayer.derive", "pj.TaskStream.postings"),
+    *(
+        "pj.SecureMappingLayer.check",
+        "pj.SecureMappingLayer.derive",
+        "pj.SecureMappingLayer.features_mapped_at_once",
+        "pj.TaskStream.postings",
+    ),
     *("pj.nodes.Nodes.at", "pj.nodes.Nodes.seconds", "pj.nodes.Scheduled.at", "pj.Bank.of"),
     "pj.mechanisms.HashTrainingHash.added",
 }

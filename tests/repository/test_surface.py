@@ -4,6 +4,7 @@ import importlib
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 NAMESPACES = [
     "analysis",
     "attacks",
+    "baselines",
     "devices",
     "difficulty",
     "elections",
@@ -43,7 +45,30 @@ TEXTS = [
 pytestmark = pytest.mark.smoke
 
 
-@pytest.mark.parametrize("path", ["polejax", *(f"polejax.{name}" for name in NAMESPACES), "polejax.figures"])
+def resolved(path):
+    """What a dotted name means: attributes, or modules where there are none."""
+    found = importlib.import_module("polejax")
+    for name in path.split(".")[1:]:
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            found = importlib.import_module(f"{found.__name__}.{name}")
+    return found
+
+
+def namespaces(path="polejax"):
+    """Every public namespace, those inside of others among them."""
+    space = resolved(path)
+    inner = [name for name in space.__all__ if isinstance(getattr(space, name), types.ModuleType)]
+    return [path, *(deeper for name in inner for deeper in namespaces(f"{path}.{name}"))]
+
+
+def test_every_namespace_is_looked_at():
+    assert {f"polejax.{name}" for name in NAMESPACES} < set(namespaces())
+    assert "polejax.attacks.theft" in namespaces()
+
+
+@pytest.mark.parametrize("path", namespaces())
 def test_dir_shows_what_there_is_for_users(path):
     space = resolved(path)
     assert sorted(dir(space)) == sorted(space.__all__)
@@ -71,17 +96,6 @@ def test_importing_polejax_imports_no_library_that_only_some_need():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "polejax" in loaded
     assert not {"matplotlib", "tyro", "rich", "xarray", "pandas", "h5py", "sklearn"} & set(loaded)
-
-
-def resolved(path):
-    """What a dotted name means: attributes, or modules where there are none."""
-    found = importlib.import_module("polejax")
-    for name in path.split(".")[1:]:
-        try:
-            found = getattr(found, name)
-        except AttributeError:
-            found = importlib.import_module(f"{found.__name__}.{name}")
-    return found
 
 
 def texts():

@@ -4,6 +4,7 @@ import concurrent.futures
 import functools
 import multiprocessing
 import os
+import pickle
 import sys
 
 import numpy as np
@@ -95,6 +96,37 @@ def test_an_executor_that_was_shut_down(tmp_path):
     executor.shutdown()
     with pytest.raises(pj.StudyError, match="has 0 finished shards; executor takes no more work"):
         small(tmp_path / "study", executor)
+
+
+class Sending(concurrent.futures.Executor):
+    """Pickles the work as a pool of processes does, at once or, as that does, in a thread of its own."""
+
+    def __init__(self, at_once):
+        self.at_once = at_once
+
+    def submit(self, function, task, shard):
+        future = concurrent.futures.Future()
+        try:
+            sent, work, part = pickle.loads(pickle.dumps((function, task, shard)))
+            future.set_result(sent(work, part))
+        except Exception as error:
+            if self.at_once:
+                raise
+            future.set_exception(error)
+        return future
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_closure_that_cannot_be_sent_is_told_with_the_way(tmp_path, at_once):
+    law = pj.mechanisms.Parametric(600.0, 1.0, lambda key, address, shape: address.astype(np.float32) + shape)
+    scenario = pj.Scenario(pj.nodes.equal(2), pj.network.clique(2, 1.0), law)
+    with pytest.raises(pj.StudyError, match=r"cannot send the scenarios .*<lambda>.*at the top of a module") as error:
+        pj.study(scenario, 2, 3, tmp_path, executor=Sending(at_once))
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_sent_comes_back_as_simulated_here(tmp_path):
+    assert_same_parts(small(tmp_path / "sent", Sending(False)).path, small(tmp_path / "here").path)
 
 
 def test_a_spawned_worker_that_dies(tmp_path):

@@ -111,40 +111,67 @@ def from_shares(shares: Sequence[float] | np.ndarray, total: float = 1.0) -> Nod
     return Nodes((total * weights / weights.sum()).astype(np.float32), np.arange(weights.size, dtype=np.uint32))
 
 
-def equal(count: int, total: float = 1.0) -> Nodes:
-    """`count` nodes of equal power, `total` work units per second together; raises ValueError unless count >= 1."""
-    return from_shares(np.ones(_checked_count(count)), total)
+def equal(count: int, total: float | None = None, *, each: float | None = None) -> Nodes:
+    """`count` nodes of equal power: 1 work unit per second together, unless `total` or `each` says otherwise.
 
-
-def zipf(count: int, exponent: float = 1.0, total: float = 1.0) -> Nodes:
-    """Nodes whose power falls with rank r as r^-exponent, `total` work units per second together.
+    Args:
+      count: number of nodes.
+      total: power of all nodes together, work units per second; None: 1, or what `each` comes to.
+      each: power of each node, work units per second, in place of `total`; `polejax compare` has `each=1.0`.
 
     Raises:
-      ValueError: count below 1, or a negative exponent.
+      ValueError: count below 1, a power that is not positive, or both powers.
+    """
+    return from_shares(np.ones(_checked_count(count)), _total(count, total, each))
+
+
+def zipf(count: int, exponent: float = 1.0, total: float | None = None, *, each: float | None = None) -> Nodes:
+    """Nodes whose power falls with rank r as r^-exponent.
+
+    Args:
+      count: number of nodes.
+      exponent: at least 0.
+      total: power of all nodes together, work units per second; None: 1, or what `each` comes to.
+      each: power of a node on average, work units per second, in place of `total`.
+
+    Raises:
+      ValueError: count below 1, a negative exponent, a power that is not positive, or both powers.
     """
     ranks = np.arange(1, _checked_count(count) + 1, dtype=np.float64)
     weights = ranks ** -checks.number("exponent", exponent, low=0.0)
-    return from_shares(_within_reach("exponent", exponent, weights), total)
+    return from_shares(_within_reach("exponent", exponent, weights), _total(count, total, each))
 
 
 @checked
-def lognormal(count: int, sigma: float = 1.0, total: float = 1.0, seed: int = 0) -> Nodes:
-    """Nodes whose powers are drawn from a log-normal law and scaled to `total` work units per second.
+def lognormal(
+    count: int, sigma: float = 1.0, total: float | None = None, seed: int = 0, *, each: float | None = None
+) -> Nodes:
+    """Nodes whose powers are drawn from a log-normal law and scaled.
 
     Args:
       count: number of nodes.
       sigma: standard deviation of the power's logarithm, >= 0.
-      total: power of all nodes together, work units per second.
+      total: power of all nodes together, work units per second; None: 1, or what `each` comes to.
       seed: of the draw (NumPy's PCG64).
+      each: power of a node on average, work units per second, in place of `total`.
 
     Raises:
-      ValueError: count below 1, or a negative sigma.
+      ValueError: count below 1, a negative sigma, a power that is not positive, or both powers.
     """
     sigma = checks.number("sigma", sigma, low=0.0)
     normal = np.random.default_rng(checks.whole("seed", seed)).standard_normal(_checked_count(count))
     with np.errstate(over="ignore", under="ignore"):
         weights = np.exp(sigma * normal)
-    return from_shares(_within_reach("sigma", sigma, weights), total)
+    return from_shares(_within_reach("sigma", sigma, weights), _total(count, total, each))
+
+
+def _total(count: int, total: float | None, each: float | None) -> float:
+    """Power of all nodes together, from what a caller has given of it."""
+    if each is None:
+        return 1.0 if total is None else float(checks.real("total", total, above=0.0, ndim=0))
+    if total is not None:
+        raise ValueError(f"total must be left out where each is given, got {checks.shown(total)}: give one of them")
+    return count * checks.number("each", each, above=0.0)
 
 
 def _within_reach(name: str, value: float, weights: np.ndarray) -> np.ndarray:

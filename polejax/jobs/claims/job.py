@@ -16,6 +16,7 @@ from polejax._core.describe import as_text, describe
 from polejax._core.folder import Folder
 from polejax._core.progress import Callback, Meter, Progress
 from polejax.analysis.service_at_loads import check_loads
+from polejax.jobs import kept_options
 from polejax.jobs.claims import fairness, forks, intervals, relatives, secure_mapping, security, transactions
 from polejax.jobs.claims.section import Section
 from polejax.jobs.claims.workbench import Bench
@@ -55,6 +56,8 @@ class Settings:
     """of all random numbers"""
     out: UserPath = Path("results/claims")
     """folder for what is measured (a later run goes on from it), tables, figures/, claims.md and claims.html"""
+    overwrite: bool = False
+    """delete what another claims job has left in that folder, and begin anew"""
 
     @property
     def num_curves(self) -> int:
@@ -90,8 +93,12 @@ def run(settings: Settings, progress: Callback) -> list[Section]:
     mechanism = learner()
     bank_key, key = shards.seed_keys(seed, 0, 2)
     folder = Folder(settings.out, "claims")
+    kept_options.check_others(Path(folder.path), "claims")
     sections = []
     with folder.locked():
+        if settings.overwrite:
+            folder.clear()
+            Folder(Path(folder.path) / "bank", "bank").clear()
         manifest = {
             "mechanism": as_text(describe(mechanism)),
             "quick": settings.quick,

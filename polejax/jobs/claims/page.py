@@ -9,6 +9,7 @@ from pathlib import Path
 
 from polejax._core.devices import machine, versions
 from polejax._core.netcdf import write_whole
+from polejax._core.paths import checked
 from polejax.analysis.csv_files import write_csv
 from polejax.analysis.figure_style import save as save_figure
 from polejax.jobs.claims.section import Section, word
@@ -56,6 +57,7 @@ def save(sections: list[Section], folder: Path, about: str) -> list[Path]:
     Raises:
       ValueError: the folder cannot be written to.
     """
+    folder = Path(checked("out", folder))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         paths: list[Path] = []

@@ -6,6 +6,7 @@ import numpy as np
 
 from polejax._core import checks
 from polejax._core.checked import checked
+from polejax._core.sweep import single
 from polejax._core.types import Numeric
 from polejax.consensus.difficulty import Difficulty, fixed
 from polejax.consensus.elections import BestInWindow
@@ -19,6 +20,7 @@ from polejax.network.base import Network
 
 
 @checked
+@single("nodes")
 def pofl(
     nodes: Nodes,
     network: Network,
@@ -78,6 +80,7 @@ def pofl(
 
 
 @checked
+@single("nodes")
 def pools(nodes: Nodes, count: int, speedup: float = 1.0) -> Nodes:
     """Miners dealt in turn to `count` pools: miner i joins pool i mod count; a pool has its first miner's address.
 
