@@ -263,8 +263,7 @@ class Folder:
             yield
 
 
-def _others(kind: str) -> str:
-    """What else one may do where other work is in a folder: commands that keep little have an option for it."""
+def _others(kind: str) -> str:  # commands that keep little have an option for it
     return ", or delete it by --overwrite" if kind in ("attack", "claims") else ""
 
 

@@ -19,7 +19,7 @@ from polejax.jobs import pow_baselines
 from polejax.jobs.claims.double_spends import chances, fewest, races
 from polejax.jobs.claims.drawing import draw_lines
 from polejax.jobs.claims.section import Section, word
-from polejax.jobs.claims.words import HOLDS, below, by_place, times
+from polejax.jobs.claims.words import below, summed_up, times
 from polejax.jobs.claims.workbench import (
     DELAY,
     NODES,
@@ -180,7 +180,7 @@ def tell(rows: list[Row]) -> Section:
         title="Transactions are served better",
         claim='The stable block rate "leads to more efficient transaction processing" (abstract of 2007.15145).',
         measured=_measured(rows, one_deep, safe, depths, loads),
-        verdict=_summed_up(told, loads),
+        verdict=summed_up(told, loads),
         depends=(
             "what is held equal: the interval, the stale rate, or the risk of a double spend; no choice is neutral",
             "the load: steady blocks help most where bursts would leave queues",
@@ -197,20 +197,6 @@ def tell(rows: list[Row]) -> Section:
         plot=plot(rows),
         table=_table(rows, loads),
     )
-
-
-def _summed_up(told: Mapping[str, list[str]], loads: list[float]) -> str:
-    """'holds if compared at equal interval; fails at equal stale rate', with the loads where they matter."""
-    places = [f"{load:g}" for load in loads]
-    firm = [label for label, found in told.items() if set(found) == {HOLDS}]
-    if len(firm) == len(told):
-        return f"holds at every load, {', '.join(firm)}"
-    others = [
-        f"{by_place(places, found, 'at every load', 'load')} if compared {label}"
-        for label, found in told.items()
-        if label not in firm
-    ]
-    return "; ".join([f"holds at every load if compared {' or '.join(firm)}"] * bool(firm) + others)
 
 
 def _table(rows: list[Row], loads: list[float]) -> list[list[str]]:

@@ -1,6 +1,6 @@
 """Words that follow from intervals, so that no verdict can contradict its numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from polejax.jobs.claims.workbench import Row
 
@@ -29,6 +29,20 @@ def by_place(places: Sequence[str], found: Sequence[str], all_of: str, noun: str
             named = f"{noun}{'s' * (len(here) > 1)} " if noun else ""
             told.append(f"{kind} at {named}{' and '.join(filter(None, (', '.join(here[:-1]), here[-1])))}")
     return ", ".join(told)
+
+
+def summed_up(told: Mapping[str, Sequence[str]], loads: Sequence[float]) -> str:
+    """'holds if compared at equal interval; fails at equal stale rate', with the loads where they matter."""
+    places = [f"{load:g}" for load in loads]
+    firm = [label for label, found in told.items() if set(found) == {HOLDS}]
+    if len(firm) == len(told):
+        return f"holds at every load, {', '.join(firm)}"
+    others = [
+        f"{by_place(places, found, 'at every load', 'load')} if compared {label}"
+        for label, found in told.items()
+        if label not in firm
+    ]
+    return "; ".join([f"holds at every load if compared {' or '.join(firm)}"] * bool(firm) + others)
 
 
 def times(value: float) -> str:
