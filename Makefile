@@ -5,9 +5,11 @@
 #   make quick     formatting, lint, types, imports and the quick tests: about a minute, for the inner loop
 #   make test      the same with all tests: what every change must pass
 #   make coverage  all tests, and which lines of polejax/ they ran
+#   make docs      the site in build/docs, which opens from disk; make docs-test looks at it with headless Chromium
+#   make package   wheel and sdist in dist, checked, installed into an empty environment and tried
 #   make lint      formatting, lint, types and imports alone;  make format   repair what can be repaired
 #   make clean     remove caches and builds (environments: rm -rf .venv*)
-.PHONY: help compare claims figures quick test coverage lint format clean run-env dev-env
+.PHONY: help compare claims figures quick test coverage docs docs-test package lint format clean run-env dev-env docs-env
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -19,13 +21,16 @@ TESTS := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-re
 export MPLBACKEND := Agg
 
 help:
-	@sed -n '2,9s/^# //p' Makefile | sed 's|$$(COMPARE)|$(COMPARE)|'
+	@sed -n '2,11s/^# //p' Makefile | sed 's|$$(COMPARE)|$(COMPARE)|'
 
 run-env:
 	@.ci/venv .venv run any -e .
 
 dev-env:
 	@.ci/venv .venv dev any -e '.[dev]'
+
+docs-env:
+	@.ci/venv .venv docs any -e '.[docs]'
 
 compare: run-env
 	@$(BIN)/polejax compare
@@ -64,10 +69,21 @@ coverage: dev-env
 	COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
 	$(TESTS) --cov --cov-report=term:skip-covered $(PYTEST)
 
+# Warnings are errors; pages and figures that did not change are not executed again.
+docs: docs-env
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo "open build/docs/index.html"
+
+docs-test: docs
+	$(BIN)/python -m pytest docs/tests $(PYTEST)
+
+package: docs-env
+	$(BIN)/python .ci/package.py
+
 format: dev-env
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
 clean:
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf build dist docs/generated .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
 	find polejax tests experiments -name __pycache__ -type d -prune -exec rm -rf {} +

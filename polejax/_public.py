@@ -20,6 +20,7 @@ from polejax.consensus.mechanism import Mechanism
 from polejax.consensus.scenario import Scenario
 from polejax.consensus.simulate import simulate
 from polejax.consensus.views import Views
+from polejax.jobs.citations import cite
 from polejax.jobs import pow_baselines as baselines
 from polejax.learning import models, tasks
 from polejax.learning.recipe import Recipe
@@ -69,6 +70,7 @@ __all__ = [
     "attacks",
     "axes",
     "bank_estimate",
+    "cite",
     "baselines",
     "devices",
     "difficulty",

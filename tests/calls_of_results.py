@@ -89,6 +89,7 @@ CALLS = {
         "chains": 2,
         "devices": jax.devices()[:1],
     },
+    "pj.cite": {},
     "pj.summarise": {"history": HISTORY, "nodes": NODES, "confidence": 0.95},
     "pj.Load.at": {"load": 0.5, "interval": 600.0, "capacity": 10, "fees": [2.0, 1.0], "shares": [0.5, 0.5]},
     "pj.Load": {"arrivals": pj.analysis.Poisson(1.0), "capacity": 10, "fees": [2.0, 1.0], "shares": [0.5, 0.5]},

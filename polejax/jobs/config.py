@@ -74,9 +74,10 @@ from polejax._core.switches import steady
 from polejax._engine.runner import METHODS, Method
 from polejax.consensus.scenario import Scenario
 from polejax.jobs.config_builder import Builder, only
+from polejax.jobs.processes import pool, seeds_per_shard
 from polejax.studies.bank_parts import LEAST_PARTS
 from polejax.studies.grid import Grid, listed, named
-from polejax.studies.plan import RECORDS, methods
+from polejax.studies.plan import RECORDS, Plan, methods
 from polejax.studies.precision import check_target
 from polejax.studies.results import Results
 from polejax.studies.study import study
@@ -119,6 +120,7 @@ def run(
     *,
     until: dict[str, float] | None = None,
     max_seeds: int | None = None,
+    processes: int = 1,
     executor: Any = None,
     progress: Callback | None = None,
 ) -> Results:
@@ -128,10 +130,31 @@ def run(
       path: of the file.
       until: in place of the file's.
       max_seeds: in place of the file's.
-      executor: as for a study.
+      processes: of this machine that share the shards; the results are the same bits whatever their number. A script
+        that asks for several must guard its work by `if __name__ == "__main__"`.
+      executor: as for a study, in place of processes.
       progress: as for a study.
+
+    Raises:
+      ValueError: as `read`, `polejax.study` and `polejax.jobs.processes.pool`; several processes and an executor.
     """
+    if executor is not None and processes != 1:
+        raise ValueError(f"processes must be 1 with an executor, got {processes}: pass one of the two")
     config = read(path, until, max_seeds)
+    with pool(processes) as workers:
+        if workers is not None and config.seeds_per_shard is None:
+            config = dataclasses.replace(config, seeds_per_shard=_in_processes(config, processes))
+        return _study(config, executor or workers, progress)
+
+
+def _in_processes(config: Config, processes: int) -> int:
+    """Seeds of a shard where several processes share the shards."""
+    parts = (config.scenarios, config.num_seeds, config.num_blocks, config.seed, config.names, config.records)
+    sizes = Plan(*parts, None, config.method).batch((), config.num_seeds).sizes
+    return seeds_per_shard(sizes, config.num_seeds, processes)
+
+
+def _study(config: Config, executor: Any, progress: Callback | None) -> Results:
     return study(
         config.scenarios,
         config.num_seeds,

@@ -42,6 +42,8 @@ class Settings:
     """half-widths of 95% intervals that seeds are added for, as in `--until stale_per_main=0.002 interval_cv=0.01`"""
     max_seeds: int | None = None
     """most seeds, with --until"""
+    processes: int = 1
+    """processes that share the shards and the cores of this machine; the results do not depend on it"""
 
 
 def run(settings: Settings, progress: Callback | None = None) -> Results:
@@ -52,7 +54,11 @@ def run(settings: Settings, progress: Callback | None = None) -> Results:
       progress: called with `Progress` in blocks.
     """
     results = config.run(
-        settings.config, until=_targets(settings.until), max_seeds=settings.max_seeds, progress=progress
+        settings.config,
+        until=_targets(settings.until),
+        max_seeds=settings.max_seeds,
+        processes=settings.processes,
+        progress=progress,
     )
     write_table(results)
     return results

@@ -37,7 +37,7 @@ class TaskStream(Mechanism):
     a fork's branches all end with nobody finishing, all nodes take up the first node's task (ours).
 
     Args:
-      tasks: T mechanisms of one kind and shape, such as `Replay`s with different banks and thresholds.
+      tasks: T mechanisms of one kind and shape, such as `Replay` with different banks and thresholds.
       rates: f32[T], postings per second of each. May be swept.
       rewards: f32[T], what a block with that task earns. May be swept.
       idle: mechanism of the blocks when no task waits: a default task's, or Proof of Work.

@@ -95,6 +95,8 @@ def internet(
 
     Raises:
       ValueError: an unknown year, a count below 1, a negative argument, or a region out of range.
+
+    Source: SimBlock (Aoki et al. 2019, arXiv 1901.09777), its table of regions; relaying and the order are ours.
     """
     count = checks.whole("count", count, low=1)
     if year not in INTERNET:
