@@ -25,16 +25,32 @@
 # learning curves, replays it in a study of many chains, and asks: are PoLe's block intervals steadier than Proof of
 # Work's, and what does that cost?
 #
-# It runs on a TPU, a GPU or a CPU. Install polejax first; the JAX that Colab brings stays as it is.
+# It runs on a TPU, a GPU or a CPU. The next cell finds polejax where it is installed, in a wheel beside this notebook, in
+# the checkout that holds it, or where `POLEJAX_SOURCE` says; the JAX that Colab brings stays as it is.
+#
+# **What was measured on a TPU: nothing yet.** On CPUs every cell runs in polejax's tests, also on Colab's versions; for
+# TPUs the programs were compiled, and found to fit, by the compiler alone. Where a TPU leads, chains and curves are spread
+# over its cores by themselves.
 
 # %% tags=["install"]
+import glob
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
 
 if importlib.util.find_spec("polejax") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "git+https://github.com/polejax/polejax"], check=True)
+    wheels = sorted(glob.glob("polejax-*.whl"))
+    checkout = next((path for path in (".", "..") if os.path.exists(f"{path}/polejax/_public.py")), None)
+    source = os.environ.get("POLEJAX_SOURCE") or (wheels[-1] if wheels else checkout)
+    if source is None:
+        raise SystemExit(
+            "polejax is not here: put polejax-*.whl beside this notebook, or set POLEJAX_SOURCE to git+URL"
+        )
+    if subprocess.run([sys.executable, "-m", "pip", "install", "-q", source]).returncode:
+        raise SystemExit(f"pip could not install polejax from {source}: put polejax-*.whl beside this notebook instead")
+    importlib.invalidate_caches()
 
 # %%
 import jax

@@ -118,7 +118,8 @@ def config_keys() -> Iterator[tuple[str, str]]:
     for kind, makers in config_names.CONSTRUCTORS.items():
         lines += [f"## {kind}", ""]
         if kind in ("base", "idle"):
-            lines += [f"As [{'network' if kind == 'base' else 'mechanism'}](#{'network' if kind == 'base' else 'mechanism'}).", ""]
+            like = "network" if kind == "base" else "mechanism"
+            lines += [f"As [{like}](#{like}).", ""]
             continue
         for maker in makers:
             called = config_builder.Builder("")._train if maker.__name__ == "learning_curves" else maker

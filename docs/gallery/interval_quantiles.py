@@ -11,7 +11,10 @@ import jax
 import polejax as pj
 
 nodes, network, keys = pj.nodes.equal(4), pj.network.instant(4), jax.random.split(jax.random.key(0), 32)
-rules = {"fixed difficulty": pj.difficulty.fixed(), "retarget over 10": pj.difficulty.window(10, target=600.0, clamp=1e9)}
+rules = {
+    "fixed difficulty": pj.difficulty.fixed(),
+    "retarget over 10": pj.difficulty.window(10, target=600.0, clamp=1e9),
+}
 histories = {
     name: pj.simulate_many(keys, pj.Scenario(nodes, network, pj.PoW(work=600.0), difficulty=rule), 256)
     for name, rule in rules.items()

@@ -14,8 +14,9 @@ import polejax as pj
 nodes, interval = pj.nodes.equal(16), 600.0
 delays, keys = np.array([3.0, 10.0, 30.0, 100.0, 300.0]), jax.random.split(jax.random.key(0), 32)
 stale = [
-    pj.summarise(pj.simulate_many(keys, pj.Scenario(nodes, pj.network.clique(16, delay), pj.PoW(interval)), 200))
-    .stale_per_block
+    pj.summarise(
+        pj.simulate_many(keys, pj.Scenario(nodes, pj.network.clique(16, delay), pj.PoW(interval)), 200)
+    ).stale_per_block
     for delay in delays.tolist()
 ]
 x = np.geomspace(2, 400, 50)

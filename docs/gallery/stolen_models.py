@@ -2,8 +2,8 @@
 What a stolen model is worth
 ============================
 
-Accuracy behind the cheat's own Secure Mapping Layer, of the stolen model as it is, and of the same model re-based to the
-new layer.
+Accuracy behind the cheat's own Secure Mapping Layer: of the stolen model as it is, and of the same model re-based to
+the new layer.
 """
 
 import jax

@@ -11,7 +11,11 @@ import jax
 import polejax as pj
 
 nodes, network = pj.nodes.equal(8), pj.network.clique(8, seconds=2.0)
-laws = {"PoW": pj.PoW(work=480.0), "gamma 4": pj.mechanisms.gamma(120.0, 4.0), "gamma 16": pj.mechanisms.gamma(85.0, 16.0)}
+laws = {
+    "PoW": pj.PoW(work=480.0),
+    "gamma 4": pj.mechanisms.gamma(120.0, 4.0),
+    "gamma 16": pj.mechanisms.gamma(85.0, 16.0),
+}
 keys = jax.random.split(jax.random.key(0), 32)
 summaries = {
     name: pj.summarise(pj.simulate_many(keys, pj.Scenario(nodes, network, law), 128)) for name, law in laws.items()

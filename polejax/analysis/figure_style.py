@@ -64,6 +64,12 @@ class Plot(NamedTuple):
     def __repr__(self) -> str:
         return brief(self)
 
+    def _repr_png_(self) -> bytes:
+        """The figure, which notebooks show at the end of a cell."""
+        drawn = io.BytesIO()
+        self.figure.savefig(drawn, format="png", dpi=150)
+        return drawn.getvalue()
+
 
 class Mark(NamedTuple):
     """How one mechanism is drawn, in every figure."""

@@ -47,7 +47,10 @@ def cite(*parts: Any) -> str:
 def sources(documented: Any) -> list[Reference]:
     """The works that the docstring of a class or function names after "Source:", in the order of the text."""
     text = source_text(documented)
-    places = {reference: min((text.find(word) for word in reference.words if word in text), default=-1) for reference in REFERENCES}
+    places = {
+        reference: min((text.find(word) for word in reference.words if word in text), default=-1)
+        for reference in REFERENCES
+    }
     return sorted((reference for reference, place in places.items() if place >= 0), key=places.__getitem__)
 
 

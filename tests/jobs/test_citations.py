@@ -18,7 +18,10 @@ def keys(*parts):
 
 def public():
     """All public classes and functions, and a dotted name of each."""
-    for space in (pj, *(value for value in (getattr(pj, name) for name in pj.__all__) if type(value) is types.ModuleType)):
+    for space in (
+        pj,
+        *(value for value in (getattr(pj, name) for name in pj.__all__) if type(value) is types.ModuleType),
+    ):
         for name in space.__all__:
             value = getattr(space, name)
             if type(value) is not types.ModuleType and callable(value):
@@ -78,6 +81,8 @@ def test_entries_are_bibtex():
 
 @pytest.mark.parametrize("wrong", [3, "PoW", dict, re.compile, [pj.PoW(1.0)], None])
 def test_what_is_not_polejax_s_is_refused(wrong):
-    with pytest.raises(ValueError, match=r"^parts\[1\] must be a polejax.Scenario, a part of one, or a public") as error:
+    with pytest.raises(
+        ValueError, match=r"^parts\[1\] must be a polejax.Scenario, a part of one, or a public"
+    ) as error:
         pj.cite(pj.PoW, wrong)
     assert "\n" not in str(error.value)

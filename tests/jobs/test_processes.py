@@ -32,7 +32,9 @@ def test_two_processes_give_the_bits_of_one(tmp_path):
     """From the command line, as `main` of the workers' parent must be guarded."""
     path = written(tmp_path, "two")
     called = [sys.executable, "-m", "polejax", "study", str(path), "--processes", "2"]
-    done = subprocess.run(called, capture_output=True, text=True, timeout=240, env=os.environ | {"JAX_PLATFORMS": "cpu"})
+    done = subprocess.run(
+        called, capture_output=True, text=True, timeout=240, env=os.environ | {"JAX_PLATFORMS": "cpu"}
+    )
     assert done.returncode == 0, done.stderr
     two, one = pj.open_study(tmp_path / "two"), config.run(written(tmp_path, "one"))
     assert two.complete

@@ -1,5 +1,7 @@
 """The Colab notebook is its script, asks for a TPU, and runs from top to bottom."""
 
+import importlib.util
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -35,9 +37,47 @@ def test_the_notebook_is_its_script(notebook):
     repository = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
     path = repository.removeprefix("https://github.com/")
     assert f"colab.research.google.com/github/{path}/blob/main/experiments/quickstart.ipynb" in notebook.cells[0].source
-    (install,) = [cell.source for cell in notebook.cells if "install" in cell.metadata.get("tags", [])]
-    assert f'"git+{repository}"' in install
     assert not any(cell.get("outputs") for cell in notebook.cells)
+
+
+@pytest.fixture
+def install(notebook, tmp_path, monkeypatch):
+    """Run the cell that finds polejax, in an empty folder inside another, where none is installed; what pip was given."""
+    (cell,) = [cell for cell in notebook.cells if "install" in cell.metadata.get("tags", [])]
+    asked = []
+
+    def run(words):
+        asked.append(words[-1])
+        return subprocess.CompletedProcess(words, len(asked) - 1)
+
+    (tmp_path / "notebook").mkdir()
+    monkeypatch.chdir(tmp_path / "notebook")
+    monkeypatch.delenv("POLEJAX_SOURCE", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(subprocess, "run", run)
+    return asked, lambda: exec(cell.source, {})
+
+
+def test_the_notebook_finds_polejax_or_says_what_to_do(install, tmp_path, monkeypatch):
+    asked, cell = install
+    with pytest.raises(
+        SystemExit, match=r"^polejax is not here: put polejax-\*.whl beside this notebook, or set [^\n]*$"
+    ):
+        cell()
+    assert not asked
+    (tmp_path / "polejax").mkdir()
+    (tmp_path / "polejax" / "_public.py").touch()
+    cell()
+    assert asked == [".."]  # a checkout, in whose folder experiments/ the notebook is
+    (tmp_path / "notebook" / "polejax-1.0-py3-none-any.whl").touch()
+    with pytest.raises(SystemExit, match=r"^pip could not install polejax from polejax-1.0-py3-none-any.whl: [^\n]*$"):
+        cell()
+    monkeypatch.setenv("POLEJAX_SOURCE", "git+file:///nowhere")
+    with pytest.raises(SystemExit, match=r"from git\+file:///nowhere"):
+        cell()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    cell()
+    assert asked == ["..", "polejax-1.0-py3-none-any.whl", "git+file:///nowhere"]
 
 
 def test_the_notebook_runs(notebook, tmp_path, monkeypatch):

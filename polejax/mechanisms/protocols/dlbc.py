@@ -34,8 +34,8 @@ def dlbc(
     Args:
       nodes: miners; power in training steps a second.
       network: of as many nodes.
-      banks: T times a `Bank` of curves, all of one shape, one for each kind of task; of the same bank twice, tasks differ in
-        their training phase only.
+      banks: T times a `Bank` of curves, all of one shape, one for each kind of task; of the same bank twice, tasks
+        differ in their training phase only.
       training: T lengths of the training phase, s: harder tasks are given longer.
       window: f32[], s, for which a node collects others' models.
       rates: T postings a second of each kind.
