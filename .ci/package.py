@@ -3,9 +3,9 @@
 
     make package                                   (or .venv/bin/python .ci/package.py [--url GIT-URL] [--build-only])
 
-Checked: twine's opinion of the metadata; that wheel and sdist hold every module of the package, the licence and the type
-marker, and nothing else; that what is installed is imported from there, simulates, and answers `polejax --help`. README's
-install lines run as they stand, with the wheel's folder as the current one and POLEJAX_URL set.
+Checked: twine's opinion of the metadata; that wheel and sdist hold every module of the package, the licence and the
+type marker, and nothing else; that what is installed is imported from there, simulates, and answers `polejax --help`.
+README's install lines run as they stand, with the wheel's folder as the current one and POLEJAX_URL set.
 """
 
 import argparse

@@ -25,12 +25,12 @@
 # learning curves, replays it in a study of many chains, and asks: are PoLe's block intervals steadier than Proof of
 # Work's, and what does that cost?
 #
-# It runs on a TPU, a GPU or a CPU. The next cell finds polejax where it is installed, in a wheel beside this notebook, in
-# the checkout that holds it, or where `POLEJAX_SOURCE` says; the JAX that Colab brings stays as it is.
+# It runs on a TPU, a GPU or a CPU. The next cell finds polejax where it is installed, in a wheel beside this notebook,
+# in the checkout that holds it, or where `POLEJAX_SOURCE` says; the JAX that Colab brings stays as it is.
 #
 # **What was measured on a TPU: nothing yet.** On CPUs every cell runs in polejax's tests, also on Colab's versions; for
-# TPUs the programs were compiled, and found to fit, by the compiler alone. Where a TPU leads, chains and curves are spread
-# over its cores by themselves.
+# TPUs the programs were compiled, and found to fit, by the compiler alone. Where a TPU leads, chains and curves are
+# spread over its cores by themselves.
 
 # %% tags=["install"]
 import glob

@@ -42,7 +42,7 @@ def test_the_notebook_is_its_script(notebook):
 
 @pytest.fixture
 def install(notebook, tmp_path, monkeypatch):
-    """Run the cell that finds polejax, in an empty folder inside another, where none is installed; what pip was given."""
+    """What pip was asked to install, and the cell that finds polejax, in an empty folder where none is installed."""
     (cell,) = [cell for cell in notebook.cells if "install" in cell.metadata.get("tags", [])]
     asked = []
 
