@@ -2,7 +2,7 @@
 Half of the power is lost
 =========================
 
-Difficulty along a chain whose nodes lose half of their power at height 400, under three rules.
+Difficulty along a chain whose nodes lose half of their power at height 400, under three rules; means of 16 chains.
 """
 
 import jax
@@ -23,5 +23,5 @@ for (name, rule), colour in zip(rules.items(), ("#0072B2", "#D55E00", "#009E73")
     scenario = pj.Scenario(nodes, pj.network.instant(4), pj.PoW(work=600.0), difficulty=rule)
     history = pj.simulate_many(keys, scenario, 800)
     axes.plot(np.asarray(history.difficulty).mean(axis=0), color=colour, label=name)
-axes.set(xlabel="height", ylabel="difficulty [expected hashes], mean of 16", ylim=(0, 900))
+axes.set(xlabel="height", ylabel="difficulty [hashes]", ylim=(0, 900))
 axes.legend(frameon=False, fontsize=8)

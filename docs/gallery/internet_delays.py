@@ -20,5 +20,5 @@ for year, colour in ((2015, "#D55E00"), (2019, "#0072B2")):
         delays = np.sort(np.asarray(jax.vmap(network.delays_from)(jnp.arange(300))).ravel())
         label = f"{year}, {'full' if line == '-' else 'compact'} block"
         axes.plot(delays, np.linspace(0, 1, delays.size), line, color=colour, label=label)
-axes.set(xscale="log", xlabel="time since publishing [s]", ylabel="share of the nodes that have the block")
-axes.legend(frameon=False, fontsize=8)
+axes.set(xscale="log", xlabel="time since publishing [s]", ylabel="share of the nodes")
+axes.legend(loc="lower right", frameon=False, fontsize=8)

@@ -11,7 +11,7 @@ import jax
 import polejax as pj
 
 nodes, network = pj.nodes.equal(8), pj.network.instant(8)
-laws = {"Proof of Work": pj.PoW(work=600.0), "gamma, shape 9": pj.mechanisms.gamma(600.0, shape=9.0)}
+laws = {"Proof of Work": pj.PoW(work=600.0), "gamma, shape 9": pj.mechanisms.gamma(125.0, shape=9.0)}
 keys = jax.random.split(jax.random.key(0), 16)
 histories = {name: pj.simulate_many(keys, pj.Scenario(nodes, network, law), 256) for name, law in laws.items()}
 plot = pj.figures.interval_survival(histories)

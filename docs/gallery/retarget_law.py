@@ -3,7 +3,7 @@ The law of a retarget rule
 ==========================
 
 Difficulty that follows the last W - 1 intervals makes the next one Lomax-distributed: the shorter the window, the
-heavier its tail.
+heavier its tail. Wide lines are simulated, thin ones are the law.
 """
 
 import jax
@@ -21,5 +21,5 @@ for window, colour in ((5, "#D55E00"), (10, "#0072B2"), (50, "#009E73")):
     longer = [(np.asarray(history.interval)[:, 2 * window :] > time).mean() for time in times]
     axes.plot(times, longer, color=colour, lw=3, alpha=0.35)
     axes.plot(times, pj.theory.retarget_survival(times, window, 30.0), color=colour, lw=1, label=f"window {window}")
-axes.set(yscale="log", ylim=(1e-3, 1), xlabel="interval [s]", ylabel="share longer (wide: simulated, thin: law)")
+axes.set(yscale="log", ylim=(1e-3, 1), xlabel="interval [s]", ylabel="share of longer intervals")
 axes.legend(frameon=False, fontsize=8)

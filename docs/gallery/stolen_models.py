@@ -3,7 +3,7 @@ What a stolen model is worth
 ============================
 
 Accuracy behind the cheat's own Secure Mapping Layer: of the stolen model as it is, and of the same model re-based to
-the new layer.
+the new layer; means of 32.
 """
 
 import jax
@@ -23,5 +23,5 @@ for cheat, name, colour in (
 ):
     axes.plot(steps, np.asarray(cheat(met).validation).mean(axis=0), color=colour, label=name)
 axes.axhline(0.85, ls=":", color="0.4", label="threshold")
-axes.set(xlabel="training steps of the cheat", ylabel="validation accuracy, mean of 32", ylim=(0, 1))
+axes.set(xlabel="training steps of the cheat", ylabel="validation accuracy", ylim=(0, 1))
 axes.legend(frameon=False, fontsize=8)

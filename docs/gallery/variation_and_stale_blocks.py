@@ -11,11 +11,15 @@ import jax
 import polejax as pj
 
 nodes, network = pj.nodes.equal(8), pj.network.clique(8, seconds=2.0)
-laws = {
-    "PoW": pj.PoW(work=480.0),
-    "gamma 4": pj.mechanisms.gamma(120.0, 4.0),
-    "gamma 16": pj.mechanisms.gamma(85.0, 16.0),
-}
+
+
+def steady(shape):
+    """Gamma work of which the first of the nodes needs 600 s on the average."""
+    first = pj.theory.race_moments(lambda work: pj.theory.gamma_survival(work, shape), nodes.power)
+    return pj.mechanisms.gamma(600.0 / first.mean, shape)
+
+
+laws = {"PoW": pj.PoW(work=600.0), "gamma 4": steady(4.0), "gamma 16": steady(16.0)}
 keys = jax.random.split(jax.random.key(0), 32)
 summaries = {
     name: pj.summarise(pj.simulate_many(keys, pj.Scenario(nodes, network, law), 128)) for name, law in laws.items()
