@@ -92,8 +92,8 @@ class Browser:
         message, _, self.rest = self.rest.partition(b"\0")
         return json.loads(message)
 
-    def look(self, address, width, dark=False, height=900):
-        """Open a page in a window of so many pixels."""
+    def look(self, address, width, dark=False, height=900, until="true"):
+        """Open a page in a window of so many pixels, and look once it has loaded and a JavaScript condition holds."""
         self.events.clear()
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -109,6 +109,10 @@ class Browser:
         self.ask("Page.navigate", session, url=address)
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self.read())
+        end = time.monotonic() + 30.0
+        while not self.ask("Runtime.evaluate", session, expression=until, returnByValue=True)["result"].get("value"):
+            assert time.monotonic() < end, f"in 30 s it did not become true that {until}"
+            time.sleep(0.1)
         found = self.ask("Runtime.evaluate", session, expression=_MEASURES, returnByValue=True)
         picture = self.ask("Page.captureScreenshot", session, format="png", captureBeyondViewport=True)["data"]
         self.ask("Target.closeTarget", targetId=target)

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import public_names
 from sphinx.application import Sphinx
@@ -135,7 +135,8 @@ def commands() -> Iterator[tuple[str, str]]:
     from polejax.jobs import cli
 
     lines = ["# Commands", "", "What `polejax --help`, and `--help` of each command, print.", ""]
-    for command in ("", "compare", "claims", "attack", "study", "validate", "info"):
+    names = [options.name for one in get_args(cli.Command) for options in get_args(one)[1:]]
+    for command in ("", *names):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
             cli.parse([command, "--help"] if command else ["--help"])

@@ -5,12 +5,16 @@ system's (Debian: `apt-get install chromium`).
 """
 
 import re
-import shutil
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+
+import browser
 
 SITE = Path(__file__).parents[2] / "build" / "docs"
 PICTURES = SITE.parent / "docs-screenshots"
@@ -20,15 +24,8 @@ LOOKED_AT = (
     *("generated/gallery/win_shares", "generated/api/polejax", "generated/config_keys"),
 )
 WIDTHS = (400, 1_400)
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-MEASURES = """() => ({
-  width: document.documentElement.scrollWidth,
-  broken: [...document.images].filter(one => one.complete && !one.naturalWidth).map(one => one.src),
-  small: [...document.querySelectorAll('article p, article td, article li, article dd')].filter(one =>
-    one.innerText && parseFloat(getComputedStyle(one).fontSize) < 11).length,
-  paper: getComputedStyle(document.body).backgroundColor,
-  ink: getComputedStyle(document.body).color,
-})"""
+LOADED = "[...document.images].every(image => image.complete)"
+FOUND = "document.querySelectorAll('#search-results ul.search li a').length"
 
 
 class Links(HTMLParser):
@@ -89,26 +86,13 @@ def test_the_site_is_small_and_the_gallery_large_enough():
 
 
 @pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make docs-env")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with sync_api.sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+def chromium(tmp_path_factory):
+    """A browser, or a skip that says why there is none."""
+    if browser.CHROMIUM is None:
+        pytest.skip("there is no Chromium to look with (apt: chromium)")
+    PICTURES.mkdir(exist_ok=True)
+    with browser.opened(tmp_path_factory.mktemp("profile")) as opened:
         yield opened
-        opened.close()
-
-
-def opened(browser, page, width, scheme):
-    """A page in a window, and what its scripts complain of or load from elsewhere."""
-    window = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    faults = []
-    window.on("console", lambda told: faults.append(told.text) if told.type in ("error", "warning") else None)
-    window.on("pageerror", lambda error: faults.append(str(error)))
-    window.on("requestfailed", lambda request: faults.append(f"failed: {request.url}"))
-    window.on("request", lambda asked: None if asked.url.startswith(("file:", "data:")) else faults.append(asked.url))
-    window.goto((SITE / page).as_uri())
-    return window, faults
 
 
 def light(colour):
@@ -117,30 +101,39 @@ def light(colour):
     return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
-def test_pages_are_readable(browser, width, scheme):
-    PICTURES.mkdir(exist_ok=True)
-    for page in LOOKED_AT:
-        window, faults = opened(browser, f"{page}.html", width, scheme)
-        measured = window.evaluate(MEASURES)
-        window.screenshot(path=PICTURES / f"{page.replace('/', '-')}-{width}-{scheme}.png")
-        assert not faults, (page, faults)
-        assert not measured["broken"], (page, measured["broken"])
-        assert measured["width"] <= width, (page, measured["width"])
-        assert measured["small"] == 0, page
-        paper, ink = light(measured["paper"]), light(measured["ink"])
-        assert (paper > 0.9 and ink < 0.3) if scheme == "light" else (paper < 0.2 and ink > 0.6), (page, paper, ink)
-        window.close()
+def check(look):
+    """What must be true of every page."""
+    assert not look.errors
+    assert not [address for address in look.requests if not address.startswith("file:")]
+    assert look.measures["broken"] == 0
 
 
-@pytest.mark.parametrize("word", ["stale", "withholding", "min-plus"])
-def test_search_finds(browser, word):
-    window, faults = opened(browser, "search.html", 1_400, "light")
-    window.goto(f"{(SITE / 'search.html').as_uri()}?q={word}")
-    window.wait_for_selector("#search-results ul.search li a", timeout=20_000)
-    found = window.locator("#search-results ul.search li a").all_inner_texts()
-    window.screenshot(path=PICTURES / f"search-{word}.png")
-    assert len(found) >= 1
-    assert not faults
-    window.close()
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1_400])
+@pytest.mark.parametrize("page", LOOKED_AT)
+def test_pages_are_readable(chromium, page, width, dark):
+    look = chromium.look((SITE / f"{page}.html").as_uri(), width, dark, until=LOADED)
+    (PICTURES / f"{page.replace('/', '-')}-{width}-{'dark' if dark else 'light'}.png").write_bytes(look.picture)
+    check(look)
+    assert look.measures["width"] <= width
+    assert look.measures["smallest"] >= 10.5
+    paper, ink = light(look.measures["paper"]), light(look.measures["ink"])
+    assert (paper < 0.2 and ink > 0.6) if dark else (paper > 0.9 and ink < 0.3)
+
+
+@pytest.mark.parametrize("word", ["stale", "withholding", "threshold"])
+def test_search_finds(chromium, word):
+    look = chromium.look(f"{(SITE / 'search.html').as_uri()}?q={word}", 1_400, until=FOUND)
+    (PICTURES / f"search-{word}.png").write_bytes(look.picture)
+    check(look)
+    assert "found" in look.measures["text"]
+
+
+def test_search_says_when_it_finds_nothing(chromium):
+    """Else the test above could not fail."""
+    look = chromium.look(
+        f"{(SITE / 'search.html').as_uri()}?q=xylophone",
+        1_400,
+        until="document.body.innerText.includes('did not match')",
+    )
+    check(look)
