@@ -206,7 +206,14 @@ def write(app: Sphinx | None = None) -> None:
                 path.write_text(text, encoding="utf-8")
 
 
+def without_claims(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Take the claims page out of the contents where `make claims` has not written it."""
+    if docname == "index" and not (ROOT / "docs" / "claims.md").exists():
+        source[0] = source[0].replace("\nclaims\n", "\n")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Write before Sphinx looks for pages."""
     app.connect("builder-inited", write)
+    app.connect("source-read", without_claims)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
