@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 # Pages are executed on the CPU, and figures at the end of a cell are shown.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # pages compile much and run briefly
 os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 warnings.filterwarnings("ignore", message="'maxsplit' is passed as positional argument")  # sphinx-gallery's own
 

@@ -206,8 +206,10 @@ def write(app: Sphinx | None = None) -> None:
                 path.write_text(text, encoding="utf-8")
 
 
-def without_claims(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Take the claims page out of the contents where `make claims` has not written it."""
+def adapt(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Lead links out of docs/ to the site's pages; take the claims out of the contents if `make claims` never ran."""
+    for path, name in MIRRORED.items():
+        source[0] = source[0].replace(f"](../{path}", f"](generated/pages/{name}")
     if docname == "index" and not (ROOT / "docs" / "claims.md").exists():
         source[0] = source[0].replace("\nclaims\n", "\n")
 
@@ -215,5 +217,5 @@ def without_claims(app: Sphinx, docname: str, source: list[str]) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Write before Sphinx looks for pages."""
     app.connect("builder-inited", write)
-    app.connect("source-read", without_claims)
+    app.connect("source-read", adapt)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
