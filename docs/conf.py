@@ -58,6 +58,7 @@ autosummary_generate = False  # the pages of the API hold whole namespaces: see 
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False  # docstrings say shapes and units, which types do not
 napoleon_use_rtype = False
 python_maximum_signature_line_length = 100
 python_use_unqualified_type_names = True
