@@ -20,8 +20,8 @@ from polejax.consensus.mechanism import Mechanism
 from polejax.consensus.scenario import Scenario
 from polejax.consensus.simulate import simulate
 from polejax.consensus.views import Views
-from polejax.jobs.citations import cite
 from polejax.jobs import pow_baselines as baselines
+from polejax.jobs.citations import cite
 from polejax.learning import models, tasks
 from polejax.learning.recipe import Recipe
 from polejax.learning.sml import SecureMappingLayer
@@ -70,8 +70,8 @@ __all__ = [
     "attacks",
     "axes",
     "bank_estimate",
-    "cite",
     "baselines",
+    "cite",
     "devices",
     "difficulty",
     "elections",
