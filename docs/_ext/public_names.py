@@ -22,7 +22,7 @@ SPACES = (
     *("nodes", "network", "tasks", "models", "mechanisms", "protocols", "elections", "difficulty", "attacks"),
     *("analysis", "theory", "figures", "testing", "devices"),
 )
-"""The public namespaces, in the order of the site."""
+"""Public namespaces in the order of the site; any other comes after these."""
 
 _NUMBERS = r"~?jax\.Array \| ~?numpy\.ndarray \| ~?numpy\.bool \| ~?numpy\.number"
 _SHORT = [
@@ -36,7 +36,8 @@ _SHORT = [
 def spaces() -> Iterator[tuple[str, Any]]:
     """The dotted names of public modules, and the modules."""
     yield "polejax", polejax
-    for name in SPACES:
+    others = [name for name in polejax.__all__ if isinstance(getattr(polejax, name), types.ModuleType)]
+    for name in dict.fromkeys((*SPACES, *others)):
         space = getattr(polejax, name)
         yield f"polejax.{name}", space
         for inner in space.__all__:
