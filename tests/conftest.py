@@ -10,6 +10,7 @@ import os
 if "POLEJAX_TEST_DEVICE" not in os.environ:
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ["COLUMNS"] = "400"  # so that no table or note is wrapped, but where a test sets a terminal's width
 
 import hypothesis
 import jax

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from polejax._core import checks, limits, paths, sweep
+from polejax._core.brief import brief
 from polejax._core.checked import checked
 from polejax._core.keys import key_of
 from polejax._core.progress import Callback, Meter
@@ -92,9 +93,7 @@ class Matrix:
     steps: int
 
     def __repr__(self) -> str:
-        left_out = len(self.not_tried) + sum(len(cell.not_tried) for cell in self.cells.values())
-        sizes = f"{len(self.cells)} layers, {self.seeds} seeds, {self.steps:,} steps"
-        return f"Matrix({sizes}, {left_out} not tried)"
+        return brief(self)
 
     def __str__(self) -> str:
         """A table for each layer: cost, detection, saved steps and advantage; what was not tried, and why."""

@@ -98,7 +98,6 @@ def setting(model, layer):
     ],
     ids=["dense", "own kernel", "nnx", "convolution", "convolutional"],
 )
-@pytest.mark.usefixtures("light_compilation")
 def test_models_of_any_kind_are_re_based_and_refitted(model, layer, kernel):
     recipe, params, old, new = setting(model, layer)
     samples = jnp.asarray(TASK.train_inputs)

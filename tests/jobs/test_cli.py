@@ -84,6 +84,7 @@ def test_the_table_can_be_redone_in_python_from_the_readme(job):
         ("pj.tasks.digits()", "pj.tasks.synthetic(0)"),
         ("(32,)", "(8,)"),
         ("threshold=0.9", "threshold=0.5"),
+        ("seconds=2.0", "seconds=20.0"),
         ("4_096", "512"),
         ("verification=1.0", "verification=1.0, curve_points=80"),  # as the job has: nothing is compiled anew
     ):

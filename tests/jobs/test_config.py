@@ -204,7 +204,7 @@ NO_PARTS = {
     },
     "elections": {"Election"},
     "difficulty": {"Accuracy", "Asert", "Difficulty", "Ethereum", "Fixed", "LevelRule", "MovingAverage", "Window"},
-    "attacks": {"Adversary", "EarlyKey", "Leak", "Withholding", "cheats_bank", "honest_bank"},
+    "attacks": {"Adversary", "EarlyKey", "Leak", "Withholding", "cheats_bank", "honest_bank", "run"},
     "tasks": {
         "from_arrays",
         "from_splits",

@@ -45,17 +45,15 @@ def masks(pid):
 
 
 @pytest.mark.parametrize(
-    ("number", "seconds", "compiling", "word"),
+    ("number", "seconds", "word"),
     [
-        (signal.SIGTERM, 0.0, False, "terminated (SIGTERM)"),
-        (signal.SIGHUP, 0.5, False, "its terminal is gone"),
-        (signal.SIGINT, 0.2, True, "interrupted"),
+        (signal.SIGTERM, 0.0, "terminated (SIGTERM)"),
+        (signal.SIGHUP, 0.5, "its terminal is gone"),
+        (signal.SIGINT, 4.0, "interrupted"),  # most likely while it compiles
     ],
 )
-def test_a_signal_ends_the_command_line_in_one_line(tmp_path, number, seconds, compiling, word):
+def test_a_signal_ends_the_command_line_in_one_line(tmp_path, number, seconds, word):
     process = begun(tmp_path)
-    if compiling:
-        assert process.stdout.readline().startswith("PoLe: 0 of 8 blocks")
     time.sleep(seconds)
     process.send_signal(number)
     _, complaints = process.communicate(timeout=60)

@@ -18,6 +18,7 @@ from polejax._core.folder import Folder
 from polejax._core.record import replace
 from polejax.analysis import figure_style
 from polejax.analysis.figure_style import Plot
+from polejax.attacks import matrix
 from polejax.attacks.detection import Honesty, Measures, Roc
 from polejax.jobs import attack, attack_report, cli, compare, compare_files
 from polejax.jobs.claims import job as claims
@@ -61,13 +62,15 @@ def write_compare(folder):
 
 
 def write_attack(folder):
-    names = (*attack.STRATEGIES, "liar, no margin", "early key")
+    names = (*matrix.STRATEGIES, "liar, no margin", "early key")
     rates = pj.Estimate(*np.linspace([0.0, 0.0, 0.0], [1.0, 1.0, 1.0], 4).T)
     cell = attack.Cell(
         *[Honesty(*[pj.Estimate(0.75, 0.5, 0.9)] * 4)] * 2,
         *[NUMBER] * 2,
+        1.0,
         dict.fromkeys(names, Measures(*[pj.Estimate(0.5, 0.25, 0.75)] * 9, None)),
         dict.fromkeys(names, Roc(np.arange(4.0), rates, rates, NUMBER)),
+        {},
         {EVIL: NUMBER},
     )
     Folder(folder, "attack").begin({"seeds": 4}, ("seeds",))
