@@ -10,7 +10,6 @@ import os
 if "POLEJAX_TEST_DEVICE" not in os.environ:
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
-os.environ["COLUMNS"] = "400"  # so that no table or note is wrapped, but where a test sets a terminal's width
 
 import hypothesis
 import jax
@@ -38,6 +37,12 @@ LIGHT = "POLEJAX_TEST_DEVICE" not in os.environ
 if LIGHT:
     LIGHT = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1"
 jax.config.update("jax_disable_most_optimizations", LIGHT)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def wide_terminal():
+    """No table or note is wrapped, but where a test sets a terminal's width."""
+    os.environ["COLUMNS"] = "400"
 
 
 @pytest.fixture(scope="module")
