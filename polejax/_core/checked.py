@@ -71,7 +71,8 @@ def _check_object(name: str, value: Any, hint: Any) -> None:
     if origin is collections.abc.Callable:
         checks.function(name, value)
     elif not isinstance(value, origin) or (isinstance(value, str) and issubclass(str, origin)):
-        raise ValueError(f"{name} must be {_article(origin.__name__)}, got {checks.kind(value)}")
+        wanted = _CONTAINERS.get(origin) or _article(origin.__name__)
+        raise ValueError(f"{name} must be {wanted}, got {checks.kind(value)}")
     elif isinstance(value, collections.abc.Mapping) and len(parts) == 2:
         for label, part in value.items():
             check(f"{name}: its labels", label, parts[0])
@@ -133,6 +134,10 @@ def _check_float(name: str, value: Any) -> None:
     checks.real(name, value, ndim=0, infinite=True)
 
 
+_CONTAINERS: dict[Any, str] = {
+    collections.abc.Mapping: "a mapping, {name: value}",
+    collections.abc.Sequence: "a list or tuple, [value, ...]",
+}
 _SIMPLE: dict[Any, Callable[[str, Any], Any]] = {
     bool: checks.flag,
     int: functools.partial(checks.whole, low=-(2**63)),

@@ -189,14 +189,16 @@ def run(
 
 def _as_mechanism(recipe: Recipe) -> PoLe:
     """Proof of Learning by a recipe, with the default rules."""
-    fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    return PoLe(**fields)
+    return PoLe(**_fields(recipe))
 
 
 def _behind(mechanism: PoLe, layer: SecureMappingLayer | None) -> PoLe:
     """A mechanism with another layer, whose recipe has been checked again."""
-    fields = {field.name: getattr(mechanism.recipe, field.name) for field in dataclasses.fields(mechanism.recipe)}
-    return replace(mechanism, recipe=Recipe(**{**fields, "sml": layer}))
+    return replace(mechanism, recipe=Recipe(**{**_fields(mechanism.recipe), "sml": layer}))
+
+
+def _fields(recipe: Recipe) -> dict[str, Any]:
+    return {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
 
 
 def _mechanisms(
