@@ -34,3 +34,17 @@ def test_names_are_where_it_says():
         name = name.rpartition(".")[2]
         source = (ROOT / "polejax" / file).read_text(encoding="utf-8")
         assert re.search(rf"^\s*(?:def|class) {name}\b|^{name}\b", source, re.MULTILINE), (name, file)
+
+
+def test_pages_name_files_that_are_there():
+    """A path in prose outlives the file that it names."""
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("experiments/**/*.md"),
+    ]
+    named = re.compile(r"\b(?:polejax|experiments|tests)/[\w/.-]+\.(?:py|md|ipynb|toml)\b")
+    written = {(page.name, path) for page in pages for path in named.findall(page.read_text(encoding="utf-8"))}
+    assert len(written) > 10
+    assert [entry for entry in sorted(written) if not (ROOT / entry[1]).exists() and "/blob/" not in entry[1]] == []
