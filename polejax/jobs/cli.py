@@ -177,9 +177,8 @@ def _run_compare(settings: compare.Settings) -> int:
 
     begun = time.perf_counter()
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # paths may hold brackets
-    compare_files.open_folder(settings)
     with progress_bars.shown(console) as report:
-        outcome = compare.run(settings, report)
+        outcome = compare.run(settings, report, lambda: compare_files.open_folder(settings))
     for table in (compare_tables.mechanisms(outcome.summaries), *outcome.service.tables()):
         print(f"{table}\n")
     for note in outcome.notes:

@@ -125,12 +125,13 @@ class Outcome:
 
 
 @steady
-def run(settings: Settings, progress: Callback) -> Outcome:
+def run(settings: Settings, progress: Callback, begin: Callable[[], None] = lambda: None) -> Outcome:
     """Train, race, and compare.
 
     Args:
       settings: of the job.
       progress: called with `Progress` in blocks; its label is the mechanism.
+      begin: called once all settings are known to be possible, before anything is computed.
 
     Raises:
       ValueError: a setting out of range, or a task's files are not what they should be.
@@ -141,6 +142,7 @@ def run(settings: Settings, progress: Callback) -> Outcome:
     check_loads(settings.load)
     checks.whole("capacity", settings.capacity, low=1, high=2**31 - 2)
     learned = pole_scenario(settings)
+    begin()
     keys = shards.seed_keys(seed, 0, count)
     seconds, compiling = {}, {}
 

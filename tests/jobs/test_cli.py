@@ -178,7 +178,12 @@ def test_no_table_is_wider_than_the_terminal(job, width):
         (["study", "/nowhere.toml"], "/nowhere.toml"),
     ],
 )
-def test_a_mistake_gets_one_line_and_exit_code_2(arguments, words, capsys):
+def test_a_mistake_gets_one_line_and_exit_code_2(arguments, words, capsys, tmp_path, monkeypatch):
+    """Even where older results of other options are, as after `make compare`: the mistake comes first."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").touch()
+    (tmp_path / "results" / "compare").mkdir(parents=True)
+    (tmp_path / "results" / "compare" / "summary.json").write_text('{"settings": {"nodes": 5}}')
     with pytest.raises(SystemExit) as stop:
         cli.main(arguments)
     assert stop.value.code == 2
